@@ -1,0 +1,2 @@
+//! The gatewright program: arguments, terminal, exit codes.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Requests, outcomes, regions, behaviour diff and witnesses.

@@ -1,0 +1,1 @@
+//! The pure compiler: manifests as text in, xDS snapshot out.

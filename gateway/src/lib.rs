@@ -1,0 +1,1 @@
+//! The bundled gateway: a data plane fed by xDS.

@@ -1,0 +1,1 @@
+//! The ADS protocol from the client's side.

@@ -1,0 +1,1 @@
+//! The shell: sources, ADS server, sync.

@@ -1,0 +1,1 @@
+//! xDS words shared by control and data plane.
