@@ -1,0 +1,177 @@
+//! The whole model, and the host walk that decides which virtual hosts a request meets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::{ClusterName, EndpointSet, Entry, HostPattern, PluginUse, Route, TlsContext, UpstreamCluster};
+
+/// A BLAKE3 digest of a value's canonical form.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Returns the digest of a value's canonical JSON.
+    pub fn of<T: Serialize>(value: &T) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        serde_json::to_writer(&mut hasher, value).expect("model types serialize without error");
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// Returns the digest of bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Returns the first 16 hex digits, enough to tell values apart for a reader.
+    pub fn short(&self) -> String {
+        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+/// One host behind one entry: its own routes, in matching order. What it does not match falls back to the next wider
+/// virtual host (see [`Ir::chain`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VirtualHost {
+    /// The listener.
+    pub entry: Entry,
+    /// The host names.
+    pub host: HostPattern,
+    /// Routes, first match wins.
+    pub routes: Vec<Route>,
+}
+
+impl VirtualHost {
+    /// Returns whether a route takes every request, so that no wider host is asked.
+    pub fn ends_chain(&self) -> bool {
+        self.routes.iter().any(|route| route.matches.is_catch_all())
+    }
+}
+
+/// A virtual host with the digest of its content. Two with equal digests behave alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoweredHost {
+    /// The host.
+    pub host: VirtualHost,
+    /// Digest over `host`.
+    pub digest: Digest,
+}
+
+impl LoweredHost {
+    /// Wraps a virtual host and digests it.
+    pub fn new(host: VirtualHost) -> Self {
+        let digest = Digest::of(&host);
+        LoweredHost { host, digest }
+    }
+}
+
+impl Serialize for LoweredHost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.host.serialize(serializer)
+    }
+}
+
+/// Everything that the data plane does, as a value. Cloning shares every part.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Ir {
+    /// Virtual hosts by entry and host.
+    #[serde(serialize_with = "values")]
+    pub hosts: BTreeMap<(Entry, HostPattern), Arc<LoweredHost>>,
+    /// Upstream clusters by name.
+    #[serde(serialize_with = "values")]
+    pub clusters: BTreeMap<ClusterName, Arc<UpstreamCluster>>,
+    /// Endpoints of the clusters with [`crate::Discovery::Endpoints`]; a missing entry is an empty set.
+    pub endpoints: BTreeMap<ClusterName, Arc<EndpointSet>>,
+    /// TLS by server name.
+    #[serde(serialize_with = "values")]
+    pub tls: BTreeMap<HostPattern, Arc<TlsContext>>,
+    /// Plugins in execution order.
+    pub plugins: Vec<Arc<PluginUse>>,
+}
+
+impl Ir {
+    /// Returns the virtual hosts that a request for `pattern` meets, in order: the host itself if it exists, then each
+    /// wider one, up to and including the first that ends the chain.
+    pub fn chain(&self, entry: Entry, pattern: &HostPattern) -> Vec<&Arc<LoweredHost>> {
+        let mut chain = Vec::new();
+        let wider = pattern.wider();
+        for candidate in std::iter::once(pattern).chain(wider.iter()) {
+            let Some(host) = self.hosts.get(&(entry, candidate.clone())) else { continue };
+            chain.push(host);
+            if host.host.ends_chain() {
+                break;
+            }
+        }
+        chain
+    }
+
+    /// Returns the host that takes over what `pattern` leaves unmatched, if it leaves anything and there is one.
+    pub fn falls_back_to(&self, entry: Entry, pattern: &HostPattern) -> Option<&HostPattern> {
+        self.chain(entry, pattern).get(1).map(|host| &host.host.host)
+    }
+
+    /// Returns what the TLS listener does for a server name (lower case), or for clients without one.
+    pub fn tls_for(&self, sni: Option<&str>) -> Option<&Arc<TlsContext>> {
+        match sni {
+            Some(name) => HostPattern::candidates(name).iter().find_map(|pattern| self.tls.get(pattern)),
+            None => self.tls.get(&HostPattern::Any),
+        }
+    }
+}
+
+fn values<K, V: Serialize, S: Serializer>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(map.values())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PathMatch, Refusal, RouteAction, RouteId, RouteMatch};
+
+    fn host(text: &str, path: PathMatch) -> ((Entry, HostPattern), Arc<LoweredHost>) {
+        let pattern: HostPattern = text.parse().unwrap();
+        let route = Route {
+            id: RouteId(text.to_owned()),
+            name: text.to_owned(),
+            matches: RouteMatch::path(path),
+            action: RouteAction::Refuse(Refusal { code: "GW0000".into(), reason: String::new() }),
+            request_headers: Default::default(),
+            response_headers: Default::default(),
+            cors: None,
+            plugins: Vec::new(),
+        };
+        let lowered =
+            LoweredHost::new(VirtualHost { entry: Entry::Plain, host: pattern.clone(), routes: vec![route] });
+        ((Entry::Plain, pattern), Arc::new(lowered))
+    }
+
+    #[test]
+    fn the_chain_stops_at_a_catch_all() {
+        let ir = Ir {
+            hosts: BTreeMap::from([
+                host("www.foo.com", PathMatch::Exact("/bar".into())),
+                host("*.foo.com", PathMatch::Prefix("/".into())),
+                host("*", PathMatch::Prefix("/".into())),
+            ]),
+            ..Ir::default()
+        };
+        let exact: HostPattern = "www.foo.com".parse().unwrap();
+        let names: Vec<String> =
+            ir.chain(Entry::Plain, &exact).iter().map(|host| host.host.host.to_string()).collect();
+        assert_eq!(names, ["www.foo.com", "*.foo.com"]);
+        assert_eq!(ir.falls_back_to(Entry::Plain, &exact).map(ToString::to_string), Some("*.foo.com".into()));
+        assert!(ir.chain(Entry::Tls, &exact).is_empty());
+    }
+}
