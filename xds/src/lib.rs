@@ -1,1 +1,19 @@
 //! xDS words shared by control and data plane.
+//!
+//! Generated messages (maps ordered, so equal messages have equal bytes), the names and type URLs that gatewright
+//! uses, encoded resources, snapshots of them, and their readable form. Knows neither the IR nor any network.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[rustfmt::skip]
+#[allow(
+    clippy::all,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "written by `cargo xtask codegen xds`, never by hand"
+)]
+pub mod generated;
+
+pub use generated::{envoy, google};
