@@ -1,0 +1,172 @@
+//! The table of codes. A code is never reused or renumbered; each has a page under `docs/diagnostics/`.
+
+use serde::{Serialize, Serializer};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The API server, Higress or Envoy would refuse it, or a protection would be lost.
+    Error,
+    /// It is served, but probably not as meant.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+impl Severity {
+    /// Returns the word used in outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `GW` and four digits.
+    pub id: &'static str,
+    /// Short name in words joined by hyphens.
+    pub slug: &'static str,
+    /// Severity unless a profile says otherwise.
+    pub severity: Severity,
+    /// One sentence.
+    pub summary: &'static str,
+    /// First version that has it.
+    pub since: &'static str,
+    /// The page, in Markdown.
+    pub page: &'static str,
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
+    }
+}
+
+/// Returns the code with this id (`GW0101`) or slug, without regard to case.
+pub fn find(id_or_slug: &str) -> Option<&'static Code> {
+    CODES
+        .iter()
+        .copied()
+        .find(|code| code.id.eq_ignore_ascii_case(id_or_slug) || code.slug.eq_ignore_ascii_case(id_or_slug))
+}
+
+macro_rules! codes {
+    ($($id:ident $slug:literal $severity:ident $since:literal $summary:literal;)*) => {
+        /// One static for each code.
+        pub(crate) mod table {
+            use super::{Code, Severity};
+            $(
+                #[doc = $summary]
+                pub static $id: Code = Code {
+                    id: stringify!($id),
+                    slug: $slug,
+                    severity: Severity::$severity,
+                    summary: $summary,
+                    since: $since,
+                    page: include_str!(concat!("../../../docs/diagnostics/", stringify!($id), ".md")),
+                };
+            )*
+        }
+
+        /// Every code, in ascending order.
+        pub static CODES: &[&Code] = &[$(&table::$id),*];
+    };
+}
+
+codes! {
+    GW0001 "yaml-syntax" Error "0.1.0" "the file is not well-formed YAML";
+    GW0002 "duplicate-key" Error "0.1.0" "one mapping has the same key twice";
+    GW0003 "alias-budget" Error "0.1.0" "aliases expand beyond the budget or refer to themselves";
+    GW0004 "unreadable-text" Error "0.1.0" "the file is not UTF-8 text or is too large";
+    GW0005 "not-a-manifest" Warning "0.1.0" "the document is not a Kubernetes manifest and is left out";
+    GW0006 "needs-rendering" Warning "0.1.0" "the folder holds a Helm chart or a Kustomization, which must be rendered first";
+    GW0007 "yaml-scalar-type" Warning "0.1.0" "an unquoted value means something else in Kubernetes than it seems to";
+    GW0101 "unknown-field" Error "0.1.0" "the kind has no such field";
+    GW0102 "schema" Error "0.1.0" "a value does not fit the kind's schema";
+    GW0103 "api-version" Error "0.1.0" "this apiVersion of the kind is not supported";
+    GW0104 "not-modelled" Warning "0.1.0" "the kind can change routing but is not modelled";
+    GW0105 "kind-ignored" Info "0.1.0" "the kind has no part in routing and is left out";
+    GW0106 "unknown-crd-field" Warning "0.1.0" "the custom resource has no such field, and the API server would drop it";
+    GW0201 "duplicate-entity" Error "0.1.0" "two manifests describe the same object";
+    GW0202 "external" Info "0.1.0" "the reference leaves the source";
+    GW0203 "port-name" Error "0.1.0" "the Service has no port of this name, so Higress drops the path";
+    GW0204 "secret-missing" Info "0.1.0" "the TLS Secret is not in the source, so handshakes for the host fail";
+    GW0205 "no-endpoints" Info "0.1.0" "the Service has no EndpointSlice in the source and is resolved by DNS name";
+    GW0206 "unknown-destination" Warning "0.1.0" "no Service or registry of the source has this destination host";
+    GW0207 "out-of-scope" Warning "0.1.0" "the object is ignored because of its namespace or name";
+    GW0208 "ingress-class" Warning "0.1.0" "the Ingress is ignored because of its class";
+    GW0209 "registry-not-implemented" Warning "0.1.0" "services of this registry type are not discovered yet";
+    GW0210 "port-missing" Warning "0.1.0" "the Service has no such port, so requests answer 503";
+    GW0301 "duplicate-route" Warning "0.1.0" "an older Ingress already owns this host, path and conditions";
+    GW0302 "tls-conflict" Warning "0.1.0" "an older Ingress already chose the certificate of this host";
+    GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";
+    GW0304 "default-backend-conflict" Warning "0.1.0" "another Ingress decides the default backend of this host";
+    GW0305 "backend-policy-conflict" Warning "0.1.0" "an older Ingress already decides how this Service is spoken to";
+    GW0306 "unreachable-route" Warning "0.1.0" "earlier routes take every request of this one";
+    GW0401 "unknown-annotation" Warning "0.1.0" "Higress reads no annotation of this name";
+    GW0402 "annotation-not-implemented" Warning "0.1.0" "the annotation is known but not implemented yet";
+    GW0403 "annotation-value" Warning "0.1.0" "the annotation's value is invalid and its default is used";
+    GW0404 "protection-not-implemented" Warning "0.1.0" "the protection is not implemented yet, so its routes answer 503";
+    GW0405 "protection-broken" Error "0.1.0" "the protection protects nothing as it is written";
+    GW0406 "destination" Error "0.1.0" "the destination annotation cannot be read, so Higress ignores all of it";
+    GW0407 "weights" Error "0.1.0" "the weights leave no meaningful distribution";
+    GW0408 "canary-without-base" Warning "0.1.0" "no route has the same host, path and conditions, so the canary does nothing";
+    GW0409 "canary-keys" Warning "0.1.0" "canary annotations disable each other";
+    GW0410 "canary-ignored-annotation" Warning "0.1.0" "a canary takes this annotation from its base route";
+    GW0411 "regex" Error "0.1.0" "the regular expression is not valid RE2, and Envoy rejects the host";
+    GW0412 "redirect-code" Error "0.1.0" "Envoy cannot redirect with this code";
+    GW0413 "destination-ignored" Warning "0.1.0" "the destination annotation is ignored beside a Service backend";
+    GW0414 "backend" Error "0.1.0" "the backend names nothing to forward to, so Higress drops the path";
+    GW0415 "host" Error "0.1.0" "the host is not a DNS name or a wildcard that Kubernetes accepts";
+    GW0416 "path" Error "0.1.0" "the path is not one that Kubernetes accepts";
+    GW0417 "annotation-loses" Warning "0.1.0" "another annotation takes precedence over this one";
+    GW0418 "header-control-line" Warning "0.1.0" "a line of the header control has no value and is skipped";
+    GW0420 "weight-rounding" Warning "0.1.0" "Higress' arithmetic serves another share than the one written";
+    GW0421 "fallback-service" Warning "0.1.0" "the default-backend annotation names no Service of the source and has no effect";
+    GW0422 "redirect-without-tls" Warning "0.1.0" "the host redirects to HTTPS but has no certificate";
+    GW0423 "default-backend-unexposed" Warning "0.1.0" "no Ingress opens host `*`, so the default backend is never reached";
+    GW0424 "regex-by-accident" Warning "0.1.0" "a character in the path turns it into a regular expression";
+    GW0425 "match-key" Error "0.1.0" "the match annotation's key is malformed, and Higress crashes or drops conditions at random";
+    GW0430 "plugin-fail-close" Warning "0.1.0" "plugins are not executed yet, so requests in the scope of this FAIL_CLOSE plugin answer 503";
+    GW0431 "plugin-fail-open" Warning "0.1.0" "plugins are not executed yet, so requests pass this FAIL_OPEN plugin unchanged";
+    GW0432 "plugin-rule-condition" Error "0.1.0" "a match rule without condition makes Higress reject the whole plugin";
+    GW0433 "plugin-rule-matches-nothing" Warning "0.1.0" "no route, host or service of the source matches the rule";
+    GW0434 "plugin-grpc-rule" Error "0.1.0" "a GRPC rule with ingress names never matches";
+    GW0435 "plugin-unpinned" Info "0.1.0" "the module is not pinned by digest";
+    GW0436 "registry" Error "0.1.0" "the registry entry is invalid, so its service is not published";
+    GW0437 "dialect" Warning "0.1.0" "the manifest uses a form that only the native profile understands";
+    GW0438 "plugin-config-overrides" Warning "0.1.0" "pluginConfig makes Higress ignore the plugin's other configuration";
+    GW0439 "mcpbridge-crash" Error "0.1.0" "a default backend by resource other than McpBridge `default` crashes Higress";
+    GW0501 "host-not-served" Error "0.1.0" "an object with an error stands behind this host";
+    GW0601 "plan-stale" Error "0.1.0" "the plan was made for other inputs or another live state";
+    GW0602 "unacknowledged" Error "0.1.0" "a data plane did not acknowledge the configuration in time";
+    GW0701 "xds-rejected" Error "0.1.0" "a data plane rejected an xDS resource";
+    GW0801 "settings" Error "0.1.0" "gatewright.yaml is invalid";
+    GW0802 "test-file" Error "0.1.0" "a route test file is invalid";
+    GW0901 "internal" Error "0.1.0" "gatewright broke one of its own rules";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_slugs_are_unique() {
+        assert!(CODES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let slugs: std::collections::BTreeSet<_> = CODES.iter().map(|code| code.slug).collect();
+        assert_eq!(slugs.len(), CODES.len());
+    }
+
+    #[test]
+    fn codes_are_found_by_id_and_slug() {
+        assert_eq!(find("gw0002").map(|code| code.slug), Some("duplicate-key"));
+        assert_eq!(find("duplicate-key").map(|code| code.id), Some("GW0002"));
+        assert!(find("GW9999").is_none());
+    }
+}

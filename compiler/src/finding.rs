@@ -1,0 +1,94 @@
+//! Findings inside the compiler, which point at manifests rather than files: a unit of work knows no paths.
+
+use gatewright_diagnostics::Code;
+
+use crate::manifest::EntityKey;
+
+/// Which part of a mapping entry a place means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+/// A place inside a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The manifest.
+    pub entity: EntityKey,
+    /// JSON pointer (RFC 6901) from the manifest's root, e.g. `/spec/rules/0/host`; empty for the whole manifest.
+    pub pointer: String,
+    /// Key or value of that entry.
+    pub part: Part,
+}
+
+impl Place {
+    /// Returns the place of the value at `pointer`.
+    pub fn value(entity: &EntityKey, pointer: impl Into<String>) -> Self {
+        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Value }
+    }
+
+    /// Returns the place of the key of the entry at `pointer`.
+    pub fn key(entity: &EntityKey, pointer: impl Into<String>) -> Self {
+        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Key }
+    }
+
+    /// Returns the place of an annotation's key.
+    pub fn annotation(entity: &EntityKey, key: &str) -> Self {
+        Place::key(entity, format!("/metadata/annotations/{}", escape(key)))
+    }
+
+    /// Returns the place of an annotation's value.
+    pub fn annotation_value(entity: &EntityKey, key: &str) -> Self {
+        Place::value(entity, format!("/metadata/annotations/{}", escape(key)))
+    }
+}
+
+/// Escapes one segment of a JSON pointer.
+pub fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+/// One finding of a stage behind parsing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The code.
+    pub code: &'static Code,
+    /// The message.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+    /// Other places with a remark each.
+    pub related: Vec<(Place, String)>,
+    /// Why it matters.
+    pub notes: Vec<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    /// Returns a finding with a message and a place.
+    pub fn new(code: &'static Code, place: Place, message: impl Into<String>) -> Self {
+        Finding { code, message: message.into(), place, related: Vec::new(), notes: Vec::new(), help: None }
+    }
+
+    /// Adds another place.
+    pub fn with_related(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.related.push((place, text.into()));
+        self
+    }
+
+    /// Adds a reason.
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Sets the advice.
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}

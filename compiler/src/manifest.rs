@@ -1,0 +1,419 @@
+//! Typed manifests: what the user wrote, in Kubernetes' and Higress' words, checked against the schemas.
+//!
+//! A manifest holds neither its path nor its revision, so that a moved file changes nothing. Lists that Kubernetes
+//! calls `items` of a `List` are manifests of their own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use gatewright_ir::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A kind that the compiler reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Kind {
+    /// `networking.k8s.io/v1`
+    Ingress,
+    /// `networking.k8s.io/v1`
+    IngressClass,
+    /// `v1`
+    Service,
+    /// `discovery.k8s.io/v1`
+    EndpointSlice,
+    /// `v1`
+    Secret,
+    /// `v1`
+    ConfigMap,
+    /// `networking.higress.io/v1`
+    McpBridge,
+    /// `extensions.higress.io/v1alpha1`
+    WasmPlugin,
+}
+
+impl Kind {
+    /// Every kind, in the order of outputs.
+    pub const ALL: [Kind; 8] = [
+        Kind::Ingress,
+        Kind::IngressClass,
+        Kind::Service,
+        Kind::EndpointSlice,
+        Kind::Secret,
+        Kind::ConfigMap,
+        Kind::McpBridge,
+        Kind::WasmPlugin,
+    ];
+
+    /// Returns the kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Ingress => "Ingress",
+            Kind::IngressClass => "IngressClass",
+            Kind::Service => "Service",
+            Kind::EndpointSlice => "EndpointSlice",
+            Kind::Secret => "Secret",
+            Kind::ConfigMap => "ConfigMap",
+            Kind::McpBridge => "McpBridge",
+            Kind::WasmPlugin => "WasmPlugin",
+        }
+    }
+
+    /// Returns the supported `apiVersion`.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
+            Kind::Service | Kind::Secret | Kind::ConfigMap => "v1",
+            Kind::EndpointSlice => "discovery.k8s.io/v1",
+            Kind::McpBridge => "networking.higress.io/v1",
+            Kind::WasmPlugin => "extensions.higress.io/v1alpha1",
+        }
+    }
+
+    /// Returns whether objects of this kind live in a namespace.
+    pub fn namespaced(self) -> bool {
+        self != Kind::IngressClass
+    }
+}
+
+/// What an object is called: the identity of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct EntityKey {
+    /// Kind.
+    pub kind: Kind,
+    /// Namespace; `default` where the manifest names none, empty for kinds without namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl EntityKey {
+    /// Returns the key of a namespaced object.
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        EntityKey { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for EntityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind.as_str(), self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+        }
+    }
+}
+
+/// One object as written.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Identity.
+    pub key: EntityKey,
+    /// What of the metadata matters.
+    pub metadata: Metadata,
+    /// The kind's own fields.
+    pub body: Body,
+    /// Digest of all that is above (keyed where it holds secrets): equal digests mean equal manifests, comments and
+    /// layout aside.
+    pub fingerprint: Digest,
+    /// Which document of the file it is, from 0, and its place in a `List`, if it came in one.
+    pub document: DocumentIndex,
+}
+
+/// Where a manifest stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DocumentIndex {
+    /// Document, from 0.
+    pub document: u32,
+    /// Index in `items`, for members of a `List`.
+    pub item: Option<u32>,
+}
+
+/// The metadata that matters here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// RFC 3339 time of creation, where the manifest was exported from a kube cluster.
+    pub creation_timestamp: Option<String>,
+}
+
+/// The kind's own part of a manifest.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// See [`Ingress`].
+    Ingress(Ingress),
+    /// Only the name matters.
+    IngressClass,
+    /// See [`Service`].
+    Service(Service),
+    /// See [`EndpointSlice`].
+    EndpointSlice(EndpointSlice),
+    /// See [`Secret`].
+    Secret(Secret),
+    /// See [`ConfigMap`].
+    ConfigMap(ConfigMap),
+    /// See [`McpBridge`].
+    McpBridge(McpBridge),
+    /// See [`WasmPlugin`].
+    WasmPlugin(WasmPlugin),
+}
+
+/// `spec` of an Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ingress {
+    /// `spec.ingressClassName`
+    pub ingress_class_name: Option<String>,
+    /// `spec.defaultBackend`
+    pub default_backend: Option<Backend>,
+    /// `spec.tls`
+    pub tls: Vec<IngressTls>,
+    /// `spec.rules`
+    pub rules: Vec<IngressRule>,
+}
+
+/// One entry of `spec.tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IngressTls {
+    /// Host names.
+    pub hosts: Vec<String>,
+    /// Secret in the Ingress' namespace.
+    pub secret_name: Option<String>,
+}
+
+/// One entry of `spec.rules`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IngressRule {
+    /// Host; empty or missing means `*`.
+    pub host: String,
+    /// Paths; a rule without `http` opens the host and routes nothing.
+    pub http: Option<HttpRule>,
+}
+
+/// `http` of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpRule {
+    /// Paths.
+    pub paths: Vec<IngressPath>,
+}
+
+/// One path of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IngressPath {
+    /// Path; empty means `/`.
+    pub path: String,
+    /// `Exact`, `Prefix` or `ImplementationSpecific`.
+    pub path_type: Option<String>,
+    /// Where requests go.
+    pub backend: Backend,
+}
+
+/// A backend reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backend {
+    /// A Service of the Ingress' namespace.
+    pub service: Option<ServiceBackend>,
+    /// Another object: the McpBridge.
+    pub resource: Option<ResourceBackend>,
+}
+
+/// A Service backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceBackend {
+    /// Service name.
+    pub name: String,
+    /// Port.
+    pub port: BackendPort,
+}
+
+/// The port of a Service backend: one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackendPort {
+    /// Port name.
+    pub name: Option<String>,
+    /// Port number.
+    pub number: Option<u16>,
+}
+
+/// A resource backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResourceBackend {
+    /// API group.
+    pub api_group: Option<String>,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+/// `spec` of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Service {
+    /// `spec.type`
+    #[serde(rename = "type")]
+    pub service_type: Option<String>,
+    /// `spec.externalName`
+    pub external_name: Option<String>,
+    /// `spec.ports`
+    pub ports: Vec<ServicePort>,
+}
+
+/// One port of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServicePort {
+    /// Name; may be missing where there is one port.
+    pub name: Option<String>,
+    /// Number.
+    pub port: u16,
+    /// `appProtocol`
+    pub app_protocol: Option<String>,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Option<String>,
+}
+
+/// An EndpointSlice, or the older Endpoints in the same words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointSlice {
+    /// `addressType`: `IPv4`, `IPv6` or `FQDN`.
+    pub address_type: String,
+    /// Endpoints.
+    pub endpoints: Vec<SliceEndpoint>,
+    /// Ports.
+    pub ports: Vec<SlicePort>,
+}
+
+/// One entry of `endpoints`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SliceEndpoint {
+    /// Addresses.
+    pub addresses: Vec<String>,
+    /// Conditions.
+    pub conditions: SliceConditions,
+}
+
+/// Conditions of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SliceConditions {
+    /// Ready unless this says `false` (the API's meaning of a missing value).
+    pub ready: Option<bool>,
+}
+
+/// One port of a slice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlicePort {
+    /// Name of the Service port it belongs to.
+    pub name: Option<String>,
+    /// Number.
+    pub port: Option<u16>,
+}
+
+/// A Secret. Its data never shows in any output of `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret {
+    /// `type`
+    pub secret_type: String,
+    /// `data` decoded from base64 and `stringData`.
+    pub data: BTreeMap<String, Vec<u8>>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("type", &self.secret_type).field("keys", &self.data.keys()).finish()
+    }
+}
+
+/// A ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigMap {
+    /// `data`
+    pub data: BTreeMap<String, String>,
+}
+
+/// `spec` of an McpBridge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct McpBridge {
+    /// Registries, after the guide's dialect (`fixed`, lists, `spec.dns`, `spec.nacos`) was read into canonical words.
+    pub registries: Vec<Registry>,
+}
+
+/// One registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Registry {
+    /// `nacos`, `nacos2`, `nacos3`, `zookeeper`, `consul`, `eureka`, `static`, `dns`, or the dialect's `edas`.
+    #[serde(rename = "type")]
+    pub registry_type: String,
+    /// Name.
+    pub name: String,
+    /// Registry host; for static a comma list of `ip:port`, for dns a comma list of names.
+    pub domain: String,
+    /// Registry port; for static and dns the logical service port.
+    pub port: u32,
+    /// Protocol of static and dns services.
+    pub protocol: Option<String>,
+    /// Upstream server name.
+    pub sni: Option<String>,
+    /// JSON pointer of the entry in the manifest as written, e.g. `/spec/registries/0`.
+    #[serde(skip)]
+    pub pointer: String,
+}
+
+/// `spec` of a WasmPlugin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WasmPlugin {
+    /// Module address.
+    pub url: String,
+    /// Module digest.
+    pub sha256: Option<String>,
+    /// Phase; the guide's `DEFAULT` was read as `UNSPECIFIED_PHASE`.
+    pub phase: Option<String>,
+    /// Priority.
+    pub priority: Option<i64>,
+    /// Fail strategy.
+    pub fail_strategy: Option<String>,
+    /// Raw configuration that bypasses all other.
+    pub plugin_config: Option<serde_json::Value>,
+    /// Global configuration.
+    pub default_config: Option<serde_json::Value>,
+    /// Switches the global configuration off.
+    pub default_config_disable: bool,
+    /// Scoped configurations.
+    pub match_rules: Vec<MatchRule>,
+}
+
+/// One scoped configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MatchRule {
+    /// Route names.
+    pub ingress: Vec<String>,
+    /// Host patterns.
+    pub domain: Vec<String>,
+    /// Upstream services.
+    pub service: Vec<String>,
+    /// Configuration.
+    pub config: Option<serde_json::Value>,
+    /// Skips the rule.
+    pub config_disable: bool,
+    /// `HTTP` or `GRPC`.
+    pub route_type: Option<String>,
+}

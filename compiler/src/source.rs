@@ -1,0 +1,66 @@
+//! The files of one source, as values: paths with content digests, and a way to read the bytes of the ones that matter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Identifies a file's content: BLAKE3 of the bytes, or in git the blob id padded with zeros. Only equality matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ContentId(pub [u8; 32]);
+
+impl ContentId {
+    /// Returns the id of content that has no id of its own.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        ContentId(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+/// Reads files of a source on demand.
+pub trait ReadFile: Send + Sync {
+    /// Returns the bytes of a file of the tree. The text of the error is shown to the user.
+    fn read(&self, path: &str, content: &ContentId) -> Result<Arc<[u8]>, ReadError>;
+}
+
+/// Says that a file listed in the tree could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {path}: {reason}")]
+pub struct ReadError {
+    /// Path inside the source.
+    pub path: String,
+    /// The system's words.
+    pub reason: String,
+}
+
+/// One state of a source: every manifest file with its content id, and remarks about folders that were left out.
+#[derive(Clone)]
+pub struct SourceTree {
+    /// Content by path (with `/`, relative to the source).
+    pub files: BTreeMap<Arc<str>, ContentId>,
+    /// Folders that need rendering: path of the `Chart.yaml` or `kustomization.yaml` that says so.
+    pub unrendered: Vec<String>,
+    /// Access to the bytes.
+    pub reader: Arc<dyn ReadFile>,
+}
+
+impl SourceTree {
+    /// Returns a tree held in memory, for tests and standard input.
+    pub fn in_memory<P: Into<Arc<str>>, B: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, B)>) -> Self {
+        let contents: BTreeMap<Arc<str>, Arc<[u8]>> =
+            files.into_iter().map(|(path, bytes)| (path.into(), Arc::from(bytes.into()))).collect();
+        SourceTree {
+            files: contents.iter().map(|(path, bytes)| (path.clone(), ContentId::of_bytes(bytes))).collect(),
+            unrendered: Vec::new(),
+            reader: Arc::new(MemoryFiles(contents)),
+        }
+    }
+}
+
+struct MemoryFiles(BTreeMap<Arc<str>, Arc<[u8]>>);
+
+impl ReadFile for MemoryFiles {
+    fn read(&self, path: &str, _: &ContentId) -> Result<Arc<[u8]>, ReadError> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| ReadError { path: path.to_owned(), reason: "no such file".into() })
+    }
+}
