@@ -9,6 +9,7 @@
 #[rustfmt::skip]
 #[allow(
     clippy::all,
+    clippy::allow_attributes_without_reason,
     missing_docs,
     unreachable_pub,
     unused_qualifications,
@@ -16,4 +17,13 @@
 )]
 pub mod generated;
 
+pub mod names;
+pub mod resource;
+pub mod snapshot;
+pub mod type_url;
+mod well_known;
+
 pub use generated::{envoy, google};
+pub use resource::{Resource, UnpackError, any, unpack};
+pub use snapshot::{SnapshotDiff, XdsSnapshot};
+pub use well_known::NegativeDuration;

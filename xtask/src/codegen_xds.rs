@@ -125,6 +125,14 @@ const OPTION_FILES: &[&str] = &[
     "xds/annotations/",
 ];
 
+/// Messages that can hold a secret; `xds/src/well_known.rs` writes their Debug texts.
+const SECRET_MESSAGES: [&str; 4] = [
+    ".envoy.extensions.transport_sockets.tls.v3.GenericSecret",
+    ".envoy.extensions.transport_sockets.tls.v3.TlsCertificate",
+    ".envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys",
+    ".google.protobuf.Any",
+];
+
 /// The one service that gets client and server stubs.
 const SERVICE: &str = "AggregatedDiscoveryService";
 
@@ -157,6 +165,7 @@ fn generate_code(set: FileDescriptorSet, out: &Path) -> Result<()> {
     config
         .btree_map(["."])
         .bytes([".google.protobuf.Any"])
+        .skip_debug(SECRET_MESSAGES)
         .enable_type_names()
         .type_name_domain(["."], "type.googleapis.com")
         .compile_well_known_types()

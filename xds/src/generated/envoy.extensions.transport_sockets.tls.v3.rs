@@ -141,6 +141,7 @@ impl ::prost::Name for PrivateKeyProvider {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct TlsCertificate {
     #[prost(message, optional, tag = "1")]
     pub certificate_chain: ::core::option::Option<
@@ -187,6 +188,7 @@ impl ::prost::Name for TlsCertificate {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct TlsSessionTicketKeys {
     #[prost(message, repeated, tag = "1")]
     pub keys: ::prost::alloc::vec::Vec<
@@ -422,6 +424,7 @@ impl ::prost::Name for CertificateValidationContext {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct GenericSecret {
     #[prost(message, optional, tag = "1")]
     pub secret: ::core::option::Option<

@@ -17,6 +17,7 @@ impl ::prost::Name for Timestamp {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Any {
     #[prost(string, tag = "1")]
     pub type_url: ::prost::alloc::string::String,
