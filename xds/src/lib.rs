@@ -18,6 +18,7 @@
 pub mod generated;
 
 pub mod names;
+pub mod render;
 pub mod resource;
 pub mod snapshot;
 pub mod type_url;

@@ -238,3 +238,33 @@ fn descriptor_set_path() -> Result<PathBuf> {
 fn repository_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    #[ignore = "needs the unpacked envoy-types package, which a plain build does not download"]
+    fn committed_code_is_what_the_generator_writes() {
+        let fresh = repository_root().join("target/codegen-xds-check");
+        if fresh.exists() {
+            fs::remove_dir_all(&fresh).unwrap();
+        }
+        generate(&fresh).unwrap();
+        let (fresh, committed) = (contents(&fresh), contents(&repository_root().join("xds/src/generated")));
+        assert_eq!(fresh.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>());
+        for (name, bytes) in &fresh {
+            assert!(bytes == &committed[name], "{name} differs: run `cargo xtask codegen xds`");
+        }
+    }
+}
