@@ -1,13 +1,60 @@
-//! Repository chores.
+//! Repository chores: code generation, test set-up, benchmarks. `cargo xtask help` lists them.
 
+mod bless;
 mod codegen_xds;
+mod conformance;
+mod machine;
+mod process;
+mod report;
+mod test;
+mod testbed;
+mod tidy;
+mod workspace;
 
-use anyhow::{Result, bail};
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["codegen", "xds"] => codegen_xds::run(),
-        _ => bail!("usage: cargo xtask codegen xds"),
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Repository chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs every check and test there is, with the real components that they need.
+    Test(test::Arguments),
+    /// Sets up one real component below .testbed/ and prints where it is.
+    Testbed(testbed::Arguments),
+    /// Runs the conformance suite against the program of this checkout.
+    Conformance(conformance::Arguments),
+    /// Checks the rules of the repository that no compiler knows.
+    Tidy,
+    /// Rewrites golden files from what the tests make, and removes those that no test asks for.
+    Bless(bless::Arguments),
+    /// Writes generated files that are committed.
+    Codegen {
+        #[command(subcommand)]
+        what: Codegen,
+    },
+}
+
+#[derive(Subcommand)]
+enum Codegen {
+    /// Writes xds/src/generated.
+    Xds,
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Testbed(arguments) => testbed::run(&arguments),
+        Chore::Conformance(arguments) => conformance::run(&arguments),
+        Chore::Tidy => tidy::run(),
+        Chore::Bless(arguments) => bless::run(&arguments),
+        Chore::Codegen { what: Codegen::Xds } => codegen_xds::run().map(|()| ExitCode::SUCCESS),
     }
 }

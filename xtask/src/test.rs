@@ -1,0 +1,159 @@
+//! `cargo xtask test`: every check and test, with the real components that they need, and one line at the end.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::conformance::{self, Engine};
+use crate::report::{Counts, Outcome, Report, test_results};
+use crate::{bless, machine, process, testbed, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// As root: install missing Debian packages.
+    #[arg(long)]
+    system_packages: bool,
+}
+
+const FETCH: Duration = Duration::from_secs(300);
+const FORMAT: Duration = Duration::from_secs(120);
+const LINT: Duration = Duration::from_secs(1500);
+const TEST: Duration = Duration::from_secs(1500);
+const REAL: Duration = Duration::from_secs(600);
+const CHECK: Duration = Duration::from_secs(60);
+
+/// Runs all steps; a failed one does not hide the next.
+///
+/// # Errors
+/// When not even the first step can be reported.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut report = Report::default();
+    let log = workspace::target()?.join("goldens.log");
+    if log.exists() {
+        fs::remove_file(&log).with_context(|| format!("{} cannot be removed", log.display()))?;
+    }
+    report.step("machine", || machine::prepare(arguments.system_packages));
+    report.step("fetch", || cargo(&["fetch", "--locked"], FETCH));
+    report.step("fmt", || cargo(&["fmt", "--all", "--check"], FORMAT));
+    report.step("clippy", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], LINT)
+    });
+    let plain = report.step("test", || Ok(tests(&[], &log, None, TEST)?.without_real()));
+    real(&mut report, &log);
+    if plain.failed == 0 {
+        report.step("goldens", || bless::orphans(&log));
+    }
+    conformance(&mut report);
+    report.step("workflows", workflows);
+    println!();
+    print!("{}", report.render());
+    Ok(if report.total().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A cargo command that is one check.
+fn cargo(arguments: &[&str], within: Duration) -> Result<Outcome> {
+    let ended = process::run(workspace::cargo().args(arguments), within)?;
+    Ok(if ended.success() { Outcome::passed() } else { Outcome::failed(ended.reason()) })
+}
+
+/// What `cargo test` came to.
+struct Tested {
+    counts: Counts,
+    note: Option<String>,
+}
+
+impl Tested {
+    /// Leaves ignored tests out: the step for real components counts them.
+    fn without_real(self) -> Outcome {
+        Outcome { counts: Counts { skipped: 0, ..self.counts }, note: self.note }
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome { counts: self.counts, note: self.note }
+    }
+}
+
+fn tests(
+    arguments: &[&str],
+    golden_log: &PathBuf,
+    envoy: Option<PathBuf>,
+    within: Duration,
+) -> Result<Tested> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
+    cargo.env(bless::GOLDEN_LOG, golden_log).env("INSTA_UPDATE", "no");
+    if let Some(envoy) = envoy {
+        cargo.env(testbed::ENVOY, envoy);
+    }
+    let ended = process::run(&mut cargo, within)?;
+    let mut counts = test_results(&ended.lines);
+    // A compile error, a crash of a test binary or the time limit leave no line of their own.
+    if !ended.success() && counts.failed == 0 {
+        counts += Counts::FAILED;
+    }
+    let note = (!ended.success()).then(|| format!("cargo test: {}", ended.reason()));
+    Ok(Tested { counts, note })
+}
+
+/// Runs the ignored tests named `real_*`, which need real components.
+fn real(report: &mut Report, golden_log: &PathBuf) {
+    let mut envoy = None;
+    report.step("envoy", || match testbed::envoy() {
+        Ok(program) => {
+            println!("{}", program.display());
+            envoy = Some(program);
+            Ok(Outcome::passed())
+        }
+        Err(error) => Ok(unavailable(&error)),
+    });
+    report.step("test real", || match envoy {
+        Some(envoy) => Ok(tests(&["--", "--ignored", "real_"], golden_log, Some(envoy), REAL)?.outcome()),
+        None => Ok(Outcome::skipped("no Envoy")),
+    });
+}
+
+fn conformance(report: &mut Report) {
+    let Some(folder) = conformance::folder() else {
+        report.step("conformance", || {
+            Ok(Outcome::skipped("no suite beside the checkout and GATEWRIGHT_CONFORMANCE not set"))
+        });
+        return;
+    };
+    let claims = conformance::claims();
+    let mut program = None;
+    report.step("conformance program", || {
+        program = Some(conformance::build()?);
+        Ok(Outcome::passed())
+    });
+    let Some(program) = program else { return };
+    for engine in Engine::ALL {
+        report.step(engine.step(), || conformance::suite(&folder, engine, &program, &claims, &[]));
+    }
+}
+
+fn workflows() -> Result<Outcome> {
+    let folder = workspace::root().join(".github/workflows");
+    if !folder.is_dir() {
+        return Ok(Outcome::skipped("no workflow files"));
+    }
+    let program = match testbed::actionlint() {
+        Ok(program) => program,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    let mut lint = std::process::Command::new(program);
+    let ended = process::run(lint.current_dir(workspace::root()), CHECK)?;
+    Ok(if ended.success() { Outcome::passed() } else { Outcome::failed(ended.reason()) })
+}
+
+/// A component that cannot be had is a failure where the run was told to set everything up, else it is skipped.
+fn unavailable(error: &anyhow::Error) -> Outcome {
+    let reason = format!("{error:#}");
+    if std::env::var_os("CI").is_some_and(|value| value == "true") {
+        Outcome::failed(reason)
+    } else {
+        Outcome::skipped(reason)
+    }
+}

