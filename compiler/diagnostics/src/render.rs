@@ -1,1 +1,0 @@
-//! The forms in which findings are shown.

@@ -1,0 +1,84 @@
+//! Workflow commands of GitHub Actions: one line per finding, shown beside the changed lines of a pull request.
+
+use std::fmt::Write as _;
+
+use super::Report;
+use crate::{Diagnostic, Severity};
+
+/// Renders the findings as workflow commands.
+pub fn github(report: &Report<'_>) -> String {
+    let mut out = String::new();
+    for finding in report.diagnostics {
+        let command = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "notice",
+        };
+        let properties = properties(finding);
+        writeln!(out, "::{command} {properties}::{}", escape_data(&message(finding)))
+            .expect("writing to a string");
+    }
+    out
+}
+
+fn properties(finding: &Diagnostic) -> String {
+    let (start, end) = (finding.primary.span.start, finding.primary.span.end);
+    let mut out = format!("file={}", escape_property(&finding.primary.path));
+    if start.line > 0 {
+        write!(out, ",line={},endLine={}", start.line, end.line.max(start.line))
+            .expect("writing to a string");
+    }
+    // Columns are understood only for places that stay in one line.
+    if start.line > 0 && start.line == end.line {
+        write!(out, ",col={},endColumn={}", start.column, end.column.max(start.column))
+            .expect("writing to a string");
+    }
+    let title = format!("{} {}", finding.code.id, finding.code.slug);
+    out + ",title=" + &escape_property(&title)
+}
+
+fn message(finding: &Diagnostic) -> String {
+    let mut out = finding.message.clone();
+    for label in &finding.related {
+        let text = if label.text.is_empty() { "see also" } else { &label.text };
+        write!(out, "\n{text}: {}:{}", label.path, label.span.start.line).expect("writing to a string");
+    }
+    for note in &finding.notes {
+        write!(out, "\nnote: {note}").expect("writing to a string");
+    }
+    if let Some(help) = &finding.help {
+        write!(out, "\nhelp: {help}").expect("writing to a string");
+    }
+    out
+}
+
+fn escape_data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+
+    #[test]
+    fn shows_each_finding_on_one_line() {
+        gatewright_testkit::assert_golden("diagnostics/github.txt", &examples::render(github));
+    }
+
+    #[test]
+    fn nothing_a_user_wrote_ends_the_command() {
+        let mut diagnostics = examples::findings();
+        diagnostics.retain(|finding| finding.severity == Severity::Error);
+        diagnostics[0].primary.path = "a,b:c%.yaml".into();
+        diagnostics[0].message = "50%\r\n::error::forged".into();
+        let out = github(&examples::report(&diagnostics));
+        assert_eq!(out.lines().count(), 1);
+        assert!(out.starts_with("::error file=a%2Cb%3Ac%25.yaml,line="), "{out}");
+        assert!(out.contains("::50%25%0D%0A::error::forged"), "{out}");
+    }
+}

@@ -1,0 +1,85 @@
+//! JUnit: every file is a test that fails when a finding in it makes the run fail.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+
+use super::Report;
+use crate::Diagnostic;
+
+/// Renders the findings as a JUnit document. Findings too mild to fail the run are the output of a test that passes.
+pub fn junit(report: &Report<'_>) -> String {
+    let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> =
+        report.files.iter().map(|file| (file.as_str(), Vec::new())).collect();
+    for finding in report.diagnostics {
+        by_file.entry(&finding.primary.path).or_default().push(finding);
+    }
+    let mut suite = TestSuite::new("validate");
+    for (file, findings) in by_file {
+        suite.add_test_case(test_case(report, file, &findings));
+    }
+    let mut document = quick_junit::Report::new("gatewright");
+    document.add_test_suite(suite);
+    document.to_string().expect("XML written to memory")
+}
+
+fn test_case(report: &Report<'_>, file: &str, findings: &[&Diagnostic]) -> TestCase {
+    let failing: Vec<&&Diagnostic> =
+        findings.iter().filter(|finding| finding.severity <= report.fail_on).collect();
+    let mut case = match failing.first() {
+        None => TestCase::new(file, TestCaseStatus::success()),
+        Some(first) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            let more = match failing.len() - 1 {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            status.set_type(first.code.id);
+            status.set_message(format!("{}{more}", first.message));
+            status.set_description(lines(failing.iter().map(|finding| **finding)));
+            TestCase::new(file, status)
+        }
+    };
+    case.set_classname("gatewright.validate");
+    let mild: Vec<&Diagnostic> =
+        findings.iter().copied().filter(|finding| finding.severity > report.fail_on).collect();
+    if !mild.is_empty() {
+        case.set_system_out(lines(mild.into_iter()));
+    }
+    case
+}
+
+fn lines<'a>(findings: impl Iterator<Item = &'a Diagnostic>) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        let place = finding.primary.span.start;
+        let (severity, code) = (finding.severity.as_str(), finding.code.id);
+        writeln!(out, "{}:{}: {severity}[{code}]: {}", place.line, place.column, finding.message)
+            .expect("writing to a string");
+        if let Some(help) = &finding.help {
+            writeln!(out, "  help: {help}").expect("writing to a string");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+    use crate::Severity;
+
+    #[test]
+    fn a_file_is_a_test() {
+        gatewright_testkit::assert_golden("diagnostics/junit.xml", &examples::render(junit));
+    }
+
+    #[test]
+    fn warnings_fail_when_the_run_fails_on_them() {
+        let diagnostics = examples::findings();
+        let strict = Report { fail_on: Severity::Warning, ..examples::report(&diagnostics) };
+        assert!(junit(&strict).contains(r#"failures="2""#), "{}", junit(&strict));
+        assert!(junit(&examples::report(&diagnostics)).contains(r#"failures="1""#));
+    }
+}

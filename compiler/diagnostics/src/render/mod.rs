@@ -1,0 +1,89 @@
+//! The forms in which findings are shown: for a person, for programs, and for the machines that annotate changes.
+//!
+//! Every form is a pure function of a [`Report`]: equal reports give equal bytes. Paths are written as they stand in
+//! the findings; who wants them relative to something else changes them before.
+
+mod fingerprint;
+mod github;
+mod gitlab;
+mod json;
+mod junit;
+mod sarif;
+mod source_text;
+mod text;
+
+pub use github::github;
+pub use gitlab::gitlab;
+pub use json::{FORMAT, json};
+pub use junit::junit;
+pub use sarif::sarif;
+pub use text::{TextOptions, text};
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use crate::{Diagnostic, Severity};
+
+/// What one run found.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The findings, ordered by [`crate::sort`].
+    pub diagnostics: &'a [Diagnostic],
+    /// Paths of all files that were looked at, sorted, written like those of the findings.
+    pub files: &'a [String],
+    /// Version of the program.
+    pub version: &'a str,
+    /// The mildest severity that makes the run fail.
+    pub fail_on: Severity,
+}
+
+impl Report<'_> {
+    /// Counts the findings.
+    pub fn counts(&self) -> Counts {
+        let of = |severity| self.diagnostics.iter().filter(|finding| finding.severity == severity).count();
+        Counts {
+            errors: of(Severity::Error),
+            warnings: of(Severity::Warning),
+            infos: of(Severity::Info),
+            files: self.files.len(),
+        }
+    }
+
+    /// Returns whether a finding is severe enough to make the run fail.
+    pub fn fails(&self) -> bool {
+        self.diagnostics.iter().any(|finding| finding.severity <= self.fail_on)
+    }
+}
+
+/// How many findings of each severity there are, shown as `2 errors, 1 warning in 12 files`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Files that were looked at.
+    pub files: usize,
+    /// Findings with severity error.
+    pub errors: usize,
+    /// Findings with severity warning.
+    pub warnings: usize,
+    /// Findings with severity info.
+    pub infos: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [(self.errors, "error"), (self.warnings, "warning"), (self.infos, "info")];
+        let mut parts = String::new();
+        for (count, word) in all.into_iter().filter(|(count, _)| *count > 0) {
+            let comma = if parts.is_empty() { "" } else { ", " };
+            write!(parts, "{comma}{count} {word}{}", plural(count))?;
+        }
+        let parts = if parts.is_empty() { "no findings" } else { &parts };
+        write!(f, "{parts} in {} file{}", self.files, plural(self.files))
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod examples;
