@@ -1,5 +1,6 @@
 //! Repository chores: code generation, test set-up, benchmarks. `cargo xtask help` lists them.
 
+mod bench;
 mod bless;
 mod codegen_xds;
 mod conformance;
@@ -35,6 +36,8 @@ enum Chore {
     Tidy,
     /// Rewrites golden files from what the tests make, and removes those that no test asks for.
     Bless(bless::Arguments),
+    /// Measures compiling, planning, pushing and serving, and writes target/bench/report.md.
+    Bench(bench::Arguments),
     /// Writes generated files that are committed.
     Codegen {
         #[command(subcommand)]
@@ -55,6 +58,7 @@ fn main() -> Result<ExitCode> {
         Chore::Conformance(arguments) => conformance::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Bless(arguments) => bless::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Codegen { what: Codegen::Xds } => codegen_xds::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,0 +1,141 @@
+//! `cargo xtask bench`: what compiling, planning, pushing and serving cost, on seeded repositories.
+
+mod measure;
+mod report;
+mod repository;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::{process, workspace};
+use measure::Cost;
+use report::Report;
+use repository::Repository;
+
+const BUILD: Duration = Duration::from_secs(3600);
+const RUN: Duration = Duration::from_secs(300);
+/// Any fixed number: the same repository everywhere.
+const SEED: u64 = 20_261_124;
+/// Runs are repeated until about this many Ingresses were compiled, so that short ones are averaged.
+const SAMPLE: usize = 40_000;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Ingresses of each repository.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 20_000])]
+    sizes: Vec<usize>,
+    /// Measure the programs that are built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Runs the bench and writes `target/bench/report.md`.
+///
+/// # Errors
+/// When a program does not build or fails.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let target = workspace::target()?;
+    if !arguments.no_build {
+        build()?;
+    }
+    let programs =
+        Programs { gatewright: target.join("release/gatewright"), bare: target.join("release/bench-bare") };
+    let mut report = Report::new();
+    for &size in &arguments.sizes {
+        let repository = Repository::make(&target.join("bench"), size, SEED)?;
+        report.attempt("cold compile", |report| cold(&programs, &repository, report));
+        report.attempt("plan", |report| plan(&programs, &repository, report));
+    }
+    let text = report.render();
+    let file = target.join("bench/report.md");
+    std::fs::write(&file, &text)?;
+    println!("\n{text}\nwritten to {}", file.display());
+    Ok(if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Programs {
+    gatewright: PathBuf,
+    bare: PathBuf,
+}
+
+fn build() -> Result<()> {
+    for arguments in [
+        &["--package", "gatewright"][..],
+        &["--package", "xtask", "--features", "bench", "--bin", "bench-bare"][..],
+    ] {
+        let mut cargo = workspace::cargo();
+        cargo.args(["build", "--release", "--locked"]).args(arguments);
+        let ended = process::run(&mut cargo, BUILD)?;
+        ensure!(ended.success(), "cargo build {}: {}", arguments.join(" "), ended.reason());
+    }
+    Ok(())
+}
+
+/// Cold compile against loading the same files bare.
+fn cold(programs: &Programs, repository: &Repository, report: &mut Report) -> Result<()> {
+    let runs = u32::try_from(SAMPLE / repository.ingresses.max(1))?.clamp(3, 40);
+    let folder = &repository.folder;
+    let bare = measure::mean(|| with(&programs.bare, &[], folder), runs, RUN)?;
+    let compile = |folder: &Path| {
+        let mut command = with(&programs.gatewright, &["compile"], folder);
+        command.args(["--format", "summary"]);
+        command
+    };
+    let cold = measure::mean(|| compile(folder), runs, RUN)?;
+    let size = repository.ingresses;
+    report.row(format!("{size} Ingresses: bare load, CPU"), milliseconds(bare.cpu), "");
+    report.row(format!("{size} Ingresses: cold compile, wall"), milliseconds(cold.wall), "");
+    report.row(format!("{size} Ingresses: cold compile, CPU"), milliseconds(cold.cpu), "");
+    report.row(
+        format!("{size} Ingresses: compile / bare load"),
+        ratio(cold.cpu, bare.cpu),
+        "at most 3x, heading for 1.5x",
+    );
+    report.row(
+        format!("{size} Ingresses: peak memory"),
+        memory(&cold, repository.bytes),
+        "at most 12x the input",
+    );
+    Ok(())
+}
+
+/// Plan of a commit that edits one file, both revisions read from git.
+fn plan(programs: &Programs, repository: &Repository, report: &mut Report) -> Result<()> {
+    repository.commit_edit(RUN)?;
+    let plan = || {
+        let mut command = Command::new(&programs.gatewright);
+        command.args(["plan", "git:HEAD", "--base", "git:HEAD~1"]).current_dir(&repository.folder);
+        command
+    };
+    let cost = measure::mean(plan, 3, RUN)?;
+    let size = repository.ingresses;
+    report.row(
+        format!("{size} Ingresses: plan of a one-file commit, wall"),
+        milliseconds(cost.wall),
+        "within 1500 ms",
+    );
+    report.row(format!("{size} Ingresses: plan of a one-file commit, CPU"), milliseconds(cost.cpu), "");
+    Ok(())
+}
+
+fn with(program: &Path, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(folder);
+    command
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
+}
+
+fn ratio(a: Duration, b: Duration) -> String {
+    format!("{:.2}x", a.as_secs_f64() / b.as_secs_f64())
+}
+
+fn memory(cost: &Cost, input: u64) -> String {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    format!("{:.1} MiB, {:.1}x of {:.1} MiB", mib(cost.peak), cost.peak as f64 / input as f64, mib(input))
+}
