@@ -4,7 +4,9 @@ mod bench;
 mod bless;
 mod codegen_xds;
 mod conformance;
+mod fuzz;
 mod machine;
+mod mutants;
 mod process;
 mod report;
 mod test;
@@ -38,6 +40,10 @@ enum Chore {
     Bless(bless::Arguments),
     /// Measures compiling, planning, pushing and serving, and writes target/bench/report.md.
     Bench(bench::Arguments),
+    /// Fuzzes with cargo-fuzz for a bounded time.
+    Fuzz(fuzz::Arguments),
+    /// Plants known bugs one by one and expects a test to catch each.
+    Mutants(mutants::Arguments),
     /// Writes generated files that are committed.
     Codegen {
         #[command(subcommand)]
@@ -59,6 +65,8 @@ fn main() -> Result<ExitCode> {
         Chore::Tidy => tidy::run(),
         Chore::Bless(arguments) => bless::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
+        Chore::Mutants(arguments) => mutants::run(&arguments),
         Chore::Codegen { what: Codegen::Xds } => codegen_xds::run().map(|()| ExitCode::SUCCESS),
     }
 }

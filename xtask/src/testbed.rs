@@ -14,6 +14,7 @@ use crate::{machine, process, workspace};
 pub(crate) const ENVOY: &str = "GATEWRIGHT_ENVOY";
 
 const ENVOY_VERSION: &str = "1.40.0";
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const ACTIONLINT_VERSION: &str = "1.7.12";
 const REQUIREMENTS: &str = include_str!("../testbed/requirements.txt");
 
@@ -92,6 +93,26 @@ pub(crate) fn actionlint() -> Result<PathBuf> {
     install.args(["install", &module]).env("GOBIN", &folder).env("GOTOOLCHAIN", "local");
     let ended = process::run(&mut install, DOWNLOAD)?;
     ensure!(ended.success(), "go install {module}: {}", ended.reason());
+    Ok(program)
+}
+
+/// Returns the program that builds and runs fuzz targets.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    let folder = workspace::testbed().join(format!("cargo-fuzz-{CARGO_FUZZ_VERSION}"));
+    let program = folder.join("bin/cargo-fuzz");
+    let _lock = lock()?;
+    if program.is_file() {
+        return Ok(program);
+    }
+    let mut install = workspace::cargo();
+    install
+        .args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ_VERSION, "--root"])
+        .arg(&folder);
+    let ended = process::run(&mut install, DOWNLOAD)?;
+    ensure!(ended.success(), "cargo install cargo-fuzz: {}", ended.reason());
     Ok(program)
 }
 
