@@ -90,16 +90,12 @@ impl Report {
 
     /// Renders the table, the notes and the last line.
     pub(crate) fn render(&self) -> String {
+        let width = self.steps.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max(4);
         let mut out =
-            format!("{:<26} {:>8} {:>7} {:>7} {:>8}\n", "step", "seconds", "passed", "failed", "skipped");
-        for (name, time, Outcome { counts, .. }) in &self.steps {
-            out.push_str(&format!(
-                "{name:<26} {:>8.1} {:>7} {:>7} {:>8}\n",
-                time.as_secs_f64(),
-                counts.passed,
-                counts.failed,
-                counts.skipped
-            ));
+            format!("{:<width$} {:>8} {:>7} {:>7} {:>8}\n", "step", "seconds", "passed", "failed", "skipped");
+        for (name, time, Outcome { counts: Counts { passed, failed, skipped }, .. }) in &self.steps {
+            let seconds = time.as_secs_f64();
+            out.push_str(&format!("{name:<width$} {seconds:>8.1} {passed:>7} {failed:>7} {skipped:>8}\n"));
         }
         for (name, _, outcome) in &self.steps {
             if let Some(note) = &outcome.note {
