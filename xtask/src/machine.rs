@@ -76,6 +76,11 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Tells whether a program can be found.
+pub(crate) fn has_program(name: &str) -> bool {
+    is_there(&["sh", "-c", &format!("command -v {name}")])
+}
+
 /// Tells whether a command runs and succeeds.
 pub(crate) fn is_there(probe: &[&str]) -> bool {
     let [program, arguments @ ..] = probe else { return false };

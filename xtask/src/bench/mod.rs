@@ -3,6 +3,7 @@
 mod measure;
 mod report;
 mod repository;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         report.attempt("cold compile", |report| cold(&programs, &repository, report));
         report.attempt("plan", |report| plan(&programs, &repository, report));
     }
+    report.attempt("requests", |report| requests(&programs, &target.join("bench"), report));
     let text = report.render();
     let file = target.join("bench/report.md");
     std::fs::write(&file, &text)?;
@@ -121,6 +123,16 @@ fn plan(programs: &Programs, repository: &Repository, report: &mut Report) -> Re
     Ok(())
 }
 
+/// Processor time per request on a repository of ordinary size.
+fn requests(programs: &Programs, folder: &Path, report: &mut Report) -> Result<()> {
+    let repository = Repository::make(folder, 1_000, SEED)?;
+    let found = serve::compare(&programs.gatewright, &repository, folder)?;
+    report.row("CPU per request: Envoy", microseconds(found.envoy), "");
+    report.row("CPU per request: bundled gateway", microseconds(found.gateway), "");
+    report.row("CPU per request: gateway / Envoy", ratio(found.gateway, found.envoy), "at most 0.6x");
+    Ok(())
+}
+
 fn with(program: &Path, arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).arg(folder);
@@ -129,6 +141,10 @@ fn with(program: &Path, arguments: &[&str], folder: &Path) -> Command {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
+}
+
+fn microseconds(time: Duration) -> String {
+    format!("{:.1} us", time.as_secs_f64() * 1_000_000.0)
 }
 
 fn ratio(a: Duration, b: Duration) -> String {
