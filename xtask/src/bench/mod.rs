@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what compiling, planning, pushing and serving cost, on seeded repositories.
 
 mod measure;
+mod push;
 mod report;
 mod repository;
 mod serve;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let repository = Repository::make(&target.join("bench"), size, SEED)?;
         report.attempt("cold compile", |report| cold(&programs, &repository, report));
         report.attempt("plan", |report| plan(&programs, &repository, report));
+        report.attempt("push", |report| push(&programs, &repository, report));
     }
     report.attempt("requests", |report| requests(&programs, &target.join("bench"), report));
     let text = report.render();
@@ -120,6 +122,18 @@ fn plan(programs: &Programs, repository: &Repository, report: &mut Report) -> Re
         "within 1500 ms",
     );
     report.row(format!("{size} Ingresses: plan of a one-file commit, CPU"), milliseconds(cost.cpu), "");
+    Ok(())
+}
+
+/// Bytes that one edit costs a delta client.
+fn push(programs: &Programs, repository: &Repository, report: &mut Report) -> Result<()> {
+    let bytes = push::bytes_of_an_edit(&programs.gatewright, repository)?;
+    let size = repository.ingresses;
+    report.row(
+        format!("{size} Ingresses: bytes pushed for one edit"),
+        format!("{bytes} bytes"),
+        "at most 2000",
+    );
     Ok(())
 }
 
