@@ -1,0 +1,401 @@
+//! Reads SOURCEs and merges them into one tree that the compiler understands.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
+
+use super::credentials::Credentials;
+use super::error::SourceError;
+use super::folder::{FolderScan, Linked};
+use super::remote;
+use super::revision::{Commit, Revision, RevisionScan};
+use super::spec::SourceSpec;
+use super::walk::{self, Found};
+
+/// The path of standard input inside a source.
+const STDIN: &str = "stdin";
+
+/// The surroundings in which SOURCEs are understood.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    /// Where relative paths begin, and whose repository `git:REV` means.
+    pub working_folder: PathBuf,
+    /// Where fetched repositories are kept.
+    pub cache_folder: PathBuf,
+    /// What opens remote repositories.
+    pub credentials: Credentials,
+}
+
+/// One state of one or more SOURCEs.
+pub struct Source {
+    /// What the compiler reads.
+    pub tree: SourceTree,
+    /// `gatewright.yaml` at the root of the first SOURCE that has one; its bytes come from the tree's reader.
+    pub settings: Option<Arc<str>>,
+    /// Route tests (`*.gwtest.yaml`), which are not in the tree; their bytes come from the tree's reader.
+    pub tests: BTreeMap<Arc<str>, ContentId>,
+    parts: Vec<Arc<Part>>,
+    homes: Homes,
+}
+
+/// Where the paths of a merged tree come from: index of the part, and path inside it. Empty for a single SOURCE, whose
+/// paths are not changed.
+type Homes = Arc<BTreeMap<Arc<str>, (usize, Arc<str>)>>;
+
+/// One SOURCE as it was read.
+struct Part {
+    spec: SourceSpec,
+    state: State,
+    /// What the user puts before a path to name the file.
+    shown: String,
+    /// The same for programs: relative to the working folder or to the source, never absolute.
+    relative: String,
+}
+
+enum State {
+    Folder(FolderScan),
+    File(FolderScan),
+    Stdin(Found<ContentId>, Arc<[u8]>),
+    Revision(git2::Oid, RevisionScan),
+}
+
+impl Loader {
+    /// Reads all of `specs`. Remote revisions are looked up, and fetched where they moved.
+    pub fn load(&self, specs: &[SourceSpec]) -> Result<Source, SourceError> {
+        if specs.is_empty() {
+            return Err(SourceError::Combination("no SOURCE is given"));
+        }
+        if specs.iter().filter(|spec| **spec == SourceSpec::Stdin).count() > 1 {
+            return Err(SourceError::Combination("standard input can be read only once"));
+        }
+        let mut parts: Vec<Arc<Part>> = Vec::new();
+        for spec in specs {
+            if !parts.iter().any(|part| part.spec == *spec) {
+                parts.push(Arc::new(self.read(spec, None)?));
+            }
+        }
+        Ok(Source::merge(parts))
+    }
+
+    /// Reads again what may have changed since `before`: folders, files, and revisions of the repository around the
+    /// working folder, but no remote and not standard input. Returns the new state, and whether it says anything else.
+    pub fn reload(&self, before: &Source) -> Result<(Source, bool), SourceError> {
+        let mut parts = Vec::new();
+        for part in &before.parts {
+            parts.push(match &part.spec {
+                SourceSpec::Stdin | SourceSpec::Remote { .. } => part.clone(),
+                SourceSpec::Revision { revision, .. } if self.is_at(part, revision)? => part.clone(),
+                spec => Arc::new(self.read(spec, Some(part))?),
+            });
+        }
+        let after = Source::merge(parts);
+        let changed = !after.same_content(before);
+        Ok((after, changed))
+    }
+
+    fn is_at(&self, part: &Part, revision: &str) -> Result<bool, SourceError> {
+        let State::Revision(id, _) = &part.state else { return Ok(false) };
+        Ok(Commit::around(&self.working_folder, revision)?.id == *id)
+    }
+
+    fn read(&self, spec: &SourceSpec, before: Option<&Part>) -> Result<Part, SourceError> {
+        let part =
+            |state, shown: String, relative: String| Part { spec: spec.clone(), state, shown, relative };
+        match spec {
+            SourceSpec::Path(path) => self.read_path(spec, path, before),
+            SourceSpec::Stdin => {
+                let mut bytes = Vec::new();
+                let read = std::io::stdin().lock().read_to_end(&mut bytes);
+                read.map_err(|error| SourceError::unreadable("standard input", &error))?;
+                let manifests = vec![(STDIN.to_owned(), ContentId::of_bytes(&bytes))];
+                let found = Found { manifests, settings: None, tests: Vec::new(), unrendered: Vec::new() };
+                Ok(part(State::Stdin(found, bytes.into()), String::new(), String::new()))
+            }
+            SourceSpec::Revision { revision, subfolder } => {
+                let commit = Commit::around(&self.working_folder, revision)?;
+                let scan = commit.scan(subfolder)?;
+                let place = scan.place(subfolder);
+                Ok(part(State::Revision(commit.id, scan), place.clone(), place))
+            }
+            SourceSpec::Remote { url, revision, subfolder } => {
+                let commit = remote::commit(&self.cache_folder, url, revision, &self.credentials)?;
+                let scan = commit.scan(subfolder)?;
+                let place = scan.place(subfolder);
+                Ok(part(State::Revision(commit.id, scan), place.clone(), place))
+            }
+        }
+    }
+
+    fn read_path(&self, spec: &SourceSpec, path: &Path, before: Option<&Part>) -> Result<Part, SourceError> {
+        let shown = path.to_str().ok_or_else(|| SourceError::Name(path.display().to_string()))?;
+        let place = self.working_folder.join(path);
+        let metadata = std::fs::metadata(&place).map_err(|error| SourceError::unreadable(shown, &error))?;
+        let before = before.and_then(Part::scan);
+        let (state, folder) = if metadata.is_dir() {
+            (State::Folder(FolderScan::of_folder(&place, shown, before)?), Some(path))
+        } else {
+            (State::File(FolderScan::of_file(&place, shown, before)?), path.parent())
+        };
+        let folder = folder.unwrap_or(Path::new(""));
+        Ok(Part { spec: spec.clone(), state, shown: tidy(folder), relative: self.relative(folder) })
+    }
+
+    /// Returns a folder relative to the working folder, or nothing for one that lies elsewhere.
+    fn relative(&self, folder: &Path) -> String {
+        if folder.components().any(|part| part == Component::ParentDir) {
+            return String::new();
+        }
+        if folder.is_relative() {
+            return tidy(folder);
+        }
+        folder.strip_prefix(&self.working_folder).map(tidy).unwrap_or_default()
+    }
+}
+
+/// Returns a folder's path without `.` parts and without a final `/`.
+fn tidy(folder: &Path) -> String {
+    let parts = folder.components().filter(|part| *part != Component::CurDir);
+    parts.collect::<PathBuf>().display().to_string()
+}
+
+impl RevisionScan {
+    /// Returns the folder of a source that may be a single file.
+    fn place(&self, subfolder: &str) -> String {
+        let folder = subfolder.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if self.single { folder.to_owned() } else { subfolder.to_owned() }
+    }
+}
+
+impl Part {
+    fn scan(&self) -> Option<&FolderScan> {
+        match &self.state {
+            State::Folder(scan) | State::File(scan) => Some(scan),
+            State::Stdin(..) | State::Revision(..) => None,
+        }
+    }
+
+    fn found(&self) -> &Found<ContentId> {
+        match &self.state {
+            State::Folder(scan) | State::File(scan) => &scan.found,
+            State::Stdin(found, _) => found,
+            State::Revision(_, scan) => &scan.found,
+        }
+    }
+
+    fn reader(&self) -> Arc<dyn ReadFile> {
+        match &self.state {
+            State::Folder(scan) | State::File(scan) => scan.reader(),
+            State::Stdin(_, bytes) => Arc::new(OneFile(bytes.clone())),
+            State::Revision(_, scan) => scan.reader.clone(),
+        }
+    }
+
+    fn revision(&self) -> Option<&Revision> {
+        match &self.state {
+            State::Revision(_, scan) => Some(&scan.revision),
+            _ => None,
+        }
+    }
+}
+
+struct OneFile(Arc<[u8]>);
+
+impl ReadFile for OneFile {
+    fn read(&self, _: &str, _: &ContentId) -> Result<Arc<[u8]>, ReadError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Reads the files of several parts.
+struct MergedFiles {
+    readers: Vec<Arc<dyn ReadFile>>,
+    homes: Homes,
+}
+
+impl ReadFile for MergedFiles {
+    fn read(&self, path: &str, content: &ContentId) -> Result<Arc<[u8]>, ReadError> {
+        let home = self.homes.get(path);
+        let (part, inner) =
+            home.ok_or_else(|| ReadError { path: path.to_owned(), reason: "no such file".into() })?;
+        self.readers[*part].read(inner, content).map_err(|error| ReadError { path: path.to_owned(), ..error })
+    }
+}
+
+impl Source {
+    fn merge(parts: Vec<Arc<Part>>) -> Self {
+        match parts.as_slice() {
+            [part] => Self::single(part.clone()),
+            _ => Merge::of(parts),
+        }
+    }
+
+    fn single(part: Arc<Part>) -> Self {
+        let found = part.found();
+        let shared = |files: &[(String, ContentId)]| -> BTreeMap<Arc<str>, ContentId> {
+            files.iter().map(|(path, content)| (Arc::from(path.as_str()), *content)).collect()
+        };
+        Source {
+            tree: SourceTree {
+                files: shared(&found.manifests),
+                unrendered: found.unrendered.clone(),
+                reader: part.reader(),
+            },
+            settings: found.settings.as_ref().map(|(path, _)| Arc::from(path.as_str())),
+            tests: shared(&found.tests),
+            parts: vec![part],
+            homes: Homes::default(),
+        }
+    }
+
+    /// Returns the bytes of the settings file, if there is one.
+    pub fn read_settings(&self) -> Result<Option<Arc<[u8]>>, ReadError> {
+        let Some(path) = &self.settings else { return Ok(None) };
+        let of_part = |(index, _): &(usize, Arc<str>)| self.parts[*index].found().settings.as_ref();
+        let found = match self.homes.get(path) {
+            Some(home) => of_part(home),
+            None => self.parts[0].found().settings.as_ref(),
+        };
+        let Some((_, content)) = found else { return Ok(None) };
+        self.tree.reader.read(path, content).map(Some)
+    }
+
+    /// Returns how the user names a file of the tree.
+    pub fn shown(&self, path: &str) -> String {
+        let (part, inner) = self.home(path);
+        walk::join(&part.shown, inner)
+    }
+
+    /// Returns the path of a file for programs: relative to the working folder where the SOURCE lies in it, else
+    /// relative to the SOURCE. For revisions it is relative to the root of the repository.
+    pub fn relative(&self, path: &str) -> String {
+        let (part, inner) = self.home(path);
+        walk::join(&part.relative, inner)
+    }
+
+    /// Returns the commit that a file of the tree comes from, if it comes from one.
+    pub fn revision(&self, path: &str) -> Option<&Revision> {
+        self.part(path).revision()
+    }
+
+    /// Returns the commits of all SOURCEs that are revisions, in the order in which the SOURCEs were given.
+    pub fn revisions(&self) -> impl Iterator<Item = (&SourceSpec, &Revision)> {
+        self.parts.iter().filter_map(|part| Some((&part.spec, part.revision()?)))
+    }
+
+    /// Returns `file:line@revision`, without the last part for files on disk.
+    pub fn provenance(&self, path: &str, line: usize) -> String {
+        let revision = self.revision(path).map(|revision| format!("@{}", revision.short)).unwrap_or_default();
+        format!("{}:{line}{revision}", self.shown(path))
+    }
+
+    /// Returns the SOURCEs.
+    pub fn specs(&self) -> impl Iterator<Item = &SourceSpec> {
+        self.parts.iter().map(|part| &part.spec)
+    }
+
+    /// Returns the folders whose changes matter: with everything below them, and alone.
+    pub(super) fn watched(&self, working_folder: &Path) -> Linked {
+        let mut watched = Linked::default();
+        for part in &self.parts {
+            let SourceSpec::Path(path) = &part.spec else { continue };
+            let path = working_folder.join(path);
+            match &part.state {
+                State::Folder(scan) => {
+                    watched.whole.insert(path);
+                    watched.whole.extend(scan.linked.whole.iter().cloned());
+                    watched.around.extend(scan.linked.around.iter().cloned());
+                }
+                _ => watched.around.extend(path.parent().map(Path::to_owned)),
+            }
+        }
+        watched
+    }
+
+    /// Returns whether a SOURCE is a revision of the repository around the working folder, whose name may move.
+    pub(super) fn has_moving_revision(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.spec, SourceSpec::Revision { .. }))
+    }
+
+    fn home<'a>(&'a self, path: &'a str) -> (&'a Part, &'a str) {
+        let inner = self.homes.get(path).map_or(path, |(_, inner)| inner);
+        (self.part(path), inner)
+    }
+
+    fn part(&self, path: &str) -> &Part {
+        &self.parts[self.homes.get(path).map_or(0, |(part, _)| *part)]
+    }
+
+    fn same_content(&self, other: &Source) -> bool {
+        self.tree.files == other.tree.files
+            && self.tree.unrendered == other.tree.unrendered
+            && self.tests == other.tests
+            && self.settings == other.settings
+            && self
+                .parts
+                .iter()
+                .map(|part| &part.found().settings)
+                .eq(other.parts.iter().map(|part| &part.found().settings))
+    }
+}
+
+/// Puts the files of several parts together. A path is what the user would write for the file; where two parts would
+/// give the same path, the later one's begins with its SOURCE.
+struct Merge {
+    parts: Vec<Arc<Part>>,
+    homes: BTreeMap<Arc<str>, (usize, Arc<str>)>,
+}
+
+impl Merge {
+    fn of(parts: Vec<Arc<Part>>) -> Source {
+        let mut merge = Merge { parts, homes: BTreeMap::new() };
+        let mut files = BTreeMap::new();
+        let mut tests = BTreeMap::new();
+        let mut unrendered = Vec::new();
+        let mut settings = None;
+        for (index, part) in merge.parts.clone().iter().enumerate() {
+            let found = part.found();
+            merge.put(index, &found.manifests, &mut files);
+            merge.put(index, &found.tests, &mut tests);
+            unrendered.extend(found.unrendered.iter().map(|path| merge.place(index, path).to_string()));
+            if let (None, Some((path, _))) = (&settings, &found.settings) {
+                settings = Some(merge.place(index, path));
+            }
+        }
+        unrendered.sort();
+        unrendered.dedup();
+        let homes = Arc::new(merge.homes);
+        let readers = merge.parts.iter().map(|part| part.reader()).collect();
+        let reader = Arc::new(MergedFiles { readers, homes: homes.clone() });
+        Source { tree: SourceTree { files, unrendered, reader }, settings, tests, parts: merge.parts, homes }
+    }
+
+    fn put(
+        &mut self,
+        index: usize,
+        found: &[(String, ContentId)],
+        files: &mut BTreeMap<Arc<str>, ContentId>,
+    ) {
+        for (path, content) in found {
+            // The first part that has a file also gives its bytes.
+            files.entry(self.place(index, path)).or_insert(*content);
+        }
+    }
+
+    fn place(&mut self, index: usize, path: &str) -> Arc<str> {
+        let part = &self.parts[index];
+        let plain = walk::join(&part.shown, path);
+        let taken = self.homes.get(plain.as_str()).is_some_and(|(other, _)| !self.same_place(*other, index));
+        let place: Arc<str> = if taken { format!("{}/{path}", part.spec).into() } else { plain.into() };
+        self.homes.entry(place.clone()).or_insert_with(|| (index, path.into()));
+        place
+    }
+
+    /// Returns whether equal paths of two parts are the same file: `deploy` and `deploy/prod` overlap.
+    fn same_place(&self, a: usize, b: usize) -> bool {
+        let on_disk = |part: &Part| matches!(part.spec, SourceSpec::Path(_));
+        a == b || (on_disk(&self.parts[a]) && on_disk(&self.parts[b]))
+    }
+}

@@ -1,0 +1,167 @@
+//! What the user gives as SOURCE, as text and parsed.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::error::SourceError;
+use super::url::RemoteUrl;
+
+/// One SOURCE. Shown as it was given, without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A folder or a file.
+    Path(PathBuf),
+    /// `-`: standard input.
+    Stdin,
+    /// `git:REV[:SUBDIR]`: a revision of the repository around the working folder.
+    Revision {
+        /// Anything that `git rev-parse` understands as a commit.
+        revision: String,
+        /// Folder or file from the root of the repository; empty for all.
+        subfolder: String,
+    },
+    /// `git+URL@REV[:SUBDIR]`: a revision of another repository.
+    Remote {
+        /// Where it is.
+        url: RemoteUrl,
+        /// Branch, tag, full name of a reference, or full commit id.
+        revision: String,
+        /// Folder or file from the root of the repository; empty for all.
+        subfolder: String,
+    },
+}
+
+impl FromStr for SourceSpec {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        if text.is_empty() {
+            return Err(malformed(text, "it is empty"));
+        }
+        if text == "-" {
+            return Ok(SourceSpec::Stdin);
+        }
+        if let Some(rest) = text.strip_prefix("git+") {
+            return remote(rest);
+        }
+        let Some(rest) = text.strip_prefix("git:") else {
+            return Ok(SourceSpec::Path(PathBuf::from(text)));
+        };
+        let (revision, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
+        if revision.is_empty() {
+            return Err(malformed(text, "it names no revision"));
+        }
+        let subfolder = normal_subfolder(text, subfolder)?;
+        Ok(SourceSpec::Revision { revision: revision.to_owned(), subfolder })
+    }
+}
+
+/// Splits `URL@REV[:SUBDIR]`: the user of the URL may be followed by `@`, and its host by `:`, so the search begins
+/// behind the host.
+fn remote(text: &str) -> Result<SourceSpec, SourceError> {
+    let path_start = RemoteUrl::path_start(text);
+    let (path, rest) = text.split_at(path_start);
+    let (place, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
+    let Some((end, revision)) = place.rsplit_once('@').filter(|(_, revision)| !revision.is_empty()) else {
+        let shown = RemoteUrl::parse(text).map_or_else(|_| "git+…".to_owned(), |url| format!("git+{url}"));
+        return Err(malformed(&shown, "it names no revision: write git+URL@REV"));
+    };
+    let address = format!("{path}{end}");
+    let url = if path_start == 0 { RemoteUrl::local(&address) } else { RemoteUrl::parse(&address)? };
+    let subfolder = normal_subfolder(&format!("git+{url}@{place}:{subfolder}"), subfolder)?;
+    Ok(SourceSpec::Remote { url, revision: revision.to_owned(), subfolder })
+}
+
+/// Returns the folder without needless parts. It must stay inside the repository.
+fn normal_subfolder(spec: &str, subfolder: &str) -> Result<String, SourceError> {
+    let parts: Vec<&str> = subfolder.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if subfolder.starts_with('/') || parts.contains(&"..") {
+        return Err(malformed(
+            spec,
+            "the folder must be a path from the root of the repository, without `..`",
+        ));
+    }
+    Ok(parts.join("/"))
+}
+
+pub(super) fn malformed(given: &str, reason: &str) -> SourceError {
+    SourceError::Malformed { given: given.to_owned(), reason: reason.to_owned() }
+}
+
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail =
+            |subfolder: &str| if subfolder.is_empty() { String::new() } else { format!(":{subfolder}") };
+        match self {
+            SourceSpec::Path(path) => write!(f, "{}", path.display()),
+            SourceSpec::Stdin => f.write_str("-"),
+            SourceSpec::Revision { revision, subfolder } => write!(f, "git:{revision}{}", tail(subfolder)),
+            SourceSpec::Remote { url, revision, subfolder } => {
+                write!(f, "git+{url}@{revision}{}", tail(subfolder))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (String, String, String) {
+        match text.parse().unwrap() {
+            SourceSpec::Revision { revision, subfolder } => (String::new(), revision, subfolder),
+            SourceSpec::Remote { url, revision, subfolder } => (url.to_string(), revision, subfolder),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check(text: &str, url: &str, revision: &str, subfolder: &str) {
+        assert_eq!(parts(text), (url.to_owned(), revision.to_owned(), subfolder.to_owned()), "{text}");
+    }
+
+    #[test]
+    fn reads_every_form() {
+        assert_eq!("deploy/prod".parse(), Ok(SourceSpec::Path("deploy/prod".into())));
+        assert_eq!("-".parse(), Ok(SourceSpec::Stdin));
+        check("git:HEAD~1", "", "HEAD~1", "");
+        check("git:release/1.2:./deploy//prod/", "", "release/1.2", "deploy/prod");
+        check("git+https://h.example/team/repo.git@main", "https://h.example/team/repo.git", "main", "");
+        check("git+https://h.example:8443/r@v1:deploy", "https://h.example:8443/r", "v1", "deploy");
+        check("git+file:///srv/a@b/repo@main:x@y", "file:///srv/a@b/repo", "main", "x@y");
+        check("git+ssh://git@h.example/r.git@main", "ssh://git@h.example/r.git", "main", "");
+        check("git+git@h.example:team/r.git@main:deploy", "git@h.example:team/r.git", "main", "deploy");
+        check("git+/srv/repo@feature/x", "/srv/repo", "feature/x", "");
+        check("git+../repo@main:a", "../repo", "main", "a");
+    }
+
+    #[test]
+    fn shows_what_was_given_without_credentials() {
+        for text in ["git:HEAD~1:deploy", "git+ssh://git@h/r.git@main:a", "-", "deploy"] {
+            assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
+        }
+        let spec: SourceSpec = "git+https://me:hunter2@h/r@main".parse().unwrap();
+        assert_eq!(spec.to_string(), "git+https://h/r@main");
+        assert!(!format!("{spec:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        for text in [
+            "",
+            "git:",
+            "git::deploy",
+            "git:HEAD:../up",
+            "git:HEAD:/etc",
+            "git+https://h/repo",
+            "git+https://h/repo@",
+            "git+ftp://h/repo@main",
+            "git+https://me:hunter2@/@main",
+            "git+https://me:hunter2@h/repo",
+        ] {
+            let error = text.parse::<SourceSpec>().unwrap_err();
+            assert!(error.is_usage(), "{text}: {error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Which files of a tree belong to a source. The same rules hold for folders on disk and for trees in git.
+
+use std::collections::BTreeSet;
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use super::error::SourceError;
+
+/// Names files and folders that are left out, in the syntax of .gitignore.
+const IGNORE_FILE: &str = ".gatewrightignore";
+/// Their presence says that a folder must be rendered before it holds manifests.
+const RENDERED: [&str; 4] = ["Chart.yaml", "kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// The settings file, which is no manifest.
+pub(super) const SETTINGS_FILE: &str = "gatewright.yaml";
+/// Ends of the names of route tests, which are no manifests.
+const TEST_ENDS: [&str; 2] = [".gwtest.yaml", ".gwtest.yml"];
+
+/// A tree of files that can be walked.
+pub(super) trait Tree {
+    /// Access to a folder.
+    type Folder;
+    /// Access to a file.
+    type File: Clone;
+
+    /// Lists a folder; links are followed once and say so.
+    fn list(&self, folder: &Self::Folder, path: &str) -> Result<Vec<Entry<Self>>, SourceError>;
+
+    /// Reads a small file.
+    fn read(&self, file: &Self::File, path: &str) -> Result<Vec<u8>, SourceError>;
+}
+
+/// One entry of a folder.
+pub(super) struct Entry<T: Tree + ?Sized> {
+    /// Name in its folder.
+    pub(super) name: String,
+    /// What it is, or why it cannot be used. The error matters only when the entry would belong to the source.
+    pub(super) node: Result<Node<T>, SourceError>,
+    /// Path that tells whether two entries are the same thing: that of the target for links.
+    pub(super) identity: String,
+    /// Whether it is a symbolic link.
+    pub(super) link: bool,
+}
+
+/// What an entry is.
+pub(super) enum Node<T: Tree + ?Sized> {
+    /// A folder.
+    Folder(T::Folder),
+    /// A file.
+    File(T::File),
+    /// Neither, e.g. a submodule.
+    Other,
+}
+
+/// What a walk found. Paths have `/` and are relative to where it began.
+pub(super) struct Found<F> {
+    /// Manifest files, sorted.
+    pub(super) manifests: Vec<(String, F)>,
+    /// `gatewright.yaml` of the first folder.
+    pub(super) settings: Option<(String, F)>,
+    /// Route tests, sorted.
+    pub(super) tests: Vec<(String, F)>,
+    /// Files that say that their folder must be rendered, sorted.
+    pub(super) unrendered: Vec<String>,
+}
+
+/// Walks a tree from `root`, whose own identity is `identity`.
+pub(super) fn walk<T: Tree>(
+    tree: &T,
+    root: &T::Folder,
+    identity: &str,
+) -> Result<Found<T::File>, SourceError> {
+    let mut walk = Walk {
+        tree,
+        ignores: Vec::new(),
+        seen: BTreeSet::from([identity.to_owned()]),
+        links: Vec::new(),
+        found: Found { manifests: Vec::new(), settings: None, tests: Vec::new(), unrendered: Vec::new() },
+    };
+    walk.folder(root, "")?;
+    walk.follow_links()?;
+    let mut found = walk.found;
+    found.manifests.sort_by(|a, b| a.0.cmp(&b.0));
+    found.tests.sort_by(|a, b| a.0.cmp(&b.0));
+    found.unrendered.sort();
+    Ok(found)
+}
+
+struct Walk<'a, T: Tree> {
+    tree: &'a T,
+    /// Ignore files on the way from the root to the current folder.
+    ignores: Ignores,
+    /// Identities of all folders and files that are in already.
+    seen: BTreeSet<String>,
+    /// Links met on the way.
+    links: Vec<Link<T>>,
+    found: Found<T::File>,
+}
+
+/// Ignore files: length of their folder's path, and patterns.
+type Ignores = Vec<(usize, Gitignore)>;
+
+/// A link that waits to be followed.
+struct Link<T: Tree> {
+    path: String,
+    entry: Entry<T>,
+    /// The ignore files in force at its place.
+    ignores: Ignores,
+}
+
+impl<T: Tree> Walk<'_, T> {
+    fn folder(&mut self, folder: &T::Folder, path: &str) -> Result<(), SourceError> {
+        let mut entries = self.tree.list(folder, path)?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let depth = self.ignores.len();
+        self.load_ignore_file(&entries, path)?;
+        let result = match self.rendered_by(&entries, path) {
+            Some(name) => {
+                self.found.unrendered.push(join(path, name));
+                Ok(())
+            }
+            None => entries.into_iter().try_for_each(|entry| self.entry(entry, path)),
+        };
+        self.ignores.truncate(depth);
+        result
+    }
+
+    fn entry(&mut self, entry: Entry<T>, folder: &str) -> Result<(), SourceError> {
+        let path = join(folder, &entry.name);
+        if entry.link {
+            self.links.push(Link { path, entry, ignores: self.ignores.clone() });
+            return Ok(());
+        }
+        self.visit(entry, path)
+    }
+
+    fn visit(&mut self, entry: Entry<T>, path: String) -> Result<(), SourceError> {
+        match entry.node {
+            Ok(Node::Folder(folder)) => {
+                let left_out = entry.name.starts_with('.') || self.is_ignored(&path, true);
+                if left_out || !self.seen.insert(entry.identity) {
+                    return Ok(());
+                }
+                self.folder(&folder, &path)
+            }
+            Ok(Node::File(file)) => {
+                if let Some(list) = place_of(&entry.name, &path)
+                    && !self.is_ignored(&path, false)
+                    && self.seen.insert(entry.identity)
+                {
+                    self.put(list, path, file);
+                }
+                Ok(())
+            }
+            Ok(Node::Other) => Ok(()),
+            Err(error) => {
+                let wanted = place_of(&entry.name, &path).is_some() && !self.is_ignored(&path, false);
+                if wanted { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Visits the links in the order of their paths, after everything that is in without them. What a link leads to is
+    /// taken once, which also ends every loop.
+    fn follow_links(&mut self) -> Result<(), SourceError> {
+        while !self.links.is_empty() {
+            let mut links = std::mem::take(&mut self.links);
+            links.sort_by(|a, b| a.path.cmp(&b.path));
+            for Link { path, entry, ignores } in links {
+                // Editors mark open files with hidden links to nothing.
+                let marker = entry.node.is_err() && entry.name.starts_with('.');
+                if !marker {
+                    self.ignores = ignores;
+                    self.visit(entry, path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_ignore_file(&mut self, entries: &[Entry<T>], path: &str) -> Result<(), SourceError> {
+        let Some(entry) = entries.iter().find(|entry| entry.name == IGNORE_FILE) else { return Ok(()) };
+        let Ok(Node::File(file)) = &entry.node else { return Ok(()) };
+        let shown = join(path, IGNORE_FILE);
+        let text = self.tree.read(file, &shown)?;
+        let patterns = patterns(&String::from_utf8_lossy(&text), &shown)?;
+        self.ignores.push((path.len(), patterns));
+        Ok(())
+    }
+
+    fn rendered_by<'e>(&self, entries: &'e [Entry<T>], folder: &str) -> Option<&'e str> {
+        let files = entries.iter().filter(|entry| matches!(entry.node, Ok(Node::File(_))));
+        let names: BTreeSet<&str> = files.map(|entry| entry.name.as_str()).collect();
+        let present = RENDERED.iter().find_map(|name| names.get(name).copied())?;
+        (!self.is_ignored(&join(folder, present), false)).then_some(present)
+    }
+
+    /// Returns whether the innermost ignore file that speaks of a path leaves it out. Folders that are left out are not
+    /// entered, so parents need no second look.
+    fn is_ignored(&self, path: &str, is_folder: bool) -> bool {
+        for (start, patterns) in self.ignores.iter().rev() {
+            match patterns.matched(path[*start..].trim_start_matches('/'), is_folder) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => {}
+            }
+        }
+        false
+    }
+
+    fn put(&mut self, list: List, path: String, file: T::File) {
+        match list {
+            List::Manifests => self.found.manifests.push((path, file)),
+            List::Tests => self.found.tests.push((path, file)),
+            List::Settings => self.found.settings = Some((path, file)),
+            List::Nothing => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Manifests,
+    Tests,
+    Settings,
+    Nothing,
+}
+
+/// Returns the list that a file belongs to, if any.
+fn place_of(name: &str, path: &str) -> Option<List> {
+    if name == SETTINGS_FILE {
+        return Some(if path == SETTINGS_FILE { List::Settings } else { List::Nothing });
+    }
+    if TEST_ENDS.iter().any(|end| name.ends_with(end)) {
+        return Some(List::Tests);
+    }
+    is_manifest(name).then_some(List::Manifests)
+}
+
+/// Returns whether a file of this name is read.
+pub(super) fn is_manifest(name: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+}
+
+/// Joins with `/`; an empty folder is the root.
+pub(super) fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn patterns(text: &str, path: &str) -> Result<Gitignore, SourceError> {
+    let mut builder = GitignoreBuilder::new("");
+    let invalid = |line: &str, error: &ignore::Error| SourceError::IgnoreFile {
+        path: path.to_owned(),
+        line: line.to_owned(),
+        reason: error.to_string(),
+    };
+    for line in text.lines() {
+        builder.add_line(None, line).map_err(|error| invalid(line, &error))?;
+    }
+    builder.build().map_err(|error| invalid("", &error))
+}
+
+#[cfg(test)]
+mod tests;
