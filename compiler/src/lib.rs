@@ -2,12 +2,62 @@
 //!
 //! Stages, with what crosses each border:
 //! 1. [`parse`]: bytes of a file to [`manifest::Manifest`]s and findings with spans;
-//! 2. graph: manifests to entities and references;
-//! 3. lower: entities to the model ([`gatewright_ir::Ir`]), one host, cluster or TLS name at a time;
-//! 4. emit: model to xDS resources.
+//! 2. analysis: one Ingress normalized, its annotations read family by family;
+//! 3. lower: Ingresses, Services, registries and plugins to the model ([`gatewright_ir::Ir`]), one host or cluster at
+//!    a time;
+//! 4. emit: the model to xDS resources.
+//!
+//! [`Engine`] runs them incrementally; [`compile`] is one run from nothing.
+
+#![forbid(unsafe_code)]
 
 pub mod finding;
+pub mod graph;
 pub mod manifest;
 pub mod options;
 pub mod parse;
 pub mod source;
+
+mod annotations;
+mod emit;
+mod engine;
+mod ingress;
+mod lower;
+mod order;
+mod registry;
+mod world;
+
+pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
+pub use emit::bootstrap::BootstrapOptions;
+pub use engine::{Delta, Engine, WorkCounters};
+
+use gatewright_diagnostics::{Diagnostic, Severity};
+
+/// The result of one run.
+pub struct Compiled {
+    /// The engine, for the model, the xDS resources and everything else.
+    pub engine: Engine,
+    /// Everything that was found, sorted.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// Returns whether an error stands.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// Compiles a source from nothing.
+///
+/// # Errors
+/// A file of the tree cannot be read.
+pub fn compile(
+    tree: &source::SourceTree,
+    options: &options::CompileOptions,
+) -> Result<Compiled, source::ReadError> {
+    let mut engine = Engine::new(options.clone());
+    engine.update(tree)?;
+    let diagnostics = engine.diagnostics()?;
+    Ok(Compiled { engine, diagnostics })
+}

@@ -103,6 +103,8 @@ codes! {
     GW0208 "ingress-class" Warning "0.1.0" "the Ingress is ignored because of its class";
     GW0209 "registry-not-implemented" Warning "0.1.0" "services of this registry type are not discovered yet";
     GW0210 "port-missing" Warning "0.1.0" "the Service has no such port, so requests answer 503";
+    GW0211 "other-class" Info "0.1.0" "the Ingress belongs to another class and is left to its controller";
+    GW0212 "secret-unusable" Error "0.1.0" "the Secret holds no usable certificate and key, so handshakes for the host fail";
     GW0301 "duplicate-route" Warning "0.1.0" "an older Ingress already owns this host, path and conditions";
     GW0302 "tls-conflict" Warning "0.1.0" "an older Ingress already chose the certificate of this host";
     GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";

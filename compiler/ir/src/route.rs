@@ -1,6 +1,7 @@
 //! A route: its tests and what happens to the requests that pass them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -66,7 +67,7 @@ pub struct Forward {
     pub timeout_ms: Option<u64>,
     /// When a failed try is repeated; none means never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<Arc<RetryPolicy>>,
 }
 
 /// One upstream cluster of a [`Forward`].

@@ -1,0 +1,139 @@
+//! The match family: methods, headers, pseudo headers and query parameters.
+
+use std::collections::BTreeMap;
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{HeaderMatch, QueryMatch, ValueMatch};
+
+use super::reader::{HIGRESS, Reader};
+use crate::finding::{Finding, Place};
+
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const TARGETS: [&str; 3] = ["match-pseudo-header", "match-header", "match-query"];
+const TESTS: [&str; 3] = ["exact", "regex", "prefix"];
+
+/// The conditions of every route of an Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    /// Upper case, in the author's order.
+    pub(crate) methods: Vec<String>,
+    /// Sorted by name.
+    pub(crate) headers: Vec<HeaderMatch>,
+    /// Sorted by name.
+    pub(crate) queries: Vec<QueryMatch>,
+    /// What enters the rule key: the raw method text and the sorted conditions.
+    pub(crate) rule_key: String,
+}
+
+/// Returns whether a key belongs to the family by its form, whatever its prefix.
+pub(crate) fn is_match_key(key: &str) -> bool {
+    TARGETS.iter().any(|target| key.contains(target))
+}
+
+/// Reads the family.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Conditions {
+    let (methods, raw_methods) = methods(reader);
+    let mut headers: BTreeMap<String, ValueMatch> = BTreeMap::new();
+    let mut queries: BTreeMap<String, ValueMatch> = BTreeMap::new();
+    let mut parts: Vec<String> = Vec::new();
+    for (key, value) in reader.annotations().clone().iter().filter(|(key, _)| is_match_key(key)) {
+        let Some((test, target, name)) = split(key) else {
+            report_malformed(reader, key);
+            continue;
+        };
+        let test = value_test(reader, key, test, value);
+        parts.push(format!("{}={value}", key.trim_start_matches(HIGRESS)));
+        let (map, name) = match target {
+            "match-query" => (&mut queries, name.to_owned()),
+            "match-header" => (&mut headers, name.to_ascii_lowercase()),
+            _ => (&mut headers, format!(":{}", name.to_ascii_lowercase())),
+        };
+        if map.insert(name.clone(), test).is_some() {
+            let place = Place::annotation(reader.entity, key);
+            reader.findings.push(
+                Finding::new(
+                    &code::GW0425,
+                    place,
+                    format!("`{name}` is tested twice, and Higress picks one at random"),
+                )
+                .with_help("keep one test of each name"),
+            );
+        }
+    }
+    parts.sort();
+    Conditions {
+        methods,
+        headers: headers.into_iter().map(|(name, value)| HeaderMatch { name, value }).collect(),
+        queries: queries.into_iter().map(|(name, value)| QueryMatch { name, value }).collect(),
+        rule_key: format!("{raw_methods}|{}", parts.join("|")),
+    }
+}
+
+fn methods(reader: &mut Reader<'_>) -> (Vec<String>, String) {
+    let Some(found) = reader.higress_string("match-method") else { return (Vec::new(), String::new()) };
+    let mut methods: Vec<String> = Vec::new();
+    for word in found.value.split(' ').filter(|word| !word.is_empty()) {
+        let method = word.to_ascii_uppercase();
+        if !METHODS.contains(&method.as_str()) {
+            reader.invalid(
+                &found.key,
+                format!("`{word}` is not a method that Higress matches; separate methods by spaces"),
+            );
+        } else if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    (methods, found.value)
+}
+
+/// Splits `higress.io/TEST-TARGET-NAME`.
+fn split(key: &str) -> Option<(&'static str, &'static str, &str)> {
+    let rest = key.strip_prefix(HIGRESS)?;
+    let (test, rest) =
+        TESTS.iter().find_map(|test| Some((*test, rest.strip_prefix(test)?.strip_prefix('-')?)))?;
+    let (target, name) =
+        TARGETS.iter().find_map(|target| Some((*target, rest.strip_prefix(target)?.strip_prefix('-')?)))?;
+    (!name.is_empty()).then_some((test, target, name))
+}
+
+fn value_test(reader: &mut Reader<'_>, key: &str, test: &str, value: &str) -> ValueMatch {
+    match test {
+        "exact" => ValueMatch::Exact(value.to_owned()),
+        "prefix" => ValueMatch::Prefix(value.to_owned()),
+        _ if value == "*" => ValueMatch::Present,
+        _ => {
+            super::regex::check(reader, key, value);
+            ValueMatch::Regex(value.to_owned())
+        }
+    }
+}
+
+fn report_malformed(reader: &mut Reader<'_>, key: &str) {
+    let place = Place::annotation(reader.entity, key);
+    let finding = Finding::new(
+        &code::GW0425,
+        place,
+        format!("`{key}` is not a match condition of the expected form"),
+    )
+    .with_note(
+        "Higress loses other match conditions of the Ingress at random, or crashes, because of this key",
+    )
+    .with_help("write `higress.io/exact-match-header-NAME` (or prefix, regex; query, pseudo-header)");
+    reader.findings.push(finding);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_keys() {
+        assert_eq!(split("higress.io/exact-match-header-abc"), Some(("exact", "match-header", "abc")));
+        assert_eq!(
+            split("higress.io/regex-match-pseudo-header-authority"),
+            Some(("regex", "match-pseudo-header", "authority"))
+        );
+        assert_eq!(split("higress.io/exact-match-header"), None);
+        assert_eq!(split("nginx.ingress.kubernetes.io/exact-match-header-x"), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Annotations of an Ingress: one file per family, read exactly as Higress reads them.
+
+pub mod known;
+
+pub(crate) mod canary;
+pub(crate) mod destination;
+pub(crate) mod header_control;
+pub(crate) mod path;
+pub(crate) mod redirect;
+pub(crate) mod regex;
+
+mod cors;
+mod matching;
+mod protection;
+mod reader;
+
+use std::collections::BTreeMap;
+
+use gatewright_ir::Cors;
+
+use crate::finding::Finding;
+use crate::manifest::EntityKey;
+use canary::Canary;
+use destination::Destination;
+use header_control::HeaderControl;
+use matching::Conditions;
+use path::PathPolicy;
+use protection::Protections;
+use reader::{Found, Reader};
+use redirect::RedirectPolicy;
+
+/// Everything that the annotations of one Ingress say.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) canary: Option<Canary>,
+    pub(crate) destinations: Vec<Destination>,
+    pub(crate) conditions: Conditions,
+    pub(crate) ignore_case: bool,
+    pub(crate) path: PathPolicy,
+    pub(crate) redirect: RedirectPolicy,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) timeout_s: Option<u64>,
+    pub(crate) headers: HeaderControl,
+    pub(crate) fallback_service: Option<FallbackService>,
+    pub(crate) protections: Protections,
+}
+
+/// The Service of the `default-backend` annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FallbackService {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) annotation: String,
+}
+
+/// Reads all annotations of an Ingress.
+pub(crate) fn read(entity: &EntityKey, annotations: &BTreeMap<String, String>) -> (Policy, Vec<Finding>) {
+    let mut reader = Reader::new(entity, annotations);
+    let canary = canary::read(&mut reader);
+    // A canary takes its protections from its base route, as Higress copies them; its own are reported as unused.
+    let protections = if canary.is_none() { protection::read(&mut reader) } else { Protections::default() };
+    let policy = Policy {
+        canary,
+        destinations: destination::read(&mut reader),
+        conditions: matching::read(&mut reader),
+        ignore_case: reader.boolean("ignore-path-case").is_some_and(|found| found.value),
+        path: path::read(&mut reader),
+        redirect: redirect::read(&mut reader),
+        cors: cors::read(&mut reader),
+        timeout_s: timeout(&mut reader),
+        headers: header_control::read(&mut reader),
+        fallback_service: fallback_service(&mut reader),
+        protections,
+    };
+    let mut findings = reader.findings;
+    findings.extend(known::check(entity, annotations, policy.canary.is_some()));
+    (policy, findings)
+}
+
+/// `timeout` in seconds; zero and negative numbers mean none (Envoy would refuse negative ones).
+fn timeout(reader: &mut Reader<'_>) -> Option<u64> {
+    let found = reader.higress_integer("timeout")?;
+    match u64::try_from(found.value) {
+        Ok(0) => None,
+        Ok(seconds) => Some(seconds),
+        Err(_) => {
+            reader.invalid(&found.key, "a timeout cannot be negative; none is used");
+            None
+        }
+    }
+}
+
+fn fallback_service(reader: &mut Reader<'_>) -> Option<FallbackService> {
+    let Found { key, value } = reader.string("default-backend")?;
+    let (namespace, name) = match value.split_once('/') {
+        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
+        None => (reader.entity.namespace.clone(), value),
+    };
+    Some(FallbackService { namespace, name, annotation: key })
+}

@@ -1,0 +1,131 @@
+//! Annotations that protect routes. None of them is implemented yet: what they cover answers 503, never open.
+
+use std::net::IpAddr;
+
+use gatewright_diagnostics::{Code, code};
+use gatewright_ir::Refusal;
+
+use super::reader::Reader;
+use crate::finding::{Finding, Place};
+
+/// The refusals that an Ingress' protections ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Protections {
+    /// On both listeners.
+    pub(crate) everywhere: Option<Refusal>,
+    /// On the TLS listener only: client certificates are a matter of TLS.
+    pub(crate) tls_only: Option<Refusal>,
+}
+
+/// Reads the protections.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Protections {
+    let everywhere = [whitelist(reader), rate_limit(reader), basic_auth(reader)].into_iter().flatten().next();
+    Protections { everywhere, tls_only: client_certificates(reader) }
+}
+
+fn refusal(code: &'static Code, reason: &str) -> Option<Refusal> {
+    Some(Refusal { code: code.id.to_owned(), reason: reason.to_owned() })
+}
+
+fn not_implemented(reader: &mut Reader<'_>, key: &str, what: &str) -> Option<Refusal> {
+    let place = Place::annotation(reader.entity, key);
+    let finding =
+        Finding::new(&code::GW0404, place, format!("{what} is not implemented yet: its routes answer 503"))
+            .with_note("serving them without the protection would open them");
+    reader.findings.push(finding);
+    refusal(&code::GW0404, &format!("{what} is not implemented yet"))
+}
+
+fn broken(reader: &mut Reader<'_>, key: &str, message: &str, reason: &str) -> Option<Refusal> {
+    let place = Place::annotation_value(reader.entity, key);
+    let finding = Finding::new(&code::GW0405, place, message)
+        .with_note("Higress serves the routes without any protection; here they answer 503");
+    reader.findings.push(finding);
+    refusal(&code::GW0405, reason)
+}
+
+fn whitelist(reader: &mut Reader<'_>) -> Option<Refusal> {
+    const SUFFIX: &str = "whitelist-source-range";
+    let key = reader.present(SUFFIX)?;
+    let Some(found) = reader.string(SUFFIX) else {
+        return broken(
+            reader,
+            &key,
+            "the address list is empty and restricts nothing",
+            "the address list is empty",
+        );
+    };
+    let items: Vec<&str> = found.value.split(',').map(str::trim).collect();
+    if items.contains(&"*") {
+        reader.invalid(&found.key, "`*` in the address list lets every address in");
+        return None;
+    }
+    let bad: Vec<&str> = items.iter().copied().filter(|item| !is_address_range(item)).collect();
+    if bad.len() == items.len() {
+        let message = "no item of the address list is an address or a range, so it restricts nothing";
+        return broken(reader, &found.key, message, "the address list has no valid item");
+    }
+    for item in bad {
+        reader.invalid(&found.key, format!("`{item}` is neither an address nor a range and is dropped"));
+    }
+    not_implemented(reader, &found.key, "the restriction of source addresses")
+}
+
+fn is_address_range(item: &str) -> bool {
+    let (address, bits) = match item.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (item, None),
+    };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= longest))
+}
+
+fn rate_limit(reader: &mut Reader<'_>) -> Option<Refusal> {
+    let keys: Vec<String> =
+        ["route-limit-rpm", "route-limit-rps"].iter().filter_map(|suffix| reader.present(suffix)).collect();
+    let key = keys.first()?.clone();
+    let limits: Vec<i64> = ["route-limit-rpm", "route-limit-rps"]
+        .iter()
+        .filter_map(|suffix| reader.higress_integer(suffix))
+        .map(|found| found.value)
+        .collect();
+    match limits.first() {
+        Some(limit) if *limit > 0 => not_implemented(reader, &key, "the rate limit"),
+        Some(_) => broken(reader, &key, "the rate limit must be above 0", "the rate limit is not above 0"),
+        None => broken(
+            reader,
+            &key,
+            "the rate limit is not a number and limits nothing",
+            "the rate limit is no number",
+        ),
+    }
+}
+
+fn basic_auth(reader: &mut Reader<'_>) -> Option<Refusal> {
+    let key = reader.present("auth-type").or_else(|| reader.present("auth-secret"))?;
+    let message = "basic authentication by annotation was removed from Higress and protects nothing";
+    let refusal = broken(reader, &key, message, "authentication by annotation is not supported");
+    if let Some(finding) = reader.findings.last_mut() {
+        finding.help = Some("use the basic-auth or key-auth WasmPlugin".to_owned());
+    }
+    refusal
+}
+
+fn client_certificates(reader: &mut Reader<'_>) -> Option<Refusal> {
+    let key = reader.present("auth-tls-secret")?;
+    not_implemented(reader, &key, "the demand for client certificates")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address_range;
+
+    #[test]
+    fn ranges_are_addresses_with_fitting_bits() {
+        assert!(is_address_range("10.0.0.0/8") && is_address_range("::1") && is_address_range("fd00::/7"));
+        assert!(
+            !is_address_range("10.0.0.0/33") && !is_address_range("example.com") && !is_address_range("")
+        );
+    }
+}

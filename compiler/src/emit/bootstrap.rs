@@ -1,0 +1,68 @@
+//! The whole model as one static Envoy bootstrap.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use gatewright_ir::{ClusterName, Entry, Ir, SecretRef};
+use gatewright_xds::envoy::config::bootstrap::v3::{Admin, Bootstrap, bootstrap};
+use gatewright_xds::envoy::config::cluster::v3::Cluster;
+use gatewright_xds::envoy::config::core::v3::Node;
+use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
+
+use super::{Delivery, cluster, host, listener, socket_address};
+
+/// Addresses of a static bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootstrapOptions {
+    /// The clear-text listener.
+    pub http: SocketAddr,
+    /// The TLS listener.
+    pub https: SocketAddr,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+}
+
+/// Emits the bootstrap. `fallbacks` are the targets with fallbacks, `certificates` the key pairs of the Secrets.
+pub(crate) fn emit(
+    ir: &Ir,
+    fallbacks: impl Iterator<Item = Vec<ClusterName>>,
+    certificates: &BTreeMap<SecretRef, TlsCertificate>,
+    options: &BootstrapOptions,
+) -> Bootstrap {
+    let mut listeners = vec![listener::plain(options.http, &parts(ir, Entry::Plain, options, certificates))];
+    if !ir.tls.is_empty() {
+        listeners.push(listener::tls(options.https, &ir.tls, &parts(ir, Entry::Tls, options, certificates)));
+    }
+    let clusters = ir.clusters.values().map(|model| {
+        let endpoints = ir.endpoints.get(&model.name).map(AsRef::as_ref);
+        cluster::emit(model, endpoints, Delivery::Static)
+    });
+    let aggregates = fallbacks.map(|members| cluster::emit_aggregate(&members));
+    let mut clusters: Vec<Cluster> = clusters.chain(aggregates).collect();
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    Bootstrap {
+        node: Some(Node { id: "gatewright".to_owned(), cluster: "gatewright".to_owned(), ..Node::default() }),
+        static_resources: Some(bootstrap::StaticResources { listeners, clusters, secrets: Vec::new() }),
+        admin: Some(Admin {
+            address: Some(socket_address(&options.admin.ip().to_string(), options.admin.port())),
+            ..Admin::default()
+        }),
+        ..Bootstrap::default()
+    }
+}
+
+fn parts<'a>(
+    ir: &Ir,
+    entry: Entry,
+    options: &BootstrapOptions,
+    certificates: &'a BTreeMap<SecretRef, TlsCertificate>,
+) -> listener::Parts<'a> {
+    let address = match entry {
+        Entry::Plain => options.http,
+        Entry::Tls => options.https,
+    };
+    let name = listener::routes_name(entry, address);
+    let of_entry = ir.hosts.keys().filter(|(other, _)| *other == entry);
+    let hosts = of_entry.map(|(_, pattern)| host::emit(&name, &ir.chain(entry, pattern))).collect();
+    listener::Parts::Static { routes: listener::static_routes(&name, hosts), certificates }
+}

@@ -1,0 +1,257 @@
+//! One route of the model to one Envoy route.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gatewright_ir::{
+    Cors, Forward, HeaderEdits, HeaderMatch, OriginMatch, PathMatch, PathRewrite, QueryMatch, Redirect,
+    Refusal, RetryPolicy, Route, RouteAction, RouteMatch, Target, ValueMatch,
+};
+use gatewright_xds::any;
+use gatewright_xds::envoy::config::core::v3::{
+    DataSource, HeaderValue, HeaderValueOption, RuntimeFractionalPercent, data_source, header_value_option,
+};
+use gatewright_xds::envoy::config::route::v3::{
+    self as xds, redirect_action, route_action, route_match, weighted_cluster,
+};
+use gatewright_xds::envoy::extensions::filters::http::cors::v3::CorsPolicy;
+use gatewright_xds::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
+use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, StringMatcher, string_matcher};
+use gatewright_xds::envoy::r#type::v3::{FractionalPercent, fractional_percent};
+use gatewright_xds::names;
+
+use super::regex;
+
+/// Tries of Envoy to find a host that was not tried before, as Istio sets it.
+const HOST_SELECTION_ATTEMPTS: i64 = 5;
+
+pub(super) fn emit(route: &Route) -> xds::Route {
+    let mut emitted = xds::Route {
+        name: route.name.clone(),
+        r#match: Some(emit_match(&route.matches)),
+        request_headers_to_add: additions(&route.request_headers),
+        request_headers_to_remove: route.request_headers.remove.clone(),
+        response_headers_to_add: additions(&route.response_headers),
+        response_headers_to_remove: route.response_headers.remove.clone(),
+        action: Some(match &route.action {
+            RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward)),
+            RouteAction::Redirect(redirect) => xds::route::Action::Redirect(emit_redirect(redirect)),
+            RouteAction::Refuse(refusal) => xds::route::Action::DirectResponse(emit_refusal(refusal)),
+        }),
+        ..xds::Route::default()
+    };
+    if let Some(cors) = &route.cors {
+        emitted.typed_per_filter_config =
+            BTreeMap::from([("envoy.filters.http.cors".to_owned(), any(&emit_cors(cors)))]);
+    }
+    emitted
+}
+
+fn emit_match(matches: &RouteMatch) -> xds::RouteMatch {
+    let mut headers: Vec<xds::HeaderMatcher> = matches.headers.iter().map(header_matcher).collect();
+    if !matches.methods.is_empty() {
+        let methods = ValueMatch::Regex(matches.methods.join("|"));
+        headers.push(header_matcher(&HeaderMatch { name: ":method".to_owned(), value: methods }));
+    }
+    xds::RouteMatch {
+        case_sensitive: Some(matches.case_sensitive.into()),
+        headers,
+        query_parameters: matches.queries.iter().map(query_matcher).collect(),
+        path_specifier: Some(match &matches.path {
+            PathMatch::Exact(path) => route_match::PathSpecifier::Path(path.clone()),
+            PathMatch::Prefix(prefix) => route_match::PathSpecifier::Prefix(prefix.clone()),
+            PathMatch::Regex(expression) => route_match::PathSpecifier::SafeRegex(regex(expression)),
+        }),
+        ..xds::RouteMatch::default()
+    }
+}
+
+fn header_matcher(header: &HeaderMatch) -> xds::HeaderMatcher {
+    use xds::header_matcher::HeaderMatchSpecifier::{PresentMatch, StringMatch};
+    let specifier = match string_matcher(&header.value) {
+        Some(matcher) => StringMatch(matcher),
+        None => PresentMatch(true),
+    };
+    xds::HeaderMatcher {
+        name: header.name.clone(),
+        header_match_specifier: Some(specifier),
+        ..xds::HeaderMatcher::default()
+    }
+}
+
+fn query_matcher(query: &QueryMatch) -> xds::QueryParameterMatcher {
+    use xds::query_parameter_matcher::QueryParameterMatchSpecifier::{PresentMatch, StringMatch};
+    let specifier = match string_matcher(&query.value) {
+        Some(matcher) => StringMatch(matcher),
+        None => PresentMatch(true),
+    };
+    xds::QueryParameterMatcher { name: query.name.clone(), query_parameter_match_specifier: Some(specifier) }
+}
+
+/// Returns the matcher of a value; none where presence is enough.
+fn string_matcher(value: &ValueMatch) -> Option<StringMatcher> {
+    use string_matcher::MatchPattern::{Exact, Prefix, SafeRegex};
+    let pattern = match value {
+        ValueMatch::Exact(text) => Exact(text.clone()),
+        // Envoy refuses an empty prefix; every value starts with it.
+        ValueMatch::Prefix(text) if text.is_empty() => return None,
+        ValueMatch::Prefix(text) => Prefix(text.clone()),
+        ValueMatch::Regex(expression) => SafeRegex(regex(expression)),
+        ValueMatch::Present => return None,
+    };
+    Some(StringMatcher { ignore_case: false, match_pattern: Some(pattern) })
+}
+
+fn emit_forward(forward: &Forward) -> xds::RouteAction {
+    let timeout = Duration::from_millis(forward.timeout_ms.unwrap_or_default());
+    let mut action = xds::RouteAction {
+        timeout: Some(timeout.into()),
+        max_stream_duration: None,
+        retry_policy: forward.retry.as_deref().map(emit_retry),
+        host_rewrite_specifier: forward
+            .host_rewrite
+            .clone()
+            .map(route_action::HostRewriteSpecifier::HostRewriteLiteral),
+        cluster_specifier: Some(match forward.targets.as_slice() {
+            [only] if only.request_headers.is_empty() && only.response_headers.is_empty() => {
+                route_action::ClusterSpecifier::Cluster(cluster_name(only))
+            }
+            targets => route_action::ClusterSpecifier::WeightedClusters(xds::WeightedCluster {
+                clusters: targets.iter().map(weighted).collect(),
+                ..xds::WeightedCluster::default()
+            }),
+        }),
+        ..xds::RouteAction::default()
+    };
+    match &forward.path_rewrite {
+        Some(PathRewrite::Prefix(prefix)) => action.prefix_rewrite.clone_from(prefix),
+        Some(PathRewrite::Regex { pattern, substitution }) => {
+            action.regex_rewrite = Some(RegexMatchAndSubstitute {
+                pattern: Some(regex(pattern)),
+                substitution: substitution.clone(),
+            });
+        }
+        None => {}
+    }
+    action
+}
+
+/// Returns the name of a target's cluster: an aggregate of it and its fallbacks, where it has some.
+pub(super) fn cluster_name(target: &Target) -> String {
+    if target.fallbacks.is_empty() {
+        return target.cluster.0.clone();
+    }
+    let fallbacks: Vec<&str> = target.fallbacks.iter().map(|name| name.0.as_str()).collect();
+    names::aggregate_fallback(&target.cluster.0, &fallbacks)
+}
+
+fn weighted(target: &Target) -> weighted_cluster::ClusterWeight {
+    weighted_cluster::ClusterWeight {
+        name: cluster_name(target),
+        weight: Some(target.weight.into()),
+        request_headers_to_add: additions(&target.request_headers),
+        request_headers_to_remove: target.request_headers.remove.clone(),
+        response_headers_to_add: additions(&target.response_headers),
+        response_headers_to_remove: target.response_headers.remove.clone(),
+        ..weighted_cluster::ClusterWeight::default()
+    }
+}
+
+fn emit_retry(policy: &RetryPolicy) -> xds::RetryPolicy {
+    let previous_hosts = xds::retry_policy::RetryHostPredicate {
+        name: "envoy.retry_host_predicates.previous_hosts".to_owned(),
+        config_type: Some(xds::retry_policy::retry_host_predicate::ConfigType::TypedConfig(any(
+            &PreviousHostsPredicate {},
+        ))),
+    };
+    let excluded = (!policy.excluded_methods.is_empty()).then(|| {
+        let methods = ValueMatch::Regex(policy.excluded_methods.join("|"));
+        let matcher = header_matcher(&HeaderMatch { name: ":method".to_owned(), value: methods });
+        xds::HeaderMatcher { invert_match: true, ..matcher }
+    });
+    xds::RetryPolicy {
+        retry_on: policy.retry_on.join(","),
+        num_retries: Some(policy.num_retries.into()),
+        retry_host_predicate: vec![previous_hosts],
+        host_selection_retry_max_attempts: HOST_SELECTION_ATTEMPTS,
+        retriable_request_headers: excluded.into_iter().collect(),
+        ..xds::RetryPolicy::default()
+    }
+}
+
+fn emit_redirect(redirect: &Redirect) -> xds::RedirectAction {
+    use xds::redirect_action::RedirectResponseCode as Code;
+    let code = match redirect.code {
+        302 => Code::Found,
+        303 => Code::SeeOther,
+        307 => Code::TemporaryRedirect,
+        308 => Code::PermanentRedirect,
+        _ => Code::MovedPermanently,
+    };
+    xds::RedirectAction {
+        host_redirect: redirect.host.clone().unwrap_or_default(),
+        port_redirect: redirect.port.map_or(0, u32::from),
+        response_code: code as i32,
+        scheme_rewrite_specifier: redirect
+            .scheme
+            .clone()
+            .map(redirect_action::SchemeRewriteSpecifier::SchemeRedirect),
+        path_rewrite_specifier: redirect
+            .path
+            .clone()
+            .map(redirect_action::PathRewriteSpecifier::PathRedirect),
+        ..xds::RedirectAction::default()
+    }
+}
+
+fn emit_refusal(refusal: &Refusal) -> xds::DirectResponseAction {
+    let body = format!("{} {}\n", refusal.code, refusal.reason);
+    xds::DirectResponseAction {
+        status: 503,
+        body: Some(DataSource {
+            specifier: Some(data_source::Specifier::InlineString(body)),
+            ..DataSource::default()
+        }),
+        body_format: None,
+    }
+}
+
+fn emit_cors(cors: &Cors) -> CorsPolicy {
+    let origin = |origin: &OriginMatch| StringMatcher {
+        ignore_case: false,
+        match_pattern: Some(match origin {
+            OriginMatch::Exact(text) => string_matcher::MatchPattern::Exact(text.clone()),
+            OriginMatch::Regex(expression) => string_matcher::MatchPattern::SafeRegex(regex(expression)),
+        }),
+    };
+    CorsPolicy {
+        allow_origin_string_match: cors.allow_origins.iter().map(origin).collect(),
+        allow_methods: cors.allow_methods.clone(),
+        allow_headers: cors.allow_headers.clone(),
+        expose_headers: cors.expose_headers.clone(),
+        max_age: cors.max_age_s.to_string(),
+        allow_credentials: Some(cors.allow_credentials.into()),
+        filter_enabled: Some(RuntimeFractionalPercent {
+            default_value: Some(FractionalPercent {
+                numerator: 100,
+                denominator: fractional_percent::DenominatorType::Hundred as i32,
+            }),
+            runtime_key: String::new(),
+        }),
+        ..CorsPolicy::default()
+    }
+}
+
+/// `set` before `add`, each by name, as Istio sorts them.
+fn additions(edits: &HeaderEdits) -> Vec<HeaderValueOption> {
+    use header_value_option::HeaderAppendAction::{AppendIfExistsOrAdd, OverwriteIfExistsOrAdd};
+    let set = edits.set.iter().map(|pair| (pair, OverwriteIfExistsOrAdd));
+    let add = edits.add.iter().map(|pair| (pair, AppendIfExistsOrAdd));
+    set.chain(add)
+        .map(|((name, value), action)| HeaderValueOption {
+            header: Some(HeaderValue { key: name.clone(), value: value.clone(), raw_value: Vec::new() }),
+            append_action: action as i32,
+            ..HeaderValueOption::default()
+        })
+        .collect()
+}

@@ -1,0 +1,146 @@
+//! Files by path, parsed once per content, and the manifests that they define.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::output::WorkCounters;
+use crate::manifest::{EntityKey, Manifest};
+use crate::options::Profile;
+use crate::parse::{ParsedFile, parse_file};
+use crate::source::{ContentId, ReadError, SourceTree};
+
+/// The files of the last state of the source.
+#[derive(Default)]
+pub(super) struct Files {
+    tree: Option<SourceTree>,
+    by_path: BTreeMap<Arc<str>, File>,
+    /// Paths that define an entity; more than one, or one path twice, means that it is defined several times.
+    definitions: BTreeMap<EntityKey, Vec<Definition>>,
+}
+
+struct File {
+    content: ContentId,
+    parsed: Arc<ParsedFile>,
+}
+
+/// One definition of an entity.
+#[derive(Clone)]
+pub(super) struct Definition {
+    pub(super) path: Arc<str>,
+    pub(super) manifest: Arc<Manifest>,
+    /// An error stands against it, so that its meaning is not certain.
+    pub(super) poisoned: bool,
+}
+
+impl Files {
+    /// Moves to a new state and returns the entities that changed files define or defined.
+    pub(super) fn update(
+        &mut self,
+        tree: &SourceTree,
+        profile: Profile,
+        counters: &mut WorkCounters,
+    ) -> Result<BTreeSet<EntityKey>, ReadError> {
+        let removed: Vec<Arc<str>> =
+            self.by_path.keys().filter(|path| !tree.files.contains_key(*path)).cloned().collect();
+        let changed: Vec<(Arc<str>, ContentId)> = tree
+            .files
+            .iter()
+            .filter(|(path, content)| self.by_path.get(*path).is_none_or(|file| file.content != **content))
+            .map(|(path, content)| (path.clone(), *content))
+            .collect();
+        let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
+        let mut touched = BTreeSet::new();
+        for path in removed {
+            self.forget(&path, &mut touched);
+        }
+        for ((path, content), parsed) in changed.into_iter().zip(parsed) {
+            self.forget(&path, &mut touched);
+            for manifest in &parsed.manifests {
+                let poisoned = parsed
+                    .findings
+                    .iter()
+                    .any(|finding| finding.is_error() && finding.entity.as_ref() == Some(&manifest.key));
+                let definition = Definition { path: path.clone(), manifest: manifest.clone(), poisoned };
+                self.definitions.entry(manifest.key.clone()).or_default().push(definition);
+                touched.insert(manifest.key.clone());
+            }
+            self.by_path.insert(path, File { content, parsed });
+        }
+        for key in &touched {
+            if let Some(definitions) = self.definitions.get_mut(key) {
+                definitions
+                    .sort_by(|a, b| (&a.path, a.manifest.document).cmp(&(&b.path, b.manifest.document)));
+            }
+        }
+        self.tree = Some(tree.clone());
+        Ok(touched)
+    }
+
+    /// Parses changed files; content that stood under another path is taken from there.
+    fn parse(
+        &self,
+        tree: &SourceTree,
+        removed: &[Arc<str>],
+        changed: &[(Arc<str>, ContentId)],
+        profile: Profile,
+        counters: &mut WorkCounters,
+    ) -> Result<Vec<Arc<ParsedFile>>, ReadError> {
+        let moved: BTreeMap<ContentId, &Arc<ParsedFile>> = removed
+            .iter()
+            .chain(changed.iter().map(|(path, _)| path))
+            .filter_map(|path| self.by_path.get(path))
+            .map(|file| (file.content, &file.parsed))
+            .collect();
+        counters.files_parsed += changed.iter().filter(|(_, content)| !moved.contains_key(content)).count();
+        changed
+            .par_iter()
+            .map(|(path, content)| match moved.get(content) {
+                Some(parsed) => Ok((*parsed).clone()),
+                None => tree.reader.read(path, content).map(|bytes| Arc::new(parse_file(&bytes, profile))),
+            })
+            .collect()
+    }
+
+    fn forget(&mut self, path: &Arc<str>, touched: &mut BTreeSet<EntityKey>) {
+        let Some(file) = self.by_path.remove(path) else { return };
+        for manifest in &file.parsed.manifests {
+            touched.insert(manifest.key.clone());
+            if let Some(definitions) = self.definitions.get_mut(&manifest.key) {
+                definitions.retain(|definition| definition.path != *path);
+                if definitions.is_empty() {
+                    self.definitions.remove(&manifest.key);
+                }
+            }
+        }
+    }
+
+    /// Returns the manifest of an entity that is defined exactly once.
+    pub(super) fn only_definition(&self, key: &EntityKey) -> Option<&Definition> {
+        match self.definitions.get(key)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Returns the definitions of an entity, by path and position.
+    pub(super) fn definitions(&self, key: &EntityKey) -> &[Definition] {
+        self.definitions.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the entities that are defined more than once.
+    pub(super) fn duplicates(&self) -> impl Iterator<Item = (&EntityKey, &Vec<Definition>)> {
+        self.definitions.iter().filter(|(_, definitions)| definitions.len() > 1)
+    }
+
+    /// Returns every file with what was parsed from it.
+    pub(super) fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
+        self.by_path.iter().map(|(path, file)| (path, &file.parsed))
+    }
+
+    /// Returns the state of the source that was compiled last.
+    pub(super) fn tree(&self) -> Option<&SourceTree> {
+        self.tree.as_ref()
+    }
+}

@@ -1,0 +1,484 @@
+//! The incremental compiler: state in units keyed by content, so that cost follows the edit.
+//!
+//! [`Engine::update`] takes a new state of the source and recomputes what it makes stale; the result is the same,
+//! byte for byte, as that of a new engine. Files are parsed once per content, Ingresses are normalized once per
+//! fingerprint, hosts are lowered when an Ingress that names them or something that they looked up changes, clusters
+//! when what their name refers to changes, and xDS resources are emitted when their unit of the model changes.
+
+mod files;
+mod output;
+mod references;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatewright_diagnostics::Severity;
+use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, RouteId};
+use gatewright_xds::XdsSnapshot;
+use rayon::prelude::*;
+
+use crate::finding::{Finding, Place};
+use crate::ingress::{self, AnalyzedIngress};
+use crate::lower::cluster;
+use crate::lower::host::{self, HostUnit};
+use crate::lower::plugin::{self, PluginScope};
+use crate::manifest::{Body, EntityKey, Kind, Manifest};
+use crate::options::CompileOptions;
+use crate::registry::{self, Registries};
+use crate::source::{ReadError, SourceTree};
+use crate::world::{Dependency, World};
+
+use files::Files;
+
+pub use output::{Delta, WorkCounters};
+
+/// The label that ties an EndpointSlice to its Service.
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
+/// A compiler that remembers what it compiled.
+pub struct Engine {
+    options: CompileOptions,
+    files: Files,
+    /// The one manifest of each entity; entities that are defined twice are left out.
+    manifests: BTreeMap<EntityKey, Arc<Manifest>>,
+    /// Those of them against which the parser found an error.
+    poisoned: BTreeSet<EntityKey>,
+    ingresses: BTreeMap<EntityKey, IngressUnit>,
+    /// Ingresses by the hosts that they name; those with a default backend also stand under `*`.
+    by_host: BTreeMap<HostPattern, BTreeSet<EntityKey>>,
+    slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
+    registries: Registries,
+    registry_findings: Vec<Finding>,
+    plugins: Vec<PluginScope>,
+    plugin_findings: Vec<Finding>,
+    hosts: BTreeMap<HostPattern, HostUnit>,
+    /// Hosts that looked something up.
+    readers: BTreeMap<Dependency, BTreeSet<HostPattern>>,
+    /// How many hosts name each cluster, or each cluster with its fallbacks.
+    cluster_users: BTreeMap<ClusterName, usize>,
+    fallback_users: BTreeMap<Vec<ClusterName>, usize>,
+    ir: Ir,
+    xds: XdsSnapshot,
+}
+
+struct IngressUnit {
+    analyzed: Option<Arc<AnalyzedIngress>>,
+    findings: Vec<Finding>,
+}
+
+/// What an update made stale, collected before anything is recomputed.
+#[derive(Default)]
+struct Stale {
+    hosts: BTreeSet<HostPattern>,
+    clusters: BTreeSet<ClusterName>,
+    secrets: BTreeSet<EntityKey>,
+}
+
+impl Engine {
+    /// Returns an engine that has seen nothing yet.
+    pub fn new(options: CompileOptions) -> Self {
+        Engine {
+            options,
+            files: Files::default(),
+            manifests: BTreeMap::new(),
+            poisoned: BTreeSet::new(),
+            ingresses: BTreeMap::new(),
+            by_host: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            registries: Registries::default(),
+            registry_findings: Vec::new(),
+            plugins: Vec::new(),
+            plugin_findings: Vec::new(),
+            hosts: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            cluster_users: BTreeMap::new(),
+            fallback_users: BTreeMap::new(),
+            ir: Ir::default(),
+            xds: XdsSnapshot::new(),
+        }
+    }
+
+    /// Brings the engine to a new state of the source.
+    ///
+    /// # Errors
+    /// A file of the tree could not be read. The engine then keeps its previous state.
+    pub fn update(&mut self, tree: &SourceTree) -> Result<Delta, ReadError> {
+        let mut counters = WorkCounters::default();
+        let touched = self.files.update(tree, self.options.profile, &mut counters)?;
+        let changed = self.replace_manifests(touched);
+        let mut stale = Stale::default();
+        self.update_ingresses(&changed, &mut stale, &mut counters);
+        self.update_slices(&changed, &mut stale);
+        self.update_registries(&changed, &mut stale);
+        self.update_plugins(&changed, &mut stale);
+        self.mark_readers(&changed, &mut stale);
+        let lowered = self.lower_hosts(&stale.hosts, &mut counters);
+        let hosts = self.install_hosts(lowered, &mut stale);
+        let clusters = self.lower_clusters(&stale.clusters, &mut counters);
+        let changes = output::Changes { hosts, clusters, secrets: stale.secrets };
+        Ok(self.emit(changes, counters))
+    }
+
+    /// Returns the settings.
+    pub fn options(&self) -> &CompileOptions {
+        &self.options
+    }
+
+    /// Returns the model.
+    pub fn ir(&self) -> &Ir {
+        &self.ir
+    }
+
+    /// Returns the xDS resources, for delivery over ADS.
+    pub fn xds(&self) -> &XdsSnapshot {
+        &self.xds
+    }
+
+    /// Returns the manifests by entity.
+    pub fn manifests(&self) -> &BTreeMap<EntityKey, Arc<Manifest>> {
+        &self.manifests
+    }
+
+    /// Returns where a route came from.
+    pub fn origin(&self, route: &RouteId) -> Option<&Place> {
+        // The id is `Ingress/NS/NAME HOST ...`: only one host's table can hold it.
+        let host: HostPattern = route.0.split(' ').nth(1)?.parse().ok()?;
+        let unit = self.hosts.get(&host)?;
+        unit.origins.iter().find(|(id, _)| id == route).map(|(_, place)| place)
+    }
+
+    /// Installs the manifests of touched entities and returns the ones that really changed, with the old manifest.
+    fn replace_manifests(
+        &mut self,
+        touched: BTreeSet<EntityKey>,
+    ) -> BTreeMap<EntityKey, Option<Arc<Manifest>>> {
+        let mut changed = BTreeMap::new();
+        for key in touched {
+            let new = self.files.only_definition(&key).cloned();
+            let was_poisoned = self.poisoned.remove(&key);
+            let is_poisoned = new.as_ref().is_some_and(|definition| definition.poisoned);
+            if is_poisoned {
+                self.poisoned.insert(key.clone());
+            }
+            let old = match new {
+                Some(definition) => self.manifests.insert(key.clone(), definition.manifest),
+                None => self.manifests.remove(&key),
+            };
+            if was_poisoned != is_poisoned
+                || old.as_ref().map(|old| old.fingerprint)
+                    != self.manifests.get(&key).map(|new| new.fingerprint)
+            {
+                changed.insert(key, old);
+            }
+        }
+        changed
+    }
+
+    fn update_ingresses(
+        &mut self,
+        changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>,
+        stale: &mut Stale,
+        counters: &mut WorkCounters,
+    ) {
+        let keys: Vec<&EntityKey> = changed.keys().filter(|key| key.kind == Kind::Ingress).collect();
+        counters.ingresses_analyzed += keys.iter().filter(|key| self.manifests.contains_key(**key)).count();
+        let options = &self.options;
+        let (manifests, poisoned) = (&self.manifests, &self.poisoned);
+        let unit = |key: &EntityKey| analyze(manifests.get(key)?, poisoned.contains(key), options);
+        let analyzed: Vec<(EntityKey, Option<IngressUnit>)> =
+            keys.into_par_iter().map(|key| (key.clone(), unit(key))).collect();
+        for (key, unit) in analyzed {
+            let old = match unit {
+                Some(unit) => {
+                    for host in hosts_of(unit.analyzed.as_deref()) {
+                        self.by_host.entry(host.clone()).or_default().insert(key.clone());
+                        stale.hosts.insert(host);
+                    }
+                    self.ingresses.insert(key.clone(), unit)
+                }
+                None => self.ingresses.remove(&key),
+            };
+            let now = hosts_of(self.ingresses.get(&key).and_then(|unit| unit.analyzed.as_deref()));
+            for host in hosts_of(old.as_ref().and_then(|unit| unit.analyzed.as_deref())) {
+                if !now.contains(&host)
+                    && let Some(names) = self.by_host.get_mut(&host)
+                {
+                    names.remove(&key);
+                }
+                stale.hosts.insert(host);
+            }
+        }
+    }
+
+    fn update_slices(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        for (key, old) in changed.iter().filter(|(key, _)| key.kind == Kind::EndpointSlice) {
+            let before = old.as_deref().and_then(service_of_slice);
+            let now = self.manifests.get(key).map(AsRef::as_ref).and_then(service_of_slice);
+            for service in before.iter().chain(&now) {
+                let had = self.slices.contains_key(service);
+                let members = self.slices.entry(service.clone()).or_default();
+                if now.as_ref() == Some(service) {
+                    members.insert(key.clone());
+                } else {
+                    members.remove(key);
+                }
+                if members.is_empty() {
+                    self.slices.remove(service);
+                }
+                if had != self.slices.contains_key(service) {
+                    stale.hosts.extend(self.readers_of(&Dependency::Service(service.clone())));
+                }
+                stale.clusters.extend(self.clusters_of_service(service));
+            }
+        }
+    }
+
+    fn update_registries(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        if !changed.keys().any(registry::is_bridge) {
+            return;
+        }
+        let bridges =
+            self.manifests.iter().filter(|(key, _)| registry::is_bridge(key)).map(|(_, manifest)| manifest);
+        let (registries, findings) = registry::read(bridges, &self.options);
+        let old = std::mem::replace(&mut self.registries, registries);
+        self.registry_findings = findings;
+        let undiscovered_moved = old.undiscovered.keys().ne(self.registries.undiscovered.keys());
+        let hosts: BTreeSet<&String> = old.services.keys().chain(self.registries.services.keys()).collect();
+        for host in hosts {
+            if old.services.get(host) == self.registries.services.get(host) {
+                continue;
+            }
+            stale.hosts.extend(self.readers_of(&Dependency::Registry(host.clone())));
+            let ports =
+                [&old, &self.registries].map(|side| side.services.get(host).map(|service| service.port));
+            stale
+                .clusters
+                .extend(ports.into_iter().flatten().map(|port| ClusterName::outbound(port, "", host)));
+            stale.clusters.extend(self.cluster_users.keys().filter(|name| name.host() == host).cloned());
+        }
+        if undiscovered_moved {
+            let readers = self.readers.iter().filter(|(key, _)| matches!(key, Dependency::Registry(_)));
+            stale.hosts.extend(readers.flat_map(|(_, hosts)| hosts.iter().cloned()).collect::<Vec<_>>());
+        }
+    }
+
+    /// Plugins stand in every route: a change of one lowers all hosts again.
+    fn update_plugins(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        if !changed.keys().any(|key| key.kind == Kind::WasmPlugin) {
+            return;
+        }
+        let manifests = self.manifests.values().filter(|manifest| manifest.key.kind == Kind::WasmPlugin);
+        let (plugins, findings) = plugin::read(manifests, &self.poisoned, &self.options);
+        self.plugin_findings = findings;
+        if plugins != self.plugins {
+            self.ir.plugins = plugins.iter().map(|scope| scope.plugin.clone()).collect();
+            self.plugins = plugins;
+            stale.hosts.extend(self.by_host.keys().cloned());
+        }
+    }
+
+    fn mark_readers(&self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        for key in changed.keys() {
+            match key.kind {
+                Kind::Service => {
+                    stale.hosts.extend(self.readers_of(&Dependency::Service(key.clone())));
+                    stale.clusters.extend(self.clusters_of_service(key));
+                }
+                Kind::Secret => {
+                    stale.hosts.extend(self.readers_of(&Dependency::Secret(key.clone())));
+                    stale.secrets.insert(key.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn readers_of(&self, dependency: &Dependency) -> impl Iterator<Item = HostPattern> {
+        self.readers.get(dependency).cloned().unwrap_or_default().into_iter()
+    }
+
+    fn clusters_of_service(&self, service: &EntityKey) -> Vec<ClusterName> {
+        let host = self.world().service_host(&service.namespace, &service.name);
+        self.cluster_users.keys().filter(|name| name.host() == host).cloned().collect()
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
+            options: &self.options,
+            manifests: &self.manifests,
+            slices: &self.slices,
+            registries: &self.registries,
+        }
+    }
+
+    fn lower_hosts(
+        &self,
+        stale: &BTreeSet<HostPattern>,
+        counters: &mut WorkCounters,
+    ) -> Vec<(HostPattern, HostUnit)> {
+        counters.hosts_lowered += stale.len();
+        let world = self.world();
+        let patterns: Vec<&HostPattern> = stale.iter().collect();
+        patterns
+            .into_par_iter()
+            .map(|pattern| {
+                (pattern.clone(), host::lower(pattern, &self.ingresses_of(pattern), &self.plugins, &world))
+            })
+            .collect()
+    }
+
+    /// Returns the Ingresses that name a host, oldest first.
+    fn ingresses_of(&self, pattern: &HostPattern) -> Vec<&AnalyzedIngress> {
+        let keys = self.by_host.get(pattern).into_iter().flatten();
+        let mut found: Vec<&AnalyzedIngress> =
+            keys.filter_map(|key| self.ingresses.get(key)?.analyzed.as_deref()).collect();
+        found.sort_by(|a, b| a.age.cmp(&b.age));
+        found
+    }
+
+    /// Puts lowered hosts into the model and returns the (entry, host) pairs whose virtual host changed.
+    fn install_hosts(
+        &mut self,
+        lowered: Vec<(HostPattern, HostUnit)>,
+        stale: &mut Stale,
+    ) -> output::HostChanges {
+        let mut changes = output::HostChanges::default();
+        for (pattern, unit) in lowered {
+            let old = self.hosts.remove(&pattern).unwrap_or_default();
+            self.count_users(&old, &unit, stale);
+            self.move_reads(&pattern, &old, &unit);
+            for (entry, before, after) in
+                [(Entry::Plain, &old.plain, &unit.plain), (Entry::Tls, &old.encrypted, &unit.encrypted)]
+            {
+                if before.as_ref().map(|host| host.digest) == after.as_ref().map(|host| host.digest) {
+                    continue;
+                }
+                let key = (entry, pattern.clone());
+                match after {
+                    Some(host) => self.ir.hosts.insert(key.clone(), host.clone()),
+                    None => self.ir.hosts.remove(&key),
+                };
+                changes.hosts.insert(key);
+            }
+            if old.tls != unit.tls {
+                changes.tls = true;
+                match &unit.tls {
+                    Some(context) => self.ir.tls.insert(pattern.clone(), context.clone()),
+                    None => self.ir.tls.remove(&pattern),
+                };
+            }
+            if self.by_host.get(&pattern).is_some_and(|names| !names.is_empty()) {
+                self.hosts.insert(pattern, unit);
+            } else {
+                self.by_host.remove(&pattern);
+            }
+        }
+        changes
+    }
+
+    fn count_users(&mut self, old: &HostUnit, new: &HostUnit, stale: &mut Stale) {
+        for name in old.clusters.difference(&new.clusters) {
+            release(&mut self.cluster_users, name);
+            stale.clusters.insert(name.clone());
+        }
+        for name in new.clusters.difference(&old.clusters) {
+            *self.cluster_users.entry(name.clone()).or_default() += 1;
+            stale.clusters.insert(name.clone());
+        }
+        for members in old.fallbacks.difference(&new.fallbacks) {
+            release(&mut self.fallback_users, members);
+        }
+        for members in new.fallbacks.difference(&old.fallbacks) {
+            *self.fallback_users.entry(members.clone()).or_default() += 1;
+        }
+    }
+
+    fn move_reads(&mut self, pattern: &HostPattern, old: &HostUnit, new: &HostUnit) {
+        for dependency in old.reads.difference(&new.reads) {
+            if let Some(hosts) = self.readers.get_mut(dependency) {
+                hosts.remove(pattern);
+                if hosts.is_empty() {
+                    self.readers.remove(dependency);
+                }
+            }
+        }
+        for dependency in new.reads.difference(&old.reads) {
+            self.readers.entry(dependency.clone()).or_default().insert(pattern.clone());
+        }
+    }
+
+    /// Lowers stale clusters into the model and returns the ones whose cluster or endpoints changed.
+    fn lower_clusters(
+        &mut self,
+        stale: &BTreeSet<ClusterName>,
+        counters: &mut WorkCounters,
+    ) -> output::ClusterChanges {
+        let mut changes = output::ClusterChanges::default();
+        counters.clusters_lowered += stale.len();
+        for name in stale {
+            let wanted = self.cluster_users.contains_key(name) || self.published_by_registry(name);
+            let lowered = wanted.then(|| cluster::lower(name, &self.world()));
+            let (model, endpoints) = match lowered {
+                Some(lowered) => (Some(lowered.cluster), lowered.endpoints),
+                None => (None, None),
+            };
+            if self.ir.clusters.get(name).map(AsRef::as_ref) != model.as_ref() {
+                match model {
+                    Some(model) => self.ir.clusters.insert(name.clone(), Arc::new(model)),
+                    None => self.ir.clusters.remove(name),
+                };
+                changes.clusters.insert(name.clone());
+            }
+            if self.ir.endpoints.get(name).map(AsRef::as_ref) != endpoints.as_ref() {
+                match endpoints {
+                    Some(endpoints) => self.ir.endpoints.insert(name.clone(), Arc::new(endpoints)),
+                    None => self.ir.endpoints.remove(name),
+                };
+                changes.endpoints.insert(name.clone());
+            }
+        }
+        changes
+    }
+
+    /// Every service of a registry has a cluster, whether a route names it or not: plugins may call it.
+    fn published_by_registry(&self, name: &ClusterName) -> bool {
+        let service = self.registries.services.get(name.host());
+        service.is_some_and(|service| Some(service.port) == name.port())
+    }
+}
+
+/// Normalizes an Ingress. One with an error keeps its hosts and paths, and refuses them.
+fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Option<IngressUnit> {
+    let Body::Ingress(spec) = &manifest.body else { return None };
+    let (mut analyzed, findings) = ingress::analyze(&manifest.key, &manifest.metadata, spec, options);
+    let erroneous = poisoned || findings.iter().any(|finding| finding.code.severity == Severity::Error);
+    if let Some(analyzed) = analyzed.as_mut().filter(|_| erroneous) {
+        analyzed.policy.protections.everywhere.get_or_insert_with(host::broken);
+    }
+    Some(IngressUnit { analyzed: analyzed.map(Arc::new), findings })
+}
+
+/// Returns the hosts whose lowering reads an Ingress.
+fn hosts_of(ingress: Option<&AnalyzedIngress>) -> BTreeSet<HostPattern> {
+    let Some(ingress) = ingress else { return BTreeSet::new() };
+    let mut hosts: BTreeSet<HostPattern> = ingress.hosts.keys().cloned().collect();
+    if ingress.default_backend.is_some() {
+        hosts.insert(HostPattern::Any);
+    }
+    hosts
+}
+
+fn service_of_slice(slice: &Manifest) -> Option<EntityKey> {
+    let name = slice.metadata.labels.get(SERVICE_LABEL)?;
+    Some(EntityKey::new(Kind::Service, slice.key.namespace.clone(), name.clone()))
+}
+
+fn release<K: Ord + Clone>(users: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = users.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            users.remove(key);
+        }
+    }
+}

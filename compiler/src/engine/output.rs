@@ -1,0 +1,272 @@
+//! From changed units of the model to changed xDS resources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gatewright_ir::{Certificate, ClusterName, Entry, HostPattern, SecretRef};
+use gatewright_xds::envoy::config::bootstrap::v3::Bootstrap;
+use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
+use gatewright_xds::{Resource, names, type_url};
+
+use super::Engine;
+use crate::emit::bootstrap::{self, BootstrapOptions};
+use crate::emit::{Delivery, cluster, host, listener, secret};
+use crate::lower::tls::key_pair;
+use crate::manifest::{Body, EntityKey, Kind};
+
+/// How much work an update did, in units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkCounters {
+    /// Files whose bytes were read and parsed.
+    pub files_parsed: usize,
+    /// Ingresses that were normalized.
+    pub ingresses_analyzed: usize,
+    /// Hosts that were lowered.
+    pub hosts_lowered: usize,
+    /// Clusters that were lowered.
+    pub clusters_lowered: usize,
+    /// xDS resources that were encoded.
+    pub resources_emitted: usize,
+}
+
+/// What an update changed.
+#[derive(Clone, Debug, Default)]
+pub struct Delta {
+    /// Resources that are new or have new bytes, by type and name.
+    pub changed: BTreeMap<(&'static str, String), Arc<Resource>>,
+    /// Resources that are gone.
+    pub removed: BTreeSet<(&'static str, String)>,
+    /// The work that it took.
+    pub counters: WorkCounters,
+}
+
+/// Changed virtual hosts and TLS.
+#[derive(Default)]
+pub(super) struct HostChanges {
+    pub(super) hosts: BTreeSet<(Entry, HostPattern)>,
+    pub(super) tls: bool,
+}
+
+/// Changed clusters and endpoint sets.
+#[derive(Default)]
+pub(super) struct ClusterChanges {
+    pub(super) clusters: BTreeSet<ClusterName>,
+    pub(super) endpoints: BTreeSet<ClusterName>,
+}
+
+/// Everything of the model that changed.
+pub(super) struct Changes {
+    pub(super) hosts: HostChanges,
+    pub(super) clusters: ClusterChanges,
+    pub(super) secrets: BTreeSet<EntityKey>,
+}
+
+impl Engine {
+    /// Emits what changed and brings the snapshot up to date.
+    pub(super) fn emit(&mut self, changes: Changes, counters: WorkCounters) -> Delta {
+        let mut delta = Delta { counters, ..Delta::default() };
+        self.emit_clusters(&changes.clusters, &mut delta);
+        self.emit_aggregates(&mut delta);
+        self.emit_secrets(&changes, &mut delta);
+        self.emit_virtual_hosts(&changes.hosts, &mut delta);
+        self.emit_listeners(&changes.hosts, &mut delta);
+        delta
+    }
+
+    fn emit_clusters(&mut self, changes: &ClusterChanges, delta: &mut Delta) {
+        for name in &changes.clusters {
+            let emitted = self
+                .ir
+                .clusters
+                .get(name)
+                .map(|model| Resource::of(&cluster::emit(model, None, Delivery::Ads)));
+            self.put(type_url::CLUSTER, &name.0, emitted, delta);
+        }
+        for name in &changes.endpoints {
+            let emitted =
+                self.ir.endpoints.get(name).map(|set| Resource::of(&cluster::emit_endpoints(name, set)));
+            self.put(type_url::ENDPOINT, &name.0, emitted, delta);
+        }
+    }
+
+    /// Aggregates are few: compare the wanted names with the present ones.
+    fn emit_aggregates(&mut self, delta: &mut Delta) {
+        let wanted: BTreeMap<String, &Vec<ClusterName>> =
+            self.fallback_users.keys().map(|members| (aggregate_name(members), members)).collect();
+        let present: BTreeSet<String> = self
+            .xds
+            .with_prefix(type_url::CLUSTER, AGGREGATE_PREFIX)
+            .map(|resource| resource.name().to_owned())
+            .collect();
+        let missing: Vec<(String, Resource)> = wanted
+            .iter()
+            .filter(|(name, _)| !present.contains(*name))
+            .map(|(name, members)| (name.clone(), Resource::of(&cluster::emit_aggregate(members))))
+            .collect();
+        let gone: Vec<String> = present.into_iter().filter(|name| !wanted.contains_key(name)).collect();
+        for (name, resource) in missing {
+            self.put(type_url::CLUSTER, &name, Some(resource), delta);
+        }
+        for name in gone {
+            self.put(type_url::CLUSTER, &name, None, delta);
+        }
+    }
+
+    fn emit_secrets(&mut self, changes: &Changes, delta: &mut Delta) {
+        let mut names: BTreeSet<SecretRef> = changes.secrets.iter().map(secret_ref).collect();
+        if changes.hosts.tls {
+            names.extend(self.served_secrets());
+            let present =
+                self.xds.of_type(type_url::SECRET).filter_map(|resource| secret_of(resource.name()));
+            names.extend(present.collect::<Vec<_>>());
+        }
+        let served = self.served_secrets();
+        for name in names {
+            let emitted = if served.contains(&name) { self.secret_resource(&name) } else { None };
+            self.put(type_url::SECRET, &names::secret(&name.namespace, &name.name), emitted, delta);
+        }
+    }
+
+    fn served_secrets(&self) -> BTreeSet<SecretRef> {
+        self.ir
+            .tls
+            .values()
+            .filter_map(|context| match &context.certificate {
+                Certificate::Secret(name) => Some(name.clone()),
+                Certificate::Missing(_) => None,
+            })
+            .collect()
+    }
+
+    /// The version of a secret is keyed, so that it tells nothing about its content.
+    fn secret_resource(&self, name: &SecretRef) -> Option<Resource> {
+        let key = EntityKey::new(Kind::Secret, name.namespace.clone(), name.name.clone());
+        let manifest = self.manifests.get(&key)?;
+        let Body::Secret(body) = &manifest.body else { return None };
+        let message = secret::emit(name, &key_pair(body).ok()?);
+        Some(Resource::of_secret(&message, manifest.fingerprint.as_bytes()))
+    }
+
+    fn emit_virtual_hosts(&mut self, changes: &HostChanges, delta: &mut Delta) {
+        let mut stale = changes.hosts.clone();
+        for (entry, pattern) in
+            changes.hosts.iter().filter(|(_, pattern)| !matches!(pattern, HostPattern::Exact(_)))
+        {
+            stale.extend(self.narrower(*entry, pattern));
+        }
+        for (entry, pattern) in stale {
+            let routes = listener::routes_name(entry, self.address(entry));
+            let chain = self.ir.chain(entry, &pattern);
+            let own = self.ir.hosts.contains_key(&(entry, pattern.clone()));
+            let emitted = own.then(|| Resource::of(&host::emit(&routes, &chain)));
+            self.put(
+                type_url::VIRTUAL_HOST,
+                &names::virtual_host(&routes, &pattern.to_string()),
+                emitted,
+                delta,
+            );
+        }
+    }
+
+    /// Returns the hosts that may fall back to a wildcard.
+    fn narrower(&self, entry: Entry, wildcard: &HostPattern) -> Vec<(Entry, HostPattern)> {
+        self.ir
+            .hosts
+            .iter()
+            .filter(|((other, pattern), host)| {
+                *other == entry
+                    && pattern != wildcard
+                    && !host.host.ends_chain()
+                    && match pattern {
+                        HostPattern::Exact(name) | HostPattern::Suffix(name) => wildcard.covers(name),
+                        HostPattern::Any => false,
+                    }
+            })
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn emit_listeners(&mut self, changes: &HostChanges, delta: &mut Delta) {
+        let http = self.options.http;
+        if self.xds.get(type_url::LISTENER, &names::listener(http.port())).is_none() {
+            let routes = listener::routes(&listener::routes_name(Entry::Plain, http));
+            self.put(type_url::ROUTE, &routes.name.clone(), Some(Resource::of(&routes)), delta);
+            let message = listener::plain(http, &listener::Parts::Ads);
+            self.put(type_url::LISTENER, &message.name.clone(), Some(Resource::of(&message)), delta);
+        }
+        if !changes.tls {
+            return;
+        }
+        let https = self.options.https;
+        let routes = listener::routes(&listener::routes_name(Entry::Tls, https));
+        let message = listener::tls(https, &self.ir.tls, &listener::Parts::Ads);
+        let present = !self.ir.tls.is_empty();
+        self.put(type_url::ROUTE, &routes.name.clone(), present.then(|| Resource::of(&routes)), delta);
+        self.put(type_url::LISTENER, &message.name.clone(), present.then(|| Resource::of(&message)), delta);
+    }
+
+    fn address(&self, entry: Entry) -> SocketAddr {
+        match entry {
+            Entry::Plain => self.options.http,
+            Entry::Tls => self.options.https,
+        }
+    }
+
+    /// Replaces one resource of the snapshot; equal bytes are no change.
+    fn put(&mut self, kind: &'static str, name: &str, resource: Option<Resource>, delta: &mut Delta) {
+        let key = (kind, name.to_owned());
+        match resource {
+            Some(resource) => {
+                delta.counters.resources_emitted += 1;
+                if self.xds.get(kind, name).is_some_and(|old| old.version() == resource.version()) {
+                    return;
+                }
+                let resource = Arc::new(resource);
+                self.xds.insert(resource.clone());
+                delta.removed.remove(&key);
+                delta.changed.insert(key, resource);
+            }
+            None => {
+                if self.xds.remove(kind, name).is_some() {
+                    delta.changed.remove(&key);
+                    delta.removed.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Emits everything as one static bootstrap, keys included.
+    pub fn bootstrap(&self, options: &BootstrapOptions) -> Bootstrap {
+        let certificates: BTreeMap<SecretRef, TlsCertificate> = self
+            .served_secrets()
+            .into_iter()
+            .filter_map(|name| {
+                let key = EntityKey::new(Kind::Secret, name.namespace.clone(), name.name.clone());
+                let Body::Secret(body) = &self.manifests.get(&key)?.body else { return None };
+                let certificate = secret::certificate(&key_pair(body).ok()?);
+                Some((name, certificate))
+            })
+            .collect();
+        bootstrap::emit(&self.ir, self.fallback_users.keys().cloned(), &certificates, options)
+    }
+}
+
+/// What the names of aggregates begin with.
+const AGGREGATE_PREFIX: &str = "fallback[";
+
+fn aggregate_name(members: &[ClusterName]) -> String {
+    let texts: Vec<&str> = members.iter().map(|name| name.0.as_str()).collect();
+    texts.split_first().map_or_else(String::new, |(first, rest)| names::aggregate_fallback(first, rest))
+}
+
+fn secret_ref(key: &EntityKey) -> SecretRef {
+    SecretRef { namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+/// Reads a secret's name back from its SDS name.
+fn secret_of(name: &str) -> Option<SecretRef> {
+    let mut parts = name.rsplitn(3, '/');
+    let (name, namespace) = (parts.next()?, parts.next()?);
+    Some(SecretRef { namespace: namespace.to_owned(), name: name.to_owned() })
+}

@@ -1,0 +1,158 @@
+//! Findings of all units as diagnostics with files and spans. Files are read again for it: spans are not kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
+
+use super::Engine;
+use super::files::Definition;
+use crate::finding::{Finding, Part, Place};
+use crate::manifest::EntityKey;
+use crate::parse::{FileFinding, Locator};
+use crate::source::ReadError;
+
+impl Engine {
+    /// Returns whether an error stands, without looking for spans.
+    pub fn has_errors(&self) -> bool {
+        let of_files =
+            self.files.parsed().flat_map(|(_, parsed)| parsed.findings.iter().map(|finding| finding.code));
+        let of_units = self.findings().map(|finding| finding.code);
+        self.files.duplicates().next().is_some()
+            || of_files.chain(of_units).any(|code| code.severity == Severity::Error)
+    }
+
+    /// Returns everything that was found, sorted.
+    ///
+    /// # Errors
+    /// A file to which a finding points cannot be read any more.
+    pub fn diagnostics(&self) -> Result<Vec<Diagnostic>, ReadError> {
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        for (path, parsed) in self.files.parsed() {
+            diagnostics.extend(parsed.findings.iter().map(|finding| of_file(path, finding)));
+        }
+        let mut spans = Spans::new(self);
+        for finding in self.findings() {
+            diagnostics.extend(spans.diagnostic(finding)?);
+        }
+        for (key, definitions) in self.files.duplicates() {
+            diagnostics.push(spans.duplicate(key, definitions)?);
+        }
+        let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
+        diagnostics.extend(unrendered.map(|path| needs_rendering(path)));
+        sort(&mut diagnostics);
+        Ok(diagnostics)
+    }
+
+    /// Returns the file and span of a place.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn locate(&self, place: &Place) -> Result<Option<Label>, ReadError> {
+        Spans::new(self).label(place, "")
+    }
+
+    fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
+        let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
+        ingresses.chain(hosts).chain(&self.registry_findings).chain(&self.plugin_findings)
+    }
+}
+
+/// Finds spans, reading each file once.
+struct Spans<'e> {
+    engine: &'e Engine,
+    contents: BTreeMap<Arc<str>, Arc<[u8]>>,
+}
+
+impl<'e> Spans<'e> {
+    fn new(engine: &'e Engine) -> Self {
+        Spans { engine, contents: BTreeMap::new() }
+    }
+
+    fn diagnostic(&mut self, finding: &Finding) -> Result<Option<Diagnostic>, ReadError> {
+        let Some(primary) = self.label(&finding.place, "")? else { return Ok(None) };
+        let mut diagnostic = Diagnostic::new(finding.code, finding.message.clone(), primary);
+        for (place, text) in &finding.related {
+            diagnostic.related.extend(self.label(place, text)?);
+        }
+        diagnostic.notes.clone_from(&finding.notes);
+        diagnostic.help.clone_from(&finding.help);
+        diagnostic.entity = Some(finding.place.entity.to_string());
+        Ok(Some(diagnostic))
+    }
+
+    fn duplicate(&mut self, key: &EntityKey, definitions: &[Definition]) -> Result<Diagnostic, ReadError> {
+        let mut labels = Vec::new();
+        for definition in definitions {
+            labels.push(self.label_in(definition, "/metadata/name", Part::Value, "also defined here")?);
+        }
+        let mut primary = labels.pop().unwrap_or_else(|| file_label(""));
+        primary.text.clear();
+        let mut diagnostic =
+            Diagnostic::new(&code::GW0201, format!("{key} is defined {} times", definitions.len()), primary);
+        diagnostic.related = labels;
+        diagnostic.help =
+            Some("keep one definition; where these are overlays, give one of them as SOURCE".to_owned());
+        diagnostic.entity = Some(key.to_string());
+        Ok(diagnostic)
+    }
+
+    fn label(&mut self, place: &Place, text: &str) -> Result<Option<Label>, ReadError> {
+        let definition = self.engine.files.definitions(&place.entity).first().cloned();
+        definition.map(|found| self.label_in(&found, &place.pointer, place.part, text)).transpose()
+    }
+
+    fn label_in(
+        &mut self,
+        found: &Definition,
+        pointer: &str,
+        part: Part,
+        text: &str,
+    ) -> Result<Label, ReadError> {
+        let bytes = self.content(&found.path)?;
+        let span = Locator::new(&bytes).locate(found.manifest.document, pointer, part).unwrap_or_default();
+        Ok(Label { path: found.path.to_string(), span, text: text.to_owned() })
+    }
+
+    fn content(&mut self, path: &Arc<str>) -> Result<Arc<[u8]>, ReadError> {
+        if let Some(bytes) = self.contents.get(path) {
+            return Ok(bytes.clone());
+        }
+        let lost = || ReadError { path: path.to_string(), reason: "not part of the source".to_owned() };
+        let tree = self.engine.files.tree().ok_or_else(lost)?;
+        let content = tree.files.get(path).ok_or_else(lost)?;
+        let bytes = tree.reader.read(path, content)?;
+        self.contents.insert(path.clone(), bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn of_file(path: &str, finding: &FileFinding) -> Diagnostic {
+    let label = |span: Span, text: &str| Label { path: path.to_owned(), span, text: text.to_owned() };
+    let mut diagnostic = Diagnostic::new(finding.code, finding.message.clone(), label(finding.span, ""));
+    diagnostic.related = finding.related.iter().map(|(span, text)| label(*span, text)).collect();
+    diagnostic.notes.clone_from(&finding.notes);
+    diagnostic.help.clone_from(&finding.help);
+    diagnostic.fix.clone_from(&finding.fix);
+    diagnostic.entity = finding.entity.as_ref().map(ToString::to_string);
+    diagnostic
+}
+
+fn needs_rendering(path: &str) -> Diagnostic {
+    let (what, how) = if path.ends_with("Chart.yaml") {
+        ("a Helm chart", "helm template")
+    } else {
+        ("a Kustomization", "kubectl kustomize")
+    };
+    let code: &'static Code = &code::GW0006;
+    let mut diagnostic =
+        Diagnostic::new(code, format!("the folder holds {what} and is not read"), file_label(path));
+    diagnostic.help = Some(format!("render it first: `{how} FOLDER | gatewright validate -`"));
+    diagnostic
+}
+
+fn file_label(path: &str) -> Label {
+    let start = Position { offset: 0, line: 1, column: 1 };
+    Label { path: path.to_owned(), span: Span { start, end: start }, text: String::new() }
+}

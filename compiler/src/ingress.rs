@@ -1,0 +1,315 @@
+//! One Ingress after normalization: its paths as Higress sees them, and what its annotations say.
+//!
+//! This is a unit of work: it reads one manifest and the settings, nothing else.
+
+use std::collections::BTreeMap;
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{HostPattern, PathMatch};
+
+use crate::annotations::{self, Policy};
+use crate::finding::{Finding, Place};
+use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Metadata};
+use crate::options::CompileOptions;
+use crate::order::{Age, PathKind};
+
+/// Higress' own class annotation, which beats `spec.ingressClassName`.
+const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
+/// A normalized Ingress.
+#[derive(Clone, Debug)]
+pub(crate) struct AnalyzedIngress {
+    pub(crate) key: EntityKey,
+    pub(crate) age: Age,
+    /// `namespace/name`, or `name` alone in the system namespace.
+    pub(crate) route_name: String,
+    pub(crate) policy: Policy,
+    pub(crate) paths: Vec<PathRule>,
+    /// Hosts that the rules open, each with the pointer of its first rule.
+    pub(crate) hosts: BTreeMap<HostPattern, String>,
+    pub(crate) tls: Vec<TlsEntry>,
+    pub(crate) default_backend: Option<Backend>,
+}
+
+/// One path of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct PathRule {
+    pub(crate) host: HostPattern,
+    pub(crate) kind: PathKind,
+    /// The path as Higress compares it: without the trailing slash of a prefix.
+    pub(crate) declared: String,
+    /// The path tests, in order.
+    pub(crate) matches: Vec<PathMatch>,
+    /// Two paths with equal keys conflict; a canary looks for its base by it.
+    pub(crate) rule_key: String,
+    pub(crate) backend: Backend,
+    pub(crate) pointer: String,
+    /// Whether the path can be served; one that cannot still owns its key.
+    pub(crate) valid: bool,
+}
+
+/// One entry of `spec.tls`.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsEntry {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) secret: Option<String>,
+    pub(crate) pointer: String,
+}
+
+/// Whether an Ingress is served, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Selection {
+    Served,
+    NoClass,
+    OtherClass,
+    OtherNamespace,
+}
+
+/// Normalizes an Ingress; none means that another controller or nobody serves it.
+pub(crate) fn analyze(
+    key: &EntityKey,
+    metadata: &Metadata,
+    spec: &Ingress,
+    options: &CompileOptions,
+) -> (Option<AnalyzedIngress>, Vec<Finding>) {
+    let selection = select(key, metadata, spec, options);
+    if selection != Selection::Served {
+        return (None, vec![not_served(key, selection, options)]);
+    }
+    let (policy, mut findings) = annotations::read(key, &metadata.annotations);
+    let mut analyzed = AnalyzedIngress {
+        key: key.clone(),
+        age: Age::of(key, metadata),
+        route_name: route_name(key, options),
+        policy,
+        paths: Vec::new(),
+        hosts: BTreeMap::new(),
+        tls: spec.tls.iter().enumerate().map(tls_entry).collect(),
+        default_backend: spec.default_backend.clone(),
+    };
+    for (index, rule) in spec.rules.iter().enumerate() {
+        let pointer = format!("/spec/rules/{index}");
+        let Some(host) = read_host(key, &rule.host, &pointer, &mut findings) else { continue };
+        analyzed.hosts.entry(host.clone()).or_insert_with(|| pointer.clone());
+        let paths = rule.http.iter().flat_map(|http| http.paths.iter().enumerate());
+        for (index, path) in paths {
+            let pointer = format!("{pointer}/http/paths/{index}");
+            analyzed.paths.push(path_rule(&analyzed, &host, path, pointer, &mut findings));
+        }
+    }
+    if spec.rules.is_empty() && spec.default_backend.is_none() {
+        let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
+        findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
+    }
+    (Some(analyzed), findings)
+}
+
+fn select(key: &EntityKey, metadata: &Metadata, spec: &Ingress, options: &CompileOptions) -> Selection {
+    if options.watch_namespace.as_ref().is_some_and(|watched| *watched != key.namespace) {
+        return Selection::OtherNamespace;
+    }
+    let configured = options.ingress_class.as_str();
+    let named = metadata.annotations.get(CLASS_ANNOTATION).or(spec.ingress_class_name.as_ref());
+    let served = match (configured, named.map(String::as_str)) {
+        ("", _) => true,
+        // The class `nginx` also takes Ingresses without any class, as ingress-nginx itself does.
+        ("nginx", None | Some("" | "nginx")) => true,
+        (configured, Some(named)) => configured == named,
+        (_, None) => false,
+    };
+    match (served, named) {
+        (true, _) => Selection::Served,
+        (false, None) => Selection::NoClass,
+        (false, Some(_)) => Selection::OtherClass,
+    }
+}
+
+fn not_served(key: &EntityKey, selection: Selection, options: &CompileOptions) -> Finding {
+    let class = &options.ingress_class;
+    match selection {
+        Selection::OtherNamespace => {
+            let message =
+                format!("namespace `{}` is not the watched one, so the Ingress is ignored", key.namespace);
+            Finding::new(&code::GW0207, Place::value(key, "/metadata/namespace"), message)
+        }
+        Selection::OtherClass => {
+            let message =
+                format!("the Ingress is of another class than `{class}` and is left to its controller");
+            Finding::new(&code::GW0211, Place::value(key, "/spec/ingressClassName"), message)
+        }
+        _ => {
+            let message = format!("the Ingress names no class, so a gateway of class `{class}` ignores it");
+            Finding::new(&code::GW0208, Place::key(key, "/spec"), message)
+                .with_help(format!("add `ingressClassName: {class}` to spec"))
+        }
+    }
+}
+
+/// Returns the name that Higress gives every route of an Ingress, and that plugins read.
+pub(crate) fn route_name(key: &EntityKey, options: &CompileOptions) -> String {
+    if key.namespace == options.system_namespace {
+        key.name.clone()
+    } else {
+        format!("{}/{}", key.namespace, key.name)
+    }
+}
+
+fn tls_entry((index, entry): (usize, &crate::manifest::IngressTls)) -> TlsEntry {
+    let hosts = if entry.hosts.is_empty() { vec!["*".to_owned()] } else { entry.hosts.clone() };
+    TlsEntry {
+        hosts,
+        secret: entry.secret_name.clone().filter(|name| !name.is_empty()),
+        pointer: format!("/spec/tls/{index}"),
+    }
+}
+
+fn read_host(key: &EntityKey, host: &str, rule: &str, findings: &mut Vec<Finding>) -> Option<HostPattern> {
+    if host.is_empty() {
+        return Some(HostPattern::Any);
+    }
+    if let Err(reason) = check_host(host) {
+        let place = Place::value(key, format!("{rule}/host"));
+        findings.push(Finding::new(&code::GW0415, place, format!("host `{host}` {reason}")));
+        return None;
+    }
+    host.parse().ok()
+}
+
+/// The API server's rules: a lower-case DNS-1123 subdomain, or `*.` before one; no address, no port.
+fn check_host(host: &str) -> Result<(), &'static str> {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return Err("is an address; Kubernetes wants a name");
+    }
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err("has upper-case letters, which Kubernetes refuses");
+    }
+    if name.contains(':') {
+        return Err("must not have a port");
+    }
+    if name.contains('*') {
+        return Err("may have a wildcard only as its first label");
+    }
+    let label_ok = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    if name.len() > 253 || !name.split('.').all(label_ok) {
+        return Err("is not a DNS name");
+    }
+    Ok(())
+}
+
+fn path_rule(
+    ingress: &AnalyzedIngress,
+    host: &HostPattern,
+    path: &IngressPath,
+    pointer: String,
+    findings: &mut Vec<Finding>,
+) -> PathRule {
+    let written = if path.path.is_empty() { "/" } else { path.path.as_str() };
+    let path_type = path.path_type.as_deref().unwrap_or("Prefix");
+    let regex_kind = ingress.policy.path.regex_kind(written);
+    let kind = regex_kind.unwrap_or(if path_type == "Exact" { PathKind::Exact } else { PathKind::Prefix });
+    let declared = match kind {
+        PathKind::Prefix if written.len() > 1 => written.strip_suffix('/').unwrap_or(written),
+        _ => written,
+    }
+    .to_owned();
+    let place = Place::value(&ingress.key, format!("{pointer}/path"));
+    let valid = check_path(written, path_type, kind, &place, findings);
+    if let Some(character) = ingress.policy.path.accidental_regex(written) {
+        let message =
+            format!("`{character}` turns path `{written}` into a regular expression beside rewrite-target");
+        findings.push(
+            Finding::new(&code::GW0424, place, message)
+                .with_note(
+                    "pathType has no effect on it, and it is matched after every Exact and Prefix path",
+                )
+                .with_help("use `higress.io/rewrite-path` to rewrite a literal path"),
+        );
+    }
+    let rule_key = format!("{host}-{}-{declared}|{}", kind.as_str(), ingress.policy.conditions.rule_key);
+    PathRule {
+        host: host.clone(),
+        kind,
+        matches: path_matches(kind, &declared),
+        declared,
+        rule_key,
+        backend: path.backend.clone(),
+        pointer,
+        valid,
+    }
+}
+
+/// The API server's rules for paths, and RE2's for regular expressions.
+fn check_path(
+    written: &str,
+    path_type: &str,
+    kind: PathKind,
+    place: &Place,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    if !written.starts_with('/') {
+        let message = format!("path `{written}` must start with `/`");
+        findings.push(Finding::new(&code::GW0416, place.clone(), message));
+        return false;
+    }
+    let literal = path_type == "Exact" || path_type == "Prefix";
+    let forbidden = ["//", "/./", "/../", "%2f", "%2F"]
+        .into_iter()
+        .find(|part| written.contains(part))
+        .or_else(|| ["/..", "/."].into_iter().find(|end| written.ends_with(end)));
+    if let Some(part) = forbidden.filter(|_| literal) {
+        let message = format!("path `{written}` of type {path_type} must not have `{part}`");
+        findings.push(Finding::new(&code::GW0416, place.clone(), message));
+        return false;
+    }
+    if matches!(kind, PathKind::PrefixRegex | PathKind::FullPathRegex)
+        && let Err(reason) = annotations::regex::validate(written)
+    {
+        findings.push(annotations::regex::invalid(place.clone(), written, &reason));
+        return false;
+    }
+    true
+}
+
+/// Returns the path tests of a path. A prefix below the root is two: the path itself, and everything below it.
+fn path_matches(kind: PathKind, declared: &str) -> Vec<PathMatch> {
+    match kind {
+        PathKind::Exact => vec![PathMatch::Exact(declared.to_owned())],
+        PathKind::Prefix if declared == "/" => vec![PathMatch::Prefix("/".to_owned())],
+        PathKind::Prefix => {
+            vec![PathMatch::Exact(declared.to_owned()), PathMatch::Prefix(format!("{declared}/"))]
+        }
+        PathKind::PrefixRegex => vec![PathMatch::Regex(format!("{declared}.*"))],
+        PathKind::FullPathRegex => vec![PathMatch::Regex(format!("{declared}$"))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_follow_the_api_server() {
+        for host in ["a.com", "*.a.com", "a", "x-1.y"] {
+            assert_eq!(check_host(host), Ok(()), "{host}");
+        }
+        for host in ["A.com", "1.2.3.4", "a.com:80", "*a.com", "a.*.com", "-a.com", "a..b", "*."] {
+            assert!(check_host(host).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_the_path_and_what_is_below() {
+        assert_eq!(
+            path_matches(PathKind::Prefix, "/cat"),
+            [PathMatch::Exact("/cat".into()), PathMatch::Prefix("/cat/".into())]
+        );
+        assert_eq!(path_matches(PathKind::Prefix, "/"), [PathMatch::Prefix("/".into())]);
+    }
+}

@@ -1,0 +1,221 @@
+//! Where a path sends requests: targets with weights, before they become cluster names.
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{ClusterName, Entry, HeaderEdits};
+
+use crate::annotations::destination;
+use crate::finding::{Finding, Place};
+use crate::ingress::AnalyzedIngress;
+use crate::manifest::{Backend, ServiceBackend};
+use crate::world::{Reads, World};
+
+/// The port part of a cluster name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    Number(u32),
+    /// Nothing says which: Istio then takes the listener's own port, and the cluster does not exist.
+    Listener,
+}
+
+/// One target of a route in the making.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) host: String,
+    pub(super) port: Port,
+    pub(super) subset: String,
+    pub(super) weight: i64,
+    pub(super) fallbacks: Vec<ClusterName>,
+    pub(super) request_headers: HeaderEdits,
+    pub(super) response_headers: HeaderEdits,
+}
+
+impl Destination {
+    fn new(host: String, port: Port, subset: String, weight: i64) -> Self {
+        Destination {
+            host,
+            port,
+            subset,
+            weight,
+            fallbacks: Vec::new(),
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+        }
+    }
+
+    /// Returns the name of the target's cluster behind a listener.
+    pub(super) fn cluster(&self, entry: Entry) -> ClusterName {
+        let port = match (self.port, entry) {
+            (Port::Number(port), _) => port,
+            (Port::Listener, Entry::Plain) => 80,
+            (Port::Listener, Entry::Tls) => 443,
+        };
+        ClusterName::outbound(port, &self.subset, &self.host)
+    }
+}
+
+/// The destinations of a path and the sum of the percentages that were written.
+pub(super) struct Destinations {
+    pub(super) list: Vec<Destination>,
+    pub(super) weight_total: i64,
+}
+
+/// Resolves a backend; none means that Higress drops the path.
+pub(super) fn resolve(
+    ingress: &AnalyzedIngress,
+    backend: &Backend,
+    pointer: &str,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Option<Destinations> {
+    let written = &ingress.policy.destinations;
+    let weight_total = if written.len() > 1 { written.iter().map(|line| line.weight).sum() } else { 0 };
+    if let Some(service) = &backend.service {
+        let destination = service_destination(ingress, service, pointer, world, reads, findings)?;
+        return Some(Destinations { list: vec![destination], weight_total });
+    }
+    let place = Place::value(&ingress.key, format!("{pointer}/backend"));
+    if backend.resource.is_none() {
+        findings.push(Finding::new(
+            &code::GW0414,
+            place,
+            "the path has neither a Service nor a resource backend",
+        ));
+        return None;
+    }
+    if written.is_empty() {
+        findings.push(
+            Finding::new(
+                &code::GW0414,
+                place,
+                format!("a resource backend needs the annotation `{}`", destination::KEY),
+            )
+            .with_help(format!("add `{}: HOST:PORT`", destination::KEY)),
+        );
+        return None;
+    }
+    let list = written.iter().map(|line| by_host(ingress, line, world, reads, findings)).collect();
+    Some(Destinations { list, weight_total })
+}
+
+fn service_destination(
+    ingress: &AnalyzedIngress,
+    service: &ServiceBackend,
+    pointer: &str,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Option<Destination> {
+    let namespace = &ingress.key.namespace;
+    let known = world.service(namespace, &service.name, reads);
+    let place = Place::value(&ingress.key, format!("{pointer}/backend/service"));
+    let port = match (service.port.number, &service.port.name) {
+        (Some(number), _) => u32::from(number),
+        (None, Some(name)) => {
+            let found =
+                known.and_then(|known| known.ports.iter().find(|port| port.name.as_deref() == Some(name)));
+            let Some(found) = found else {
+                let message = match known {
+                    Some(_) => format!("Service `{}` has no port named `{name}`", service.name),
+                    None => format!(
+                        "port name `{name}` needs Service `{namespace}/{}`, which is not in the source",
+                        service.name
+                    ),
+                };
+                findings.push(Finding::new(&code::GW0203, place, message).with_help("use the port's number"));
+                return None;
+            };
+            u32::from(found.port)
+        }
+        (None, None) => {
+            findings.push(Finding::new(&code::GW0414, place, "the Service backend has no port"));
+            return None;
+        }
+    };
+    let host = world.service_host(namespace, &service.name);
+    check_service(&host, port, place, world, reads, findings);
+    Some(Destination::new(host, Port::Number(port), String::new(), 100))
+}
+
+/// Remarks on a Service port that requests will be sent to.
+fn check_service(
+    host: &str,
+    port: u32,
+    place: Place,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) {
+    let Some((name, namespace)) = world.split_service_host(host) else { return };
+    let label = format!("{namespace}/{name}");
+    let Some(service) = world.service(namespace, name, reads) else {
+        let message =
+            format!("Service `{label}` is not in the source: requests answer 503 as far as the source tells");
+        findings.push(Finding::new(&code::GW0202, place, message));
+        return;
+    };
+    if service.service_type.as_deref() == Some("ExternalName") {
+        return;
+    }
+    if !service.ports.iter().any(|known| u32::from(known.port) == port) {
+        let message = format!("Service `{label}` has no port {port}, so requests answer 503");
+        findings.push(Finding::new(&code::GW0210, place, message));
+    } else if !world.has_slices(namespace, name, reads) {
+        let message =
+            format!("Service `{label}` has no EndpointSlice in the source and is resolved by DNS name");
+        findings.push(Finding::new(&code::GW0205, place, message));
+    }
+}
+
+/// Resolves one line of the `destination` annotation.
+fn by_host(
+    ingress: &AnalyzedIngress,
+    line: &destination::Destination,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Destination {
+    let place = Place::annotation_value(&ingress.key, destination::KEY);
+    let port = match line.port.or_else(|| only_port(&line.host, world, reads)) {
+        Some(port) => Port::Number(port),
+        None => Port::Listener,
+    };
+    if let (Some(_), Port::Number(number)) = (world.split_service_host(&line.host), port) {
+        check_service(&line.host, number, place, world, reads, findings);
+    } else if let Some(message) = unknown_host(&line.host, port, world) {
+        findings.push(Finding::new(&code::GW0206, place, message));
+    }
+    Destination::new(line.host.clone(), port, line.subset.clone(), line.weight)
+}
+
+/// Returns the port of a host that has exactly one.
+fn only_port(host: &str, world: &World<'_>, reads: &mut Reads) -> Option<u32> {
+    if let Some((name, namespace)) = world.split_service_host(host) {
+        return match world.service(namespace, name, reads)?.ports.as_slice() {
+            [port] => Some(u32::from(port.port)),
+            _ => None,
+        };
+    }
+    reads.insert(crate::world::Dependency::Registry(host.to_owned()));
+    world.registries.services.get(host).map(|service| service.port)
+}
+
+fn unknown_host(host: &str, port: Port, world: &World<'_>) -> Option<String> {
+    if world.split_service_host(host).is_some() {
+        return Some(format!(
+            "`{host}` has no port here and the source does not tell one: requests answer 503"
+        ));
+    }
+    if world.registries.undiscovered.keys().any(|suffix| host.ends_with(suffix)) {
+        return None;
+    }
+    match (world.registries.services.get(host), port) {
+        (None, _) => {
+            Some(format!("no Service or registry of the source is called `{host}`: requests answer 503"))
+        }
+        (Some(service), Port::Number(port)) if service.port != port => {
+            Some(format!("`{host}` has port {}, not {port}: requests answer 503", service.port))
+        }
+        _ => None,
+    }
+}

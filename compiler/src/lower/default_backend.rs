@@ -1,0 +1,101 @@
+//! `spec.defaultBackend`: the last route of a host, without any annotation.
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{HostPattern, PathMatch};
+
+use super::backend;
+use super::route::Draft;
+use crate::finding::{Finding, Place};
+use crate::ingress::AnalyzedIngress;
+use crate::order::PathKind;
+use crate::world::{Reads, World};
+
+/// Adds the default backends of `ingresses` (oldest first) to the drafts of `host`.
+///
+/// For `*` the newest wins; for other hosts the oldest, among the Ingresses that name the host. A host that declares
+/// any Prefix `/` path gets none, even where that path was dropped.
+pub(super) fn apply(
+    ingresses: &[&AnalyzedIngress],
+    host: &HostPattern,
+    drafts: &mut Vec<Draft>,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) {
+    let has_root = ingresses.iter().filter(|ingress| ingress.policy.canary.is_none()).any(|ingress| {
+        ingress
+            .paths
+            .iter()
+            .any(|rule| rule.host == *host && rule.kind == PathKind::Prefix && rule.declared == "/")
+    });
+    let mut chosen: Option<(&AnalyzedIngress, Draft)> = None;
+    for ingress in ingresses.iter().filter(|ingress| concerns(ingress, host)) {
+        if has_root {
+            continue;
+        }
+        let Some(draft) = draft(ingress, host, world, reads, findings) else { continue };
+        match &chosen {
+            Some((older, _)) if *host == HostPattern::Any => {
+                findings.push(loses(older, ingress, host, "newer"));
+                chosen = Some((ingress, draft));
+            }
+            Some((older, _)) => findings.push(loses(ingress, older, host, "older")),
+            None => chosen = Some((ingress, draft)),
+        }
+    }
+    drafts.extend(chosen.map(|(_, draft)| draft));
+}
+
+/// Returns whether an Ingress' default backend could serve `host`.
+pub(super) fn concerns(ingress: &AnalyzedIngress, host: &HostPattern) -> bool {
+    ingress.policy.canary.is_none()
+        && ingress.default_backend.is_some()
+        && (*host == HostPattern::Any || ingress.hosts.contains_key(host))
+}
+
+fn draft(
+    ingress: &AnalyzedIngress,
+    host: &HostPattern,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Option<Draft> {
+    const POINTER: &str = "/spec/defaultBackend";
+    let backend = ingress.default_backend.as_ref()?;
+    if let Some(resource) = &backend.resource
+        && (resource.api_group.as_deref(), resource.kind.as_str(), resource.name.as_str())
+            != (Some("networking.higress.io"), "McpBridge", "default")
+    {
+        let place = Place::value(&ingress.key, format!("{POINTER}/resource"));
+        findings.push(
+            Finding::new(
+                &code::GW0439,
+                place,
+                "a default backend by resource must be the McpBridge `default`",
+            )
+            .with_help("write apiGroup `networking.higress.io`, kind `McpBridge`, name `default`"),
+        );
+        return None;
+    }
+    // `resolve` appends `/backend` to the pointer of a path; a default backend is the backend itself.
+    let mut local = Vec::new();
+    let resolved = backend::resolve(ingress, backend, POINTER, world, reads, &mut local);
+    findings.extend(local.into_iter().map(|mut finding| {
+        finding.place.pointer = finding.place.pointer.replacen("/spec/defaultBackend/backend", POINTER, 1);
+        finding
+    }));
+    let resolved = resolved?;
+    let mut draft = Draft::bare(ingress, host, "default-backend", POINTER, PathMatch::Prefix("/".to_owned()));
+    draft.name.push_str("-default");
+    draft.default_backend = true;
+    draft.destinations = resolved.list;
+    draft.weight_total = resolved.weight_total;
+    Some(draft)
+}
+
+fn loses(loser: &AnalyzedIngress, winner: &AnalyzedIngress, host: &HostPattern, which: &str) -> Finding {
+    let message = format!("the {which} {} decides the default backend of host `{host}`", winner.key);
+    Finding::new(&code::GW0304, Place::value(&loser.key, "/spec/defaultBackend"), message)
+        .with_related(Place::value(&winner.key, "/spec/defaultBackend"), "this one wins")
+        .with_note(format!("decided by {}", loser.age.decided_by(&winner.age)))
+}

@@ -1,0 +1,290 @@
+//! One host: from its Ingresses to virtual hosts behind both listeners.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{
+    ClusterName, Entry, HostPattern, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction, RouteId,
+    TlsContext, VirtualHost,
+};
+
+use super::plugin::PluginScope;
+use super::route::Draft;
+use super::{backend, canary, default_backend, plugin, tls, weights};
+use crate::finding::{Finding, Place};
+use crate::ingress::AnalyzedIngress;
+use crate::order::higress_sort;
+use crate::world::{Reads, World};
+
+/// What one host becomes.
+#[derive(Debug, Default)]
+pub(crate) struct HostUnit {
+    pub(crate) plain: Option<Arc<LoweredHost>>,
+    pub(crate) encrypted: Option<Arc<LoweredHost>>,
+    pub(crate) tls: Option<Arc<TlsContext>>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) reads: Reads,
+    /// Every cluster that a route names, fallbacks included.
+    pub(crate) clusters: BTreeSet<ClusterName>,
+    /// Clusters with their fallbacks, where a target has some.
+    pub(crate) fallbacks: BTreeSet<Vec<ClusterName>>,
+    /// Where each route came from.
+    pub(crate) origins: Vec<(RouteId, Place)>,
+}
+
+/// Lowers a host. `ingresses` are all that name it, and for `*` also those with a default backend, oldest first.
+pub(crate) fn lower(
+    host: &HostPattern,
+    ingresses: &[&AnalyzedIngress],
+    plugins: &[PluginScope],
+    world: &World<'_>,
+) -> HostUnit {
+    let mut unit = HostUnit::default();
+    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+    let mut reads = Reads::new();
+    let mut findings = Vec::new();
+    let drafts = drafts(host, ingresses, world, &mut reads, &mut findings);
+    if opened {
+        unit.tls = tls::context(ingresses, host, world, &mut reads, &mut findings).map(Arc::new);
+        report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
+        unit.origins = drafts.iter().map(|draft| (draft.id.clone(), draft.place.clone())).collect();
+        unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
+        if unit.tls.is_some() {
+            let refusal = ingresses.iter().find_map(|ingress| ingress.policy.protections.tls_only.as_ref());
+            unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins);
+        }
+        collect_clusters(&mut unit);
+    } else {
+        report_unexposed(host, ingresses, &mut findings);
+    }
+    unit.findings = findings;
+    unit.reads = reads;
+    unit
+}
+
+/// Builds the routes of a host in matching order, along Higress' own steps.
+fn drafts(
+    host: &HostPattern,
+    ingresses: &[&AnalyzedIngress],
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Vec<Draft> {
+    let mut drafts = base_routes(host, ingresses, world, reads, findings);
+    for ingress in ingresses {
+        if let Some(canary) = &ingress.policy.canary {
+            canary::apply(ingress, canary, host, &mut drafts, world, reads, findings);
+        }
+    }
+    for draft in &mut drafts {
+        if weights::normalize(&mut draft.destinations, draft.weight_total) {
+            let message = "Higress' 32-bit arithmetic serves one point less than the weight written here";
+            findings.push(Finding::new(&code::GW0420, draft.place.clone(), message));
+        }
+    }
+    default_backend::apply(ingresses, host, &mut drafts, world, reads, findings);
+    if let Some(root) = app_root(host, ingresses, findings) {
+        drafts.insert(0, root);
+    }
+    drafts.retain(|draft| {
+        !draft.destinations.is_empty() || draft.url_redirect.is_some() || draft.refusal.is_some()
+    });
+    higress_sort(&mut drafts, &|a: &Draft, b: &Draft| a.sort_key().before(&b.sort_key()));
+    drafts
+}
+
+fn base_routes(
+    host: &HostPattern,
+    ingresses: &[&AnalyzedIngress],
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut owners: std::collections::BTreeMap<&str, (&AnalyzedIngress, &str)> = Default::default();
+    for ingress in ingresses.iter().filter(|ingress| ingress.policy.canary.is_none()) {
+        for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
+            if let Some((owner, pointer)) = owners.get(rule.rule_key.as_str()) {
+                findings.push(duplicate(ingress, &rule.pointer, owner, pointer));
+                continue;
+            }
+            owners.insert(&rule.rule_key, (ingress, &rule.pointer));
+            if !rule.valid {
+                continue;
+            }
+            let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer, world, reads, findings);
+            let mut draft = match resolved {
+                Some(resolved) => Draft::of_path(ingress, rule, resolved.list, resolved.weight_total),
+                // Its requests must not fall to a neighbour's route while the rest of the source is served.
+                None => Draft { refusal: Some(broken()), ..Draft::of_path(ingress, rule, Vec::new(), 0) },
+            };
+            add_fallback(ingress, &mut draft, world, reads, findings);
+            drafts.push(draft);
+        }
+    }
+    drafts
+}
+
+/// The refusal of a route that an error leaves without meaning.
+pub(crate) fn broken() -> Refusal {
+    Refusal {
+        code: code::GW0501.id.to_owned(),
+        reason: "the configuration of this route has an error".to_owned(),
+    }
+}
+
+fn duplicate(loser: &AnalyzedIngress, pointer: &str, owner: &AnalyzedIngress, owned: &str) -> Finding {
+    let place = Place::value(&loser.key, format!("{pointer}/path"));
+    let other = Place::value(&owner.key, format!("{owned}/path"));
+    if loser.key == owner.key {
+        return Finding::new(
+            &code::GW0301,
+            place,
+            "the same host, path type and path stand twice in this Ingress",
+        )
+        .with_related(other, "the first one is served");
+    }
+    let message =
+        format!("{} already routes this host, path and conditions, so this path is dropped", owner.key);
+    Finding::new(&code::GW0301, place, message).with_related(other, "this one is served").with_note(format!(
+        "Higress serves the older Ingress; decided by {}",
+        loser.age.decided_by(&owner.age)
+    ))
+}
+
+/// The `default-backend` annotation: its Service takes over for the first destination of every route.
+fn add_fallback(
+    ingress: &AnalyzedIngress,
+    draft: &mut Draft,
+    world: &World<'_>,
+    reads: &mut Reads,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(fallback) = &ingress.policy.fallback_service else { return };
+    let service = world.service(&fallback.namespace, &fallback.name, reads);
+    let Some(port) = service.and_then(|service| service.ports.first()) else {
+        let message = format!(
+            "Service `{}/{}` is not in the source or has no port, so the fallback has no effect",
+            fallback.namespace, fallback.name
+        );
+        let place = Place::annotation_value(&ingress.key, &fallback.annotation);
+        findings.push(Finding::new(&code::GW0421, place, message));
+        return;
+    };
+    let host = world.service_host(&fallback.namespace, &fallback.name);
+    let cluster = ClusterName::outbound(u32::from(port.port), "", &host);
+    if let Some(first) = draft.destinations.first_mut()
+        && first.cluster(Entry::Plain) != cluster
+    {
+        first.fallbacks.push(cluster);
+    }
+}
+
+/// The newest Ingress with an `app-root` for the host wins.
+fn app_root(
+    host: &HostPattern,
+    ingresses: &[&AnalyzedIngress],
+    findings: &mut Vec<Finding>,
+) -> Option<Draft> {
+    let mut chosen: Option<&AnalyzedIngress> = None;
+    let asking = ingresses.iter().filter(|i| {
+        i.policy.canary.is_none() && i.hosts.contains_key(host) && i.policy.redirect.app_root.is_some()
+    });
+    for ingress in asking {
+        if let Some(older) = chosen {
+            let key = older.policy.redirect.app_root.as_ref().map_or("", |found| found.key.as_str());
+            let message = format!("the newer {} sets the app-root of host `{host}`", ingress.key);
+            findings.push(
+                Finding::new(&code::GW0303, Place::annotation(&older.key, key), message)
+                    .with_note(format!("decided by {}", older.age.decided_by(&ingress.age))),
+            );
+        }
+        chosen = Some(ingress);
+    }
+    let ingress = chosen?;
+    let found = ingress.policy.redirect.app_root.as_ref()?;
+    let pointer = Place::annotation(&ingress.key, &found.key).pointer;
+    let mut draft = Draft::bare(ingress, host, "app-root", &pointer, PathMatch::Exact("/".to_owned()));
+    draft.name = format!("{host}-app-root");
+    draft.url_redirect =
+        Some(Redirect { code: 302, scheme: None, host: None, port: None, path: Some(found.value.clone()) });
+    Some(draft)
+}
+
+/// Returns the virtual host behind one listener; none where it has no route.
+fn virtual_host(
+    entry: Entry,
+    host: &HostPattern,
+    drafts: &[Draft],
+    refusal: Option<&Refusal>,
+    plugins: &[PluginScope],
+) -> Option<Arc<LoweredHost>> {
+    let mut routes: Vec<Route> = Vec::new();
+    for route in drafts.iter().flat_map(|draft| draft.routes(entry, refusal)) {
+        let ends = route.matches.is_catch_all();
+        routes.extend(plugin::apply(plugins, host, route));
+        // Pilot stops at the first route that takes everything.
+        if ends {
+            break;
+        }
+    }
+    (!routes.is_empty())
+        .then(|| Arc::new(LoweredHost::new(VirtualHost { entry, host: host.clone(), routes })))
+}
+
+fn collect_clusters(unit: &mut HostUnit) {
+    let hosts = [&unit.plain, &unit.encrypted];
+    let routes = hosts.into_iter().flatten().flat_map(|host| &host.host.routes);
+    let forwards = routes.filter_map(|route| match &route.action {
+        RouteAction::Forward(forward) => Some(forward),
+        _ => None,
+    });
+    for target in forwards.flat_map(|forward| &forward.targets) {
+        unit.clusters.insert(target.cluster.clone());
+        unit.clusters.extend(target.fallbacks.iter().cloned());
+        if !target.fallbacks.is_empty() {
+            let all = std::iter::once(target.cluster.clone()).chain(target.fallbacks.iter().cloned());
+            unit.fallbacks.insert(all.collect());
+        }
+    }
+}
+
+fn report_redirects_without_tls(
+    host: &HostPattern,
+    ingresses: &[&AnalyzedIngress],
+    has_tls: bool,
+    findings: &mut Vec<Finding>,
+) {
+    if has_tls {
+        return;
+    }
+    for ingress in ingresses.iter().filter(|ingress| ingress.hosts.contains_key(host)) {
+        if let Some(key) = &ingress.policy.redirect.https {
+            let message = format!("host `{host}` redirects to HTTPS but has no certificate");
+            findings.push(Finding::new(&code::GW0422, Place::annotation(&ingress.key, key), message));
+        }
+    }
+}
+
+fn report_unexposed(host: &HostPattern, ingresses: &[&AnalyzedIngress], findings: &mut Vec<Finding>) {
+    for ingress in ingresses.iter().filter(|ingress| default_backend::concerns(ingress, host)) {
+        if ingress.hosts.is_empty() {
+            let message = "no Ingress has a rule without host, so Higress never serves this default backend";
+            findings.push(
+                Finding::new(&code::GW0423, Place::key(&ingress.key, "/spec/defaultBackend"), message)
+                    .with_help("add a rule without host and with path `/` instead"),
+            );
+        }
+    }
+    for ingress in ingresses.iter().filter(|ingress| ingress.policy.canary.is_some()) {
+        for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
+            let message = format!("only canaries name host `{host}`, so nothing serves it");
+            findings.push(Finding::new(
+                &code::GW0408,
+                Place::value(&ingress.key, rule.pointer.clone()),
+                message,
+            ));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Stage 3: entities to the model, one host or cluster at a time. Every unit records what it looked up.
+
+pub(crate) mod cluster;
+pub(crate) mod host;
+pub(crate) mod plugin;
+pub(crate) mod tls;
+
+mod backend;
+mod canary;
+mod default_backend;
+mod route;
+mod weights;

@@ -1,0 +1,212 @@
+//! A route in the making: what Higress builds before it sorts, and how it becomes routes of the model.
+
+use std::sync::{Arc, LazyLock};
+
+use gatewright_ir::{
+    Cors, Entry, Forward, HeaderEdits, HeaderMatch, HostPattern, PathMatch, PathRewrite, QueryMatch,
+    Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId, RouteMatch, Target,
+};
+
+use super::backend::Destination;
+use crate::annotations::redirect::RedirectPolicy;
+use crate::finding::Place;
+use crate::ingress::{AnalyzedIngress, PathRule};
+use crate::order::{PathKind, SortKey};
+
+/// Istio's default, with Higress' exclusion of methods.
+static DEFAULT_RETRY: LazyLock<Arc<RetryPolicy>> = LazyLock::new(|| {
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    Arc::new(RetryPolicy {
+        retry_on: words(&[
+            "connect-failure",
+            "refused-stream",
+            "unavailable",
+            "cancelled",
+            "retriable-status-codes",
+        ]),
+        num_retries: 2,
+        excluded_methods: words(&["POST", "PATCH", "LOCK"]),
+    })
+});
+
+/// A route in the making.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) id: RouteId,
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) rule_key: String,
+    pub(super) kind: Option<PathKind>,
+    pub(super) declared: String,
+    pub(super) default_backend: bool,
+    pub(super) paths: Vec<PathMatch>,
+    pub(super) case_sensitive: bool,
+    pub(super) methods: Vec<String>,
+    pub(super) headers: Vec<HeaderMatch>,
+    pub(super) queries: Vec<QueryMatch>,
+    pub(super) destinations: Vec<Destination>,
+    pub(super) weight_total: i64,
+    pub(super) path_rewrite: Option<PathRewrite>,
+    pub(super) host_rewrite: Option<String>,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) retry: bool,
+    pub(super) url_redirect: Option<Redirect>,
+    pub(super) https_redirect: bool,
+    pub(super) cors: Option<Cors>,
+    pub(super) request_headers: HeaderEdits,
+    pub(super) response_headers: HeaderEdits,
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Draft {
+    /// Returns the route of a path with all annotations of its Ingress applied.
+    pub(super) fn of_path(
+        ingress: &AnalyzedIngress,
+        rule: &PathRule,
+        destinations: Vec<Destination>,
+        weight_total: i64,
+    ) -> Self {
+        let policy = &ingress.policy;
+        Draft {
+            id: RouteId(format!("{} {} {} {}", id_of(ingress), rule.host, rule.kind.as_str(), rule.declared)),
+            name: ingress.route_name.clone(),
+            place: Place::value(&ingress.key, rule.pointer.clone()),
+            rule_key: rule.rule_key.clone(),
+            kind: Some(rule.kind),
+            declared: rule.declared.clone(),
+            default_backend: false,
+            paths: rule.matches.clone(),
+            case_sensitive: !policy.ignore_case,
+            methods: policy.conditions.methods.clone(),
+            headers: policy.conditions.headers.clone(),
+            queries: policy.conditions.queries.clone(),
+            destinations,
+            weight_total,
+            path_rewrite: policy.path.rewrite(&rule.matches),
+            host_rewrite: policy.path.host.clone().or_else(|| policy.headers.host.clone()),
+            timeout_ms: policy.timeout_s.map(|seconds| seconds.saturating_mul(1000)),
+            retry: true,
+            url_redirect: policy.redirect.url.clone(),
+            https_redirect: policy.redirect.https.is_some(),
+            cors: policy.cors.clone(),
+            request_headers: policy.headers.request.clone(),
+            response_headers: policy.headers.response.clone(),
+            refusal: policy.protections.everywhere.clone(),
+        }
+    }
+
+    /// Returns a route for a whole host without any annotation applied.
+    pub(super) fn bare(
+        ingress: &AnalyzedIngress,
+        host: &HostPattern,
+        what: &str,
+        pointer: &str,
+        path: PathMatch,
+    ) -> Self {
+        Draft {
+            id: RouteId(format!("{} {host} {what}", id_of(ingress))),
+            name: ingress.route_name.clone(),
+            place: Place::value(&ingress.key, pointer),
+            rule_key: String::new(),
+            kind: None,
+            declared: String::new(),
+            default_backend: false,
+            paths: vec![path],
+            case_sensitive: true,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            queries: Vec::new(),
+            destinations: Vec::new(),
+            weight_total: 0,
+            path_rewrite: None,
+            host_rewrite: None,
+            timeout_ms: None,
+            retry: true,
+            url_redirect: None,
+            https_redirect: false,
+            cors: None,
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+            refusal: None,
+        }
+    }
+
+    /// Returns what Higress sorts by.
+    pub(super) fn sort_key(&self) -> SortKey {
+        let unconditional = self.headers.is_empty() && self.queries.is_empty() && self.methods.is_empty();
+        SortKey {
+            default_backend: self.default_backend,
+            catch_all: self.kind == Some(PathKind::Prefix) && self.declared == "/" && unconditional,
+            kind: self.kind,
+            path_length: self.declared.len(),
+            methods_length: (!self.methods.is_empty()).then(|| self.methods.join("|").len()),
+            headers: self.headers.len(),
+            queries: self.queries.len(),
+        }
+    }
+
+    /// Returns the routes of the model behind one listener, one for each path test.
+    pub(super) fn routes(&self, entry: Entry, host_refusal: Option<&Refusal>) -> impl Iterator<Item = Route> {
+        let action = self.action(entry, host_refusal);
+        self.paths.iter().map(move |path| Route {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            matches: RouteMatch {
+                path: path.clone(),
+                case_sensitive: self.case_sensitive,
+                methods: self.methods.clone(),
+                headers: self.headers.clone(),
+                queries: self.queries.clone(),
+            },
+            action: action.clone(),
+            request_headers: self.request_headers.clone(),
+            response_headers: self.response_headers.clone(),
+            cors: self.cors.clone(),
+            plugins: Vec::new(),
+        })
+    }
+
+    fn action(&self, entry: Entry, host_refusal: Option<&Refusal>) -> RouteAction {
+        if let Some(refusal) = self.refusal.as_ref().or(host_refusal) {
+            return RouteAction::Refuse(refusal.clone());
+        }
+        if let Some(redirect) = &self.url_redirect {
+            return RouteAction::Redirect(redirect.clone());
+        }
+        if self.https_redirect && entry == Entry::Plain {
+            return RouteAction::Redirect(RedirectPolicy::to_https());
+        }
+        RouteAction::Forward(Forward {
+            targets: self.targets(entry),
+            path_rewrite: self.path_rewrite.clone(),
+            host_rewrite: self.host_rewrite.clone(),
+            timeout_ms: self.timeout_ms,
+            retry: self.retry.then(|| DEFAULT_RETRY.clone()),
+        })
+    }
+
+    /// Returns the targets that get requests; a single one gets all of them.
+    fn targets(&self, entry: Entry) -> Vec<Target> {
+        let mut targets: Vec<Target> = self
+            .destinations
+            .iter()
+            .filter(|destination| destination.weight > 0)
+            .map(|destination| Target {
+                cluster: destination.cluster(entry),
+                weight: u32::try_from(destination.weight).unwrap_or(u32::MAX),
+                fallbacks: destination.fallbacks.clone(),
+                request_headers: destination.request_headers.clone(),
+                response_headers: destination.response_headers.clone(),
+            })
+            .collect();
+        if let [only] = targets.as_mut_slice() {
+            only.weight = 100;
+        }
+        targets
+    }
+}
+
+/// Returns the first word of a route id.
+fn id_of(ingress: &AnalyzedIngress) -> String {
+    format!("Ingress/{}/{}", ingress.key.namespace, ingress.key.name)
+}

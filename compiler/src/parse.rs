@@ -1,1 +1,0 @@
-//! Stage 1: text of one file to typed manifests and findings with spans. Knows no paths.

@@ -1,0 +1,170 @@
+//! Readers of Kubernetes' own kinds.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use base64::Engine;
+use serde_json::Value;
+
+use crate::manifest::{
+    Backend, BackendPort, ConfigMap, EndpointSlice, HttpRule, Ingress, IngressPath, IngressRule, IngressTls,
+    ResourceBackend, Secret, Service, ServiceBackend, ServicePort, SliceConditions, SliceEndpoint, SlicePort,
+};
+use crate::parse::fields::Fields;
+
+pub(super) fn ingress(mut spec: Fields) -> Ingress {
+    Ingress {
+        ingress_class_name: spec.text("ingressClassName"),
+        default_backend: spec.some_object("defaultBackend").map(backend),
+        tls: spec.list("tls").into_iter().map(ingress_tls).collect(),
+        rules: spec.list("rules").into_iter().map(ingress_rule).collect(),
+    }
+}
+
+fn ingress_tls(value: Value) -> IngressTls {
+    let mut fields = Fields::of(value);
+    IngressTls { hosts: fields.texts("hosts"), secret_name: fields.text("secretName") }
+}
+
+fn ingress_rule(value: Value) -> IngressRule {
+    let mut fields = Fields::of(value);
+    IngressRule {
+        host: fields.text("host").unwrap_or_default(),
+        http: fields
+            .some_object("http")
+            .map(|mut http| HttpRule { paths: http.list("paths").into_iter().map(ingress_path).collect() }),
+    }
+}
+
+fn ingress_path(value: Value) -> IngressPath {
+    let mut fields = Fields::of(value);
+    IngressPath {
+        path: fields.text("path").unwrap_or_default(),
+        path_type: fields.text("pathType"),
+        backend: backend(fields.object("backend")),
+    }
+}
+
+fn backend(mut fields: Fields) -> Backend {
+    Backend {
+        service: fields.some_object("service").map(|mut service| {
+            let mut port = service.object("port");
+            ServiceBackend {
+                name: service.text("name").unwrap_or_default(),
+                port: BackendPort { name: port.text("name"), number: port.number("number") },
+            }
+        }),
+        resource: fields.some_object("resource").map(|mut resource| ResourceBackend {
+            api_group: resource.text("apiGroup"),
+            kind: resource.text("kind").unwrap_or_default(),
+            name: resource.text("name").unwrap_or_default(),
+        }),
+    }
+}
+
+pub(super) fn service(mut spec: Fields) -> Service {
+    Service {
+        service_type: spec.text("type"),
+        external_name: spec.text("externalName"),
+        ports: spec.list("ports").into_iter().map(service_port).collect(),
+    }
+}
+
+fn service_port(value: Value) -> ServicePort {
+    let mut fields = Fields::of(value);
+    ServicePort {
+        name: fields.text("name"),
+        port: fields.number("port").unwrap_or_default(),
+        app_protocol: fields.text("appProtocol"),
+        protocol: fields.text("protocol"),
+    }
+}
+
+pub(super) fn endpoint_slice(object: &mut Fields) -> EndpointSlice {
+    EndpointSlice {
+        address_type: object.text("addressType").unwrap_or_default(),
+        endpoints: object.list("endpoints").into_iter().map(slice_endpoint).collect(),
+        ports: object.list("ports").into_iter().map(slice_port).collect(),
+    }
+}
+
+fn slice_endpoint(value: Value) -> SliceEndpoint {
+    let mut fields = Fields::of(value);
+    SliceEndpoint {
+        addresses: fields.texts("addresses"),
+        conditions: SliceConditions { ready: fields.object("conditions").boolean("ready") },
+    }
+}
+
+fn slice_port(value: Value) -> SlicePort {
+    let mut fields = Fields::of(value);
+    SlicePort { name: fields.text("name"), port: fields.number("port") }
+}
+
+/// Reads an Endpoints object as slices: one for each subset and address family, in that order, as the control plane
+/// mirrors them. One without addresses is one empty slice.
+pub(crate) fn endpoints(object: &mut Fields) -> Vec<EndpointSlice> {
+    let mut slices = Vec::new();
+    for subset in object.list("subsets") {
+        let mut subset = Fields::of(subset);
+        let ports: Vec<SlicePort> = subset.list("ports").into_iter().map(slice_port).collect();
+        let mut addresses = subset_addresses(subset.list("addresses"), true);
+        addresses.extend(subset_addresses(subset.list("notReadyAddresses"), false));
+        for (address_type, wanted) in
+            [("IPv4", IpAddr::is_ipv4 as fn(&IpAddr) -> bool), ("IPv6", IpAddr::is_ipv6)]
+        {
+            let endpoints: Vec<SliceEndpoint> = addresses
+                .iter()
+                .filter(|(address, _)| address.parse().is_ok_and(|ip| wanted(&ip)))
+                .map(|(address, ready)| SliceEndpoint {
+                    addresses: vec![address.clone()],
+                    conditions: SliceConditions { ready: Some(*ready) },
+                })
+                .collect();
+            if !endpoints.is_empty() {
+                slices.push(EndpointSlice {
+                    address_type: address_type.to_owned(),
+                    endpoints,
+                    ports: ports.clone(),
+                });
+            }
+        }
+    }
+    if slices.is_empty() {
+        slices.push(EndpointSlice { address_type: "IPv4".to_owned(), ..EndpointSlice::default() });
+    }
+    slices
+}
+
+fn subset_addresses(values: Vec<Value>, ready: bool) -> Vec<(String, bool)> {
+    values.into_iter().filter_map(|value| Some((Fields::of(value).text("ip")?, ready))).collect()
+}
+
+pub(super) fn config_map(object: &mut Fields) -> ConfigMap {
+    ConfigMap { data: object.text_map("data") }
+}
+
+/// Reads a Secret: `data` decoded, `stringData` on top as it is. Members that are not base64 are left out and named.
+pub(super) fn secret(object: &mut Fields, not_base64: &mut Vec<String>) -> Secret {
+    let mut data = BTreeMap::new();
+    for (key, text) in object.text_map("data") {
+        match decode_base64(&text) {
+            Some(bytes) => drop(data.insert(key, bytes)),
+            None => not_base64.push(key),
+        }
+    }
+    data.extend(object.text_map("stringData").into_iter().map(|(key, text)| (key, text.into_bytes())));
+    Secret { secret_type: object.text("type").unwrap_or_else(|| "Opaque".to_owned()), data }
+}
+
+/// Go's decoder skips line breaks, and requires padding.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let joined: String;
+    let text = if text.contains(['\r', '\n']) {
+        joined = text.replace(['\r', '\n'], "");
+        &joined
+    } else {
+        text
+    };
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}

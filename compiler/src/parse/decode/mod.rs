@@ -1,0 +1,39 @@
+//! From a checked JSON value to the typed manifest. Reading never fails: a field of the wrong type is left out, and
+//! the finding about it poisons the manifest.
+
+mod dialect;
+mod fingerprint;
+mod kubernetes;
+mod mcpbridge;
+mod wasmplugin;
+
+use super::fields::Fields;
+use crate::manifest::{Body, Kind};
+
+pub(crate) use dialect::Dialect;
+pub(crate) use fingerprint::fingerprint;
+pub(crate) use kubernetes::endpoints;
+
+/// What reading the fields of a kind gives.
+pub(crate) struct Decoded {
+    /// The fields.
+    pub(crate) body: Body,
+    /// Members of a Secret's `data` that are not base64.
+    pub(crate) not_base64: Vec<String>,
+}
+
+/// Reads the fields of a kind outside `metadata`.
+pub(crate) fn decode(kind: Kind, object: &mut Fields, dialect: &mut Dialect) -> Decoded {
+    let mut not_base64 = Vec::new();
+    let body = match kind {
+        Kind::Ingress => Body::Ingress(kubernetes::ingress(object.object("spec"))),
+        Kind::IngressClass => Body::IngressClass,
+        Kind::Service => Body::Service(kubernetes::service(object.object("spec"))),
+        Kind::EndpointSlice => Body::EndpointSlice(kubernetes::endpoint_slice(object)),
+        Kind::Secret => Body::Secret(kubernetes::secret(object, &mut not_base64)),
+        Kind::ConfigMap => Body::ConfigMap(kubernetes::config_map(object)),
+        Kind::McpBridge => Body::McpBridge(mcpbridge::mcp_bridge(object.object("spec"), dialect)),
+        Kind::WasmPlugin => Body::WasmPlugin(wasmplugin::wasm_plugin(object.object("spec"), dialect)),
+    };
+    Decoded { body, not_base64 }
+}

@@ -1,0 +1,365 @@
+//! From the events of the YAML parser to trees, one document at a time. A document that is not well-formed does not
+//! hide the next: reading goes on at the next line `---`.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as EventSpan, StrInput};
+
+use super::scalar::{Style, Tag};
+use super::text::{CharSpan, Lines};
+use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
+
+/// Syntax errors after which a file is given up: it is no YAML, and more of the same helps nobody.
+const MAX_SYNTAX_ERRORS: usize = 100;
+
+/// A text with its line index, made when first needed.
+pub(crate) struct Source<'a> {
+    /// The text.
+    pub(crate) text: &'a str,
+    lines: OnceCell<Lines<'a>>,
+}
+
+impl<'a> Source<'a> {
+    /// Wraps a text.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Source { text, lines: OnceCell::new() }
+    }
+
+    /// Returns the line index.
+    pub(crate) fn lines(&self) -> &Lines<'a> {
+        self.lines.get_or_init(|| Lines::new(self.text))
+    }
+}
+
+/// What is wrong with the YAML of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// Not well-formed; the document is lost.
+    Syntax {
+        /// Where.
+        at: CharSpan,
+        /// What the parser found or missed.
+        what: Cow<'static, str>,
+        /// Whether the rest of the file is not read.
+        last: bool,
+    },
+    /// One key twice in one mapping; the last one counts.
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// The earlier place.
+        first: CharSpan,
+        /// The later place.
+        second: CharSpan,
+    },
+    /// A key that is null, a list or a mapping; the document is kept without it.
+    KeyNotText {
+        /// The key.
+        at: CharSpan,
+    },
+    /// A node that contains itself; the document is lost.
+    Recursive {
+        /// The alias.
+        alias: CharSpan,
+        /// What it stands for.
+        anchor: CharSpan,
+    },
+    /// Nesting beyond [`MAX_DEPTH`]; the document is lost.
+    TooDeep {
+        /// The innermost collection.
+        at: CharSpan,
+    },
+}
+
+/// Reads the documents of a text.
+pub(crate) struct Loader<'s, 'a> {
+    source: &'s Source<'a>,
+    parser: Parser<'a, StrInput<'a>>,
+    /// Where the parser's text starts in the file.
+    base: Base,
+    /// Start of the current document, or of what follows the last one, in characters.
+    boundary: u32,
+    next_index: u32,
+    syntax_errors: usize,
+    ended: bool,
+    /// Whether the current document cannot be used.
+    lost: bool,
+    stack: Vec<Open>,
+    pending: Vec<NodeId>,
+    anchors: BTreeMap<usize, NodeId>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Base {
+    bytes: usize,
+    chars: u32,
+}
+
+/// A collection whose end is still to come.
+struct Open {
+    id: NodeId,
+    /// Its children begin here in `pending`.
+    first_child: usize,
+    /// Whether its first token may be a bracket.
+    bracket: bool,
+}
+
+/// One document that was read, its tree in the caller's hands.
+pub(crate) struct Loaded {
+    /// Document, from 0.
+    pub(crate) index: u32,
+    /// Whether the tree is worth reading.
+    pub(crate) usable: bool,
+    /// What is wrong.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl<'s, 'a> Loader<'s, 'a> {
+    /// Starts at the beginning.
+    pub(crate) fn new(source: &'s Source<'a>) -> Self {
+        Loader {
+            source,
+            parser: Parser::new_from_str(source.text),
+            base: Base::default(),
+            boundary: 0,
+            next_index: 0,
+            syntax_errors: 0,
+            ended: false,
+            lost: false,
+            stack: Vec::new(),
+            pending: Vec::new(),
+            anchors: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the next document into `tree`, whose former content is dropped.
+    pub(crate) fn next(&mut self, tree: &mut Tree<'a>) -> Option<Loaded> {
+        tree.clear();
+        self.stack.clear();
+        self.pending.clear();
+        self.anchors.clear();
+        self.lost = false;
+        let mut problems = Vec::new();
+        while !self.ended {
+            match self.parser.next_event() {
+                None | Some(Ok((Event::StreamEnd, _))) => self.ended = true,
+                Some(Ok((Event::StreamStart | Event::Nothing, _))) => {}
+                Some(Ok((Event::DocumentStart(_), span))) => self.boundary = self.place(span).start,
+                Some(Ok((Event::DocumentEnd, span))) => {
+                    self.boundary = self.place(span).start;
+                    return Some(self.loaded(problems));
+                }
+                Some(Ok((event, span))) => self.event(tree, event, span, &mut problems),
+                Some(Err(error)) => {
+                    self.recover(tree, &error, &mut problems);
+                    return Some(self.loaded(problems));
+                }
+            }
+        }
+        None
+    }
+
+    fn loaded(&mut self, problems: Vec<Problem>) -> Loaded {
+        let index = self.next_index;
+        self.next_index += 1;
+        Loaded { index, usable: !self.lost, problems }
+    }
+
+    fn lose(&mut self, problems: &mut Vec<Problem>, why: Problem) {
+        self.lost = true;
+        problems.push(why);
+    }
+
+    fn place(&self, span: EventSpan) -> CharSpan {
+        CharSpan {
+            start: self.base.chars + span.start.index() as u32,
+            end: self.base.chars + span.end.index().max(span.start.index()) as u32,
+        }
+    }
+
+    fn event(&mut self, tree: &mut Tree<'a>, event: Event<'a>, span: EventSpan, problems: &mut Vec<Problem>) {
+        if self.lost {
+            return;
+        }
+        let place = self.place(span);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+                let tag = tag.map_or(Tag::Implicit, |tag| Tag::named(&tag.handle, &tag.suffix));
+                let written =
+                    !text.is_empty() || style == Style::Quoted || tag != Tag::Implicit || anchor > 0;
+                let span = if written { place } else { CharSpan { start: place.start, end: place.start } };
+                let id = tree.push(NodeKind::Scalar { text, style, tag }, span);
+                self.anchor(anchor, id);
+                self.complete(tree, id);
+            }
+            Event::Alias(anchor) => self.alias(tree, anchor, place, problems),
+            Event::SequenceStart(anchor, _) => self.open(tree, NodeKind::Sequence, anchor, place, problems),
+            Event::MappingStart(anchor, _) => self.open(tree, NodeKind::Mapping, anchor, place, problems),
+            Event::SequenceEnd => self.close(tree, place),
+            Event::MappingEnd => {
+                let id = self.stack.last().map(|open| open.id);
+                self.close(tree, place);
+                problems.extend(id.into_iter().flat_map(|id| check_keys(tree, id)));
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
+        }
+    }
+
+    fn anchor(&mut self, anchor: usize, id: NodeId) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+    }
+
+    fn alias(&mut self, tree: &mut Tree<'a>, anchor: usize, place: CharSpan, problems: &mut Vec<Problem>) {
+        match self.anchors.get(&anchor) {
+            // The parser keeps anchors over documents; in YAML they end with theirs.
+            None => {
+                let what = "the alias names no anchor of this document".into();
+                self.lose(problems, Problem::Syntax { at: place, what, last: false });
+            }
+            Some(&target) if self.stack.iter().any(|open| open.id == target) => {
+                self.lose(problems, Problem::Recursive { alias: place, anchor: tree.node(target).span });
+            }
+            Some(&target) => {
+                tree.has_aliases = true;
+                let id = tree.push(NodeKind::Alias(target), place);
+                self.complete(tree, id);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        tree: &mut Tree<'a>,
+        kind: fn(super::tree::Children) -> NodeKind<'a>,
+        anchor: usize,
+        place: CharSpan,
+        problems: &mut Vec<Problem>,
+    ) {
+        if self.stack.len() == MAX_DEPTH {
+            self.lose(problems, Problem::TooDeep { at: place });
+            return;
+        }
+        let none = tree.adopt(&[]);
+        let id = tree.push(kind(none), place);
+        self.anchor(anchor, id);
+        self.stack.push(Open { id, first_child: self.pending.len(), bracket: place.end == place.start + 1 });
+    }
+
+    fn close(&mut self, tree: &mut Tree<'a>, end: CharSpan) {
+        let Some(open) = self.stack.pop() else { return };
+        let children = tree.adopt(&self.pending[open.first_child..]);
+        let last = self.pending.last().filter(|_| self.pending.len() > open.first_child);
+        // The end of a block collection is told by the next token, however far away that is.
+        let closing = open.bracket && end.end == end.start + 1;
+        let end = match last {
+            Some(&last) if !closing => tree.node(last).span,
+            _ => end,
+        };
+        self.pending.truncate(open.first_child);
+        let node = tree.node_mut(open.id);
+        node.span = node.span.to(end);
+        if let NodeKind::Sequence(held) | NodeKind::Mapping(held) = &mut node.kind {
+            *held = children;
+        }
+        self.complete(tree, open.id);
+    }
+
+    fn complete(&mut self, tree: &mut Tree<'a>, id: NodeId) {
+        if self.stack.is_empty() {
+            tree.set_root(id);
+        } else {
+            self.pending.push(id);
+        }
+    }
+
+    /// Goes on behind a syntax error, which ends the document that was asked for.
+    fn recover(&mut self, tree: &Tree<'a>, error: &ScanError, problems: &mut Vec<Problem>) {
+        let lines = self.source.lines();
+        let at = self.base.chars + error.marker().index() as u32;
+        let separator = next_separator(self.source.text, lines.byte_of(self.boundary));
+        let complete = tree.root().is_some() && self.stack.is_empty();
+        if complete && separator.is_some_and(|separator| separator <= lines.byte_of(at)) {
+            // The parser had looked ahead: it will meet the error again in the next document.
+            self.restart(separator);
+            return;
+        }
+        if !self.lost {
+            self.syntax_errors += 1;
+            let last = self.syntax_errors == MAX_SYNTAX_ERRORS;
+            let what = error.info().to_owned().into();
+            self.lose(problems, Problem::Syntax { at: CharSpan { start: at, end: at + 1 }, what, last });
+        }
+        self.restart(separator.filter(|_| self.syntax_errors < MAX_SYNTAX_ERRORS));
+    }
+
+    /// Sets a new parser on the rest of the text; none ends the reading.
+    fn restart(&mut self, separator: Option<usize>) {
+        let Some(bytes) = separator else {
+            self.ended = true;
+            return;
+        };
+        let skipped = self.source.text[self.base.bytes..bytes].chars().count() as u32;
+        self.base = Base { bytes, chars: self.base.chars + skipped };
+        self.boundary = self.base.chars;
+        self.parser = Parser::new_from_str(&self.source.text[bytes..]);
+    }
+}
+
+/// Returns the offset of the first line `---` behind the line that holds `from`.
+fn next_separator(text: &str, from: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while let Some(line_end) = bytes[at..].iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        at += line_end + 1;
+        if bytes[at..].starts_with(b"---")
+            && matches!(bytes.get(at + 3), None | Some(b' ' | b'\t' | b'\n' | b'\r'))
+        {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Keys above which an index is quicker than comparing each pair.
+const FEW_KEYS: usize = 16;
+
+/// Finds keys that are twice in one mapping, as JSON has them, and keys that JSON cannot have.
+fn check_keys(tree: &Tree<'_>, mapping: NodeId) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut few: Vec<(Cow<'_, str>, CharSpan)> = Vec::new();
+    let mut many: BTreeMap<Cow<'_, str>, CharSpan> = BTreeMap::new();
+    for (key, _) in tree.entries(mapping) {
+        if tree.is_merge(key) {
+            continue;
+        }
+        let span = tree.node(key).span;
+        let Some(text) = tree.key(key) else {
+            problems.push(Problem::KeyNotText { at: span });
+            continue;
+        };
+        if few.len() == FEW_KEYS {
+            many.extend(few.drain(..));
+        }
+        let earlier = match few.iter().find(|(earlier, _)| *earlier == text) {
+            Some((_, first)) => Some(first),
+            None => many.get(&text),
+        };
+        match earlier {
+            Some(&first) => {
+                problems.push(Problem::DuplicateKey { key: text.into_owned(), first, second: span });
+            }
+            None if many.is_empty() => few.push((text, span)),
+            None => drop(many.insert(text, span)),
+        }
+    }
+    problems
+}

@@ -1,0 +1,98 @@
+//! The metadata of an object, with the checks that the API server makes of it.
+
+use gatewright_diagnostics::code;
+
+use super::fields::Fields;
+use super::issue::{Issue, bounded};
+use super::names;
+use crate::finding::escape;
+use crate::manifest::{EntityKey, Kind, Metadata};
+
+/// Namespace of objects that name none.
+const DEFAULT_NAMESPACE: &str = "default";
+/// What all annotations of an object may hold, keys included, in bytes.
+const ANNOTATIONS_LIMIT: usize = 256 << 10;
+
+/// Returns the key of an object, given what its metadata says.
+pub(crate) fn key(kind: Kind, namespace: &str, name: &str) -> EntityKey {
+    let namespace = match namespace {
+        _ if !kind.namespaced() => "",
+        "" => DEFAULT_NAMESPACE,
+        written => written,
+    };
+    EntityKey::new(kind, namespace, name)
+}
+
+/// Reads and checks `metadata`.
+pub(crate) fn read(kind: Kind, mut fields: Fields, issues: &mut Vec<Issue>) -> Metadata {
+    match fields.text("name").filter(|name| !name.is_empty()) {
+        Some(name) => check_name(kind, &name, issues),
+        None => missing_name(fields.text("generateName").is_some(), issues),
+    }
+    if let Some(namespace) = fields.text("namespace").filter(|namespace| !namespace.is_empty())
+        && kind.namespaced()
+        && let Err(rule) = names::dns_label(&namespace)
+    {
+        issues.push(format_issue("/metadata/namespace", "the namespace", &namespace, rule));
+    }
+    let metadata = Metadata {
+        annotations: fields.text_map("annotations"),
+        labels: fields.text_map("labels"),
+        creation_timestamp: fields.text("creationTimestamp"),
+    };
+    check_annotations(&metadata, issues);
+    check_labels(&metadata, issues);
+    metadata
+}
+
+fn check_name(kind: Kind, name: &str, issues: &mut Vec<Issue>) {
+    let rule = if kind == Kind::Service { names::dns_label(name) } else { names::dns_subdomain(name) };
+    if let Err(rule) = rule {
+        let what = format!("the name of a {}", kind.as_str());
+        issues.push(format_issue("/metadata/name", &what, name, rule));
+    }
+}
+
+fn missing_name(generated: bool, issues: &mut Vec<Issue>) {
+    let issue = Issue::key(&code::GW0102, "/metadata", "the object has no `metadata.name`");
+    issues.push(if generated {
+        issue.with_help("write a name: one that the API server generates cannot be known before")
+    } else {
+        issue.with_help("write a name")
+    });
+}
+
+fn format_issue(pointer: &str, what: &str, text: &str, rule: &str) -> Issue {
+    Issue::value(&code::GW0102, pointer, format!("{what} cannot be \"{}\"", bounded(text)))
+        .with_help(format!("use {rule}"))
+}
+
+fn check_annotations(metadata: &Metadata, issues: &mut Vec<Issue>) {
+    let mut size = 0;
+    for (key, value) in &metadata.annotations {
+        size += key.len() + value.len();
+        if let Err(rule) = names::annotation_key(key) {
+            let message = format!("\"{}\" is no key of an annotation", bounded(key));
+            let pointer = format!("/metadata/annotations/{}", escape(key));
+            issues.push(Issue::key(&code::GW0102, pointer, message).with_help(format!("use {rule}")));
+        }
+    }
+    if size > ANNOTATIONS_LIMIT {
+        let message =
+            format!("the annotations hold {size} bytes, and at most {ANNOTATIONS_LIMIT} are accepted");
+        issues.push(Issue::key(&code::GW0102, "/metadata/annotations", message));
+    }
+}
+
+fn check_labels(metadata: &Metadata, issues: &mut Vec<Issue>) {
+    for (key, value) in &metadata.labels {
+        let pointer = format!("/metadata/labels/{}", escape(key));
+        if let Err(rule) = names::qualified_name(key) {
+            let message = format!("\"{}\" is no key of a label", bounded(key));
+            issues.push(Issue::key(&code::GW0102, pointer.clone(), message).with_help(format!("use {rule}")));
+        }
+        if let Err(rule) = names::label_value(value) {
+            issues.push(format_issue(&pointer, "the value of a label", value, rule));
+        }
+    }
+}

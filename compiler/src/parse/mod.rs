@@ -1,0 +1,100 @@
+//! Stage 1: the bytes of a file to typed manifests and findings.
+//!
+//! bytes -> text ([`text`]) -> one tree per document ([`load`], [`tree`]) -> what kind it is ([`kinds`]) -> JSON value
+//! by Kubernetes' rules ([`json`], [`scalar`]) -> JSON Schema ([`schema`]) and metadata ([`metadata`]) -> manifest
+//! ([`decode`]). Nothing here knows a path or a revision, so a result can be kept for all files with the same content.
+
+mod decode;
+mod fields;
+mod issue;
+mod json;
+mod kinds;
+mod load;
+mod locate;
+mod metadata;
+mod names;
+mod nearest;
+mod placing;
+mod problem;
+mod reader;
+mod scalar;
+mod schema;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use gatewright_diagnostics::{Code, Fix, Severity, Span};
+
+pub use locate::Locator;
+pub use nearest::nearest;
+
+use crate::manifest::{EntityKey, Manifest};
+use crate::options::Profile;
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct ParsedFile {
+    /// Its manifests, in the order of the file. One that a finding with an error names is poisoned: it holds what could
+    /// be read, so that its hosts and references are known, and must not be served as if it were whole.
+    pub manifests: Vec<Arc<Manifest>>,
+    /// What is to say about it, by place.
+    pub findings: Vec<FileFinding>,
+}
+
+/// One finding about a file, placed in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFinding {
+    /// The code, whose severity is the finding's.
+    pub code: &'static Code,
+    /// What is wrong, on one line. Never holds a value of a Secret or of a plugin's configuration.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// Other places with a remark each.
+    pub related: Vec<(Span, String)>,
+    /// Why it matters.
+    pub notes: Vec<String>,
+    /// What to do.
+    pub help: Option<String>,
+    /// A safe replacement. Never holds a value of a Secret.
+    pub fix: Option<Fix>,
+    /// The object that holds the place, where it is of a modelled kind and has a name.
+    pub entity: Option<EntityKey>,
+}
+
+impl FileFinding {
+    /// Returns whether the finding poisons its manifest.
+    pub fn is_error(&self) -> bool {
+        self.code.severity == Severity::Error
+    }
+
+    fn new(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
+        FileFinding {
+            code,
+            message: message.into(),
+            span,
+            related: Vec::new(),
+            notes: Vec::new(),
+            help: None,
+            fix: None,
+            entity: None,
+        }
+    }
+}
+
+/// Reads a file. Any bytes give a result; it depends on nothing but the arguments.
+pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
+    let mut parsed = match text::read(bytes) {
+        Ok(text) => reader::read(text, profile),
+        Err(why) => ParsedFile { manifests: Vec::new(), findings: vec![problem::unreadable(bytes, why)] },
+    };
+    parsed.findings.sort_by(|a, b| {
+        (a.span.start.offset, a.code.id, &a.message).cmp(&(b.span.start.offset, b.code.id, &b.message))
+    });
+    parsed.findings.dedup();
+    parsed
+}

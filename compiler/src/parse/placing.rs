@@ -1,0 +1,174 @@
+//! Gives issues their places in the file, and says what is surprising about how values are written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatewright_diagnostics::{Fix, Span, code};
+
+use super::FileFinding;
+use super::issue::{Issue, Repair};
+use super::json::{Converted, Surprise};
+use super::locate::shown;
+use super::scalar::{Meaning, NoValue, Style, Tag};
+use super::text::{CharSpan, Lines};
+use super::tree::{NodeId, NodeKind, Tree};
+use crate::finding::Part;
+use crate::manifest::{EntityKey, Kind};
+
+/// One object in its file.
+pub(crate) struct Placing<'t, 'a> {
+    /// The document.
+    pub(crate) tree: &'t Tree<'a>,
+    /// The file.
+    pub(crate) lines: &'t Lines<'a>,
+    /// The object's node.
+    pub(crate) object: NodeId,
+    /// The object's kind.
+    pub(crate) kind: Kind,
+}
+
+impl Placing<'_, '_> {
+    /// Returns the findings about an object.
+    pub(crate) fn findings(
+        &self,
+        issues: Vec<Issue>,
+        converted: &Converted,
+        key: Option<&EntityKey>,
+    ) -> Vec<FileFinding> {
+        let surprises: BTreeMap<NodeId, Surprise> = converted.surprises.iter().copied().collect();
+        let mut explained = BTreeSet::new();
+        let mut findings: Vec<FileFinding> =
+            issues.into_iter().map(|issue| self.finding(issue, &surprises, &mut explained)).collect();
+        let remaining = surprises.iter().filter(|(node, _)| !explained.contains(node));
+        findings.extend(remaining.map(|(node, surprise)| self.surprise(*node, *surprise)));
+        findings.extend(converted.no_values.iter().map(|(node, why)| self.no_value(*node, why)));
+        for finding in &mut findings {
+            finding.entity = key.cloned();
+        }
+        findings
+    }
+
+    /// Places an issue. A value that surprises explains why its type is wrong, in one finding rather than two.
+    fn finding(
+        &self,
+        issue: Issue,
+        surprises: &BTreeMap<NodeId, Surprise>,
+        explained: &mut BTreeSet<NodeId>,
+    ) -> FileFinding {
+        let (key, value) = self.tree.at(self.object, &issue.pointer);
+        let node = match issue.part {
+            Part::Key => key,
+            Part::Value => value,
+        };
+        let mut finding = FileFinding::new(issue.code, self.span(node), issue.message);
+        finding.notes = issue.notes;
+        finding.help = issue.help;
+        finding.fix = self.fix(&issue.repair, key, value);
+        let target = self.tree.target(value);
+        if issue.part == Part::Value
+            && let Some(Surprise::Value(meaning, _)) = surprises.get(&target)
+        {
+            explained.insert(target);
+            finding.notes.push(format!("Kubernetes reads the unquoted value as {}", self.words(*meaning)));
+            // Whether the text or its meaning is wanted is for the author to say.
+            finding.fix = None;
+        }
+        finding
+    }
+
+    fn span(&self, node: NodeId) -> Span {
+        self.lines.span(shown(self.tree, node))
+    }
+
+    fn fix(&self, repair: &Repair, key: NodeId, value: NodeId) -> Option<Fix> {
+        // A place that is reached through an alias is shared, and a Secret's value must not be repeated.
+        if self.tree.has_aliases {
+            return None;
+        }
+        let (span, replacement) = match repair {
+            Repair::Key(name) => (self.tree.node(key).span, self.quoted_alike(key, name)),
+            Repair::Value(text) => (self.tree.node(value).span, self.quoted_alike(value, text)),
+            Repair::Entry(text) => (self.tree.node(key).span.to(self.tree.node(value).span), text.clone()),
+            Repair::Quote if self.kind != Kind::Secret => {
+                let span = self.plain(value)?;
+                (span, format!("\"{}\"", self.lines.slice(span)))
+            }
+            Repair::Quote | Repair::ByHand => return None,
+        };
+        Some(Fix { span: self.lines.span(span), replacement })
+    }
+
+    /// Returns a word in the quotes that the scalar has now.
+    fn quoted_alike(&self, node: NodeId, word: &str) -> String {
+        match self.lines.slice(self.tree.node(node).span).chars().next() {
+            Some(quote @ ('"' | '\'')) => format!("{quote}{word}{quote}"),
+            _ => word.to_owned(),
+        }
+    }
+
+    /// Returns the place of an unquoted scalar that can be quoted without more.
+    fn plain(&self, node: NodeId) -> Option<CharSpan> {
+        let node = self.tree.node(node);
+        let plain = matches!(node.kind, NodeKind::Scalar { style: Style::Plain, tag: Tag::Implicit, .. });
+        (plain && !self.lines.slice(node.span).contains(['"', '\\', '\n', '\r'])).then_some(node.span)
+    }
+
+    fn surprise(&self, node: NodeId, surprise: Surprise) -> FileFinding {
+        let (message, help) = match surprise {
+            Surprise::Value(ours, theirs) => (
+                format!(
+                    "the unquoted value{} is {} to Kubernetes, though YAML 1.2 reads {}",
+                    self.quoted(node),
+                    self.words(ours),
+                    self.words(theirs)
+                ),
+                match self.kind {
+                    Kind::Secret | Kind::WasmPlugin => "put it in quotes, or write what is meant".to_owned(),
+                    _ => format!("put it in quotes, or write `{}`", ours.literal()),
+                },
+            ),
+            Surprise::Key(meaning) => (
+                format!(
+                    "the unquoted key{} is the key \"{}\" to Kubernetes",
+                    self.quoted(node),
+                    meaning.literal()
+                ),
+                "put it in quotes".to_owned(),
+            ),
+            Surprise::ForeignTag => (
+                "Kubernetes drops the tag of this value and takes its text".to_owned(),
+                "remove the tag".to_owned(),
+            ),
+            Surprise::MergeReplaces => (
+                "the merge key replaces values written above it, though YAML keeps those".to_owned(),
+                "move the merge key to the top of the mapping".to_owned(),
+            ),
+        };
+        let mut finding = FileFinding::new(&code::GW0007, self.span(node), message);
+        finding.help = Some(help);
+        finding
+    }
+
+    fn no_value(&self, node: NodeId, why: &NoValue) -> FileFinding {
+        let message = match why {
+            NoValue::Tag("!!merge") => "a merge key needs a mapping or a list of mappings".to_owned(),
+            NoValue::Tag(tag) => format!("the value does not fit its tag `{tag}`"),
+            NoValue::NotFinite => "infinity and not-a-number cannot be sent to Kubernetes".to_owned(),
+        };
+        FileFinding::new(&code::GW0102, self.span(node), message)
+    }
+
+    /// Returns a scalar's text for a message, unless it may be secret.
+    fn quoted(&self, node: NodeId) -> String {
+        match self.kind {
+            Kind::Secret | Kind::WasmPlugin => String::new(),
+            _ => format!(" `{}`", self.lines.slice(self.tree.node(node).span)),
+        }
+    }
+
+    fn words(&self, meaning: Meaning) -> String {
+        match self.kind {
+            Kind::Secret | Kind::WasmPlugin => meaning.type_words().to_owned(),
+            _ => meaning.words(),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Reads the documents of a text one by one and places what is found.
+
+use std::sync::Arc;
+
+use gatewright_diagnostics::{Code, code};
+use serde_json::Value;
+
+use super::decode::{self, Dialect};
+use super::fields::Fields;
+use super::issue::{Issue, bounded};
+use super::json::{self, Converted};
+use super::kinds::{self, Recognized};
+use super::load::{Loader, Source};
+use super::locate::shown;
+use super::placing::Placing;
+use super::scalar::{self, Meaning, Style};
+use super::schema::{self, Schema};
+use super::tree::{NodeId, NodeKind, Tree};
+use super::{FileFinding, ParsedFile, metadata, problem};
+use crate::finding::escape;
+use crate::manifest::{Body, DocumentIndex, EntityKey, Kind, Manifest, Metadata};
+use crate::options::Profile;
+
+/// Members of a WasmPlugin whose content is handed to the plugin as it is.
+const PLUGIN_CONFIGURATION: [&str; 3] = ["pluginConfig", "defaultConfig", "config"];
+/// Label that names the Service of an EndpointSlice.
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
+/// Reads every document.
+pub(crate) fn read(text: &str, profile: Profile) -> ParsedFile {
+    let source = Source::new(text);
+    let mut loader = Loader::new(&source);
+    let mut reader = Reader { source: &source, profile, parsed: ParsedFile::default(), objects: Vec::new() };
+    let mut tree = Tree::default();
+    while let Some(loaded) = loader.next(&mut tree) {
+        let first_finding = reader.parsed.findings.len();
+        for problem in loaded.problems {
+            reader.parsed.findings.push(problem::finding(problem, source.lines()));
+        }
+        if loaded.usable
+            && let Some(root) = tree.root()
+        {
+            reader.document(&mut tree, root, loaded.index, first_finding);
+        }
+    }
+    reader.parsed
+}
+
+struct Reader<'s, 'a> {
+    source: &'s Source<'a>,
+    profile: Profile,
+    parsed: ParsedFile,
+    /// The objects of the current document that have a key.
+    objects: Vec<(NodeId, EntityKey)>,
+}
+
+/// What an object says it is.
+#[derive(Clone)]
+struct TypeMeta {
+    api_version: String,
+    kind: String,
+}
+
+/// An object in its document.
+#[derive(Clone, Copy)]
+struct Place {
+    node: NodeId,
+    document: DocumentIndex,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn document(&mut self, tree: &mut Tree<'a>, root: NodeId, index: u32, first_finding: usize) {
+        if is_empty(tree, root) {
+            return;
+        }
+        self.objects.clear();
+        let place = Place { node: root, document: DocumentIndex { document: index, item: None } };
+        if let Some(meta) = self.type_meta(tree, root, None) {
+            match kinds::recognize(&meta.api_version, &meta.kind) {
+                Recognized::List => self.list(tree, place, &meta),
+                recognized => self.object(tree, place, &meta, recognized),
+            }
+        }
+        self.name_owners(tree, first_finding);
+    }
+
+    /// Reads what an object is; a finding says if it does not tell.
+    fn type_meta(&mut self, tree: &Tree<'_>, node: NodeId, inherited: Option<&TypeMeta>) -> Option<TypeMeta> {
+        let api_version = tree.text_of(node, "apiVersion").filter(|text| !text.is_empty());
+        let kind = tree.text_of(node, "kind").filter(|text| !text.is_empty());
+        let missing = match (api_version, kind) {
+            (Some(api_version), Some(kind)) => {
+                return Some(TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() });
+            }
+            (None, None) if inherited.is_some() => return inherited.cloned(),
+            (None, None) => "neither `apiVersion` nor `kind`",
+            (None, Some(_)) => "no `apiVersion`",
+            (Some(_), None) => "no `kind`",
+        };
+        let message = match tree.node(tree.target(node)).kind {
+            NodeKind::Mapping(_) => format!("the document has {missing} and is left out"),
+            _ => "the document is not a mapping and is left out".to_owned(),
+        };
+        let span = self.source.lines().span(shown(tree, node));
+        let mut finding = FileFinding::new(&code::GW0005, span, message);
+        finding.help = Some("list files that are no manifests in `.gatewrightignore`".into());
+        self.parsed.findings.push(finding);
+        None
+    }
+
+    fn list(&mut self, tree: &mut Tree<'a>, place: Place, list: &TypeMeta) {
+        let Some((_, items)) = tree.entry(place.node, "items") else { return };
+        let inherited = list.kind.strip_suffix("List").filter(|kind| !kind.is_empty());
+        let inherited =
+            inherited.map(|kind| TypeMeta { api_version: list.api_version.clone(), kind: kind.to_owned() });
+        for item in 0..tree.elements(items).len() {
+            let node = tree.elements(items)[item];
+            let document = DocumentIndex { item: Some(item as u32), ..place.document };
+            if let Some(meta) = self.type_meta(tree, node, inherited.as_ref()) {
+                let recognized = kinds::recognize(&meta.api_version, &meta.kind);
+                self.object(tree, Place { node, document }, &meta, recognized);
+            }
+        }
+    }
+
+    fn object(&mut self, tree: &mut Tree<'a>, place: Place, meta: &TypeMeta, recognized: Recognized) {
+        match recognized {
+            Recognized::Modelled(kind) => {
+                self.modelled(tree, place, kind, Some(schema::of(kind, self.profile)));
+            }
+            Recognized::OtherVersion(kind) => {
+                self.other_version(tree, place, kind, &meta.api_version);
+                self.modelled(tree, place, kind, None);
+            }
+            Recognized::Endpoints => self.endpoints(tree, place),
+            Recognized::CanRoute(how) => {
+                let message = format!("{} is not modelled, though {how}", bounded(&meta.kind));
+                let finding = self.about_kind(tree, place, &code::GW0104, message);
+                finding.notes.push("what it changes appears in no route, plan or trace".into());
+            }
+            Recognized::Ignored => {
+                let message = format!("{} has no part in routing and is left out", bounded(&meta.kind));
+                self.about_kind(tree, place, &code::GW0105, message);
+            }
+            Recognized::List => {
+                let finding = self.about_kind(
+                    tree,
+                    place,
+                    &code::GW0104,
+                    "a list inside a list is not read".to_owned(),
+                );
+                finding.help = Some("move its items up".into());
+            }
+        }
+    }
+
+    fn about_kind(
+        &mut self,
+        tree: &Tree<'_>,
+        place: Place,
+        code: &'static Code,
+        message: String,
+    ) -> &mut FileFinding {
+        let (_, value) = tree.at(place.node, "/kind");
+        let span = self.source.lines().span(shown(tree, value));
+        self.parsed.findings.push(FileFinding::new(code, span, message));
+        let last = self.parsed.findings.len() - 1;
+        &mut self.parsed.findings[last]
+    }
+
+    fn other_version(&mut self, tree: &Tree<'_>, place: Place, kind: Kind, api_version: &str) {
+        let message = format!("{} {} is not supported", bounded(api_version), kind.as_str());
+        let (_, value) = tree.at(place.node, "/apiVersion");
+        let span = self.source.lines().span(shown(tree, value));
+        let mut finding = FileFinding::new(&code::GW0103, span, message);
+        finding.help = Some(kinds::migration(kind, api_version));
+        finding.entity = self.key_before_reading(tree, place.node, kind);
+        self.parsed.findings.push(finding);
+    }
+
+    /// Returns the key that an object will have.
+    fn key_before_reading(&self, tree: &Tree<'_>, node: NodeId, kind: Kind) -> Option<EntityKey> {
+        let (_, metadata) = tree.entry(node, "metadata")?;
+        let name = tree.text_of(metadata, "name").filter(|name| !name.is_empty())?;
+        Some(metadata::key(kind, tree.text_of(metadata, "namespace").unwrap_or_default(), name))
+    }
+
+    /// Reads an object of a modelled kind; without a schema if it is of a version that has another.
+    fn modelled(&mut self, tree: &mut Tree<'a>, place: Place, kind: Kind, schema: Option<&Schema>) {
+        let free_form: &[&str] = if kind == Kind::WasmPlugin { &PLUGIN_CONFIGURATION } else { &[] };
+        let key = self.key_before_reading(tree, place.node, kind);
+        let Some(mut converted) = self.convert(tree, place, free_form, key.as_ref()) else { return };
+        if place.document.item.is_some() {
+            inherit_type(&mut converted.value, kind);
+        }
+        let mut issues = schema.map(|schema| schema.check(&converted.value)).unwrap_or_default();
+        let mut object = Fields::of(std::mem::take(&mut converted.value));
+        let metadata = metadata::read(kind, object.object("metadata"), &mut issues);
+        let mut dialect = Dialect::new(self.profile);
+        let decoded = decode::decode(kind, &mut object, &mut dialect);
+        issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
+        issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
+        if !issues.is_empty() || !converted.surprises.is_empty() || !converted.no_values.is_empty() {
+            let place = Placing { tree, lines: self.source.lines(), object: place.node, kind };
+            self.parsed.findings.extend(place.findings(issues, &converted, key.as_ref()));
+        }
+        if let Some(key) = key {
+            self.keep(place, key, metadata, decoded.body);
+        }
+    }
+
+    fn keep(&mut self, place: Place, key: EntityKey, metadata: Metadata, body: Body) {
+        self.objects.push((place.node, key.clone()));
+        let fingerprint = decode::fingerprint(&key, &metadata, &body);
+        let manifest = Manifest { key, metadata, body, fingerprint, document: place.document };
+        self.parsed.manifests.push(Arc::new(manifest));
+    }
+
+    fn endpoints(&mut self, tree: &mut Tree<'a>, place: Place) {
+        let kind = Kind::EndpointSlice;
+        let Some(service) = self.key_before_reading(tree, place.node, kind) else {
+            self.modelled(tree, place, kind, Some(schema::of_endpoints()));
+            return;
+        };
+        let key = EntityKey { name: format!("endpoints/{}", service.name), ..service.clone() };
+        let Some(mut converted) = self.convert(tree, place, &[], Some(&key)) else { return };
+        let mut issues = schema::of_endpoints().check(&converted.value);
+        let mut object = Fields::of(std::mem::take(&mut converted.value));
+        let mut metadata = metadata::read(kind, object.object("metadata"), &mut issues);
+        metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name);
+        let placing = Placing { tree, lines: self.source.lines(), object: place.node, kind };
+        self.parsed.findings.extend(placing.findings(issues, &converted, Some(&key)));
+        for (index, slice) in decode::endpoints(&mut object).into_iter().enumerate() {
+            let name = if index == 0 { key.name.clone() } else { format!("{}/{index}", key.name) };
+            let key = EntityKey { name, ..key.clone() };
+            self.keep(place, key, metadata.clone(), Body::EndpointSlice(slice));
+        }
+    }
+
+    fn convert(
+        &mut self,
+        tree: &mut Tree<'a>,
+        place: Place,
+        free_form: &[&str],
+        key: Option<&EntityKey>,
+    ) -> Option<Converted> {
+        let why = match json::convert(tree, place.node, free_form) {
+            Ok(converted) => return Some(converted),
+            Err(why) => why,
+        };
+        let mut finding = problem::too_much(why, tree, self.source.lines());
+        finding.entity = key.cloned();
+        self.parsed.findings.push(finding);
+        None
+    }
+
+    /// Names the object on the findings about the YAML of the current document.
+    fn name_owners(&mut self, tree: &Tree<'_>, first_finding: usize) {
+        let Reader { parsed, objects, source, .. } = self;
+        for finding in parsed.findings[first_finding..].iter_mut().filter(|finding| finding.entity.is_none())
+        {
+            let offset = finding.span.start.offset;
+            let holds = |node: NodeId| {
+                let span = source.lines().span(tree.node(tree.target(node)).span);
+                (span.start.offset..=span.end.offset).contains(&offset)
+            };
+            finding.entity = objects.iter().find(|(node, _)| holds(*node)).map(|(_, key)| key.clone());
+        }
+    }
+}
+
+/// Returns whether a document holds nothing.
+fn is_empty(tree: &Tree<'_>, root: NodeId) -> bool {
+    matches!(&tree.node(root).kind, NodeKind::Scalar { text, style: Style::Plain, .. }
+        if scalar::kubernetes(text) == Meaning::Null)
+}
+
+/// Items of a typed list need not say what they are.
+fn inherit_type(value: &mut Value, kind: Kind) {
+    if let Value::Object(members) = value {
+        members.entry("apiVersion").or_insert_with(|| kind.api_version().into());
+        members.entry("kind").or_insert_with(|| kind.as_str().into());
+    }
+}
+
+fn not_base64(member: &str) -> Issue {
+    let message = format!("data.{} is not base64", bounded(member));
+    Issue::key(&code::GW0102, format!("/data/{}", escape(member)), message)
+        .with_help("encode the value, or move it to `stringData` as it is")
+}

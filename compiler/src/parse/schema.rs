@@ -1,0 +1,283 @@
+//! Checks against the JSON Schemas in `schemas/manifests/`. Messages are written here: those of the validator repeat
+//! the user's values, which may be secret.
+
+use std::sync::LazyLock;
+
+use gatewright_diagnostics::{Code, code};
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError, Validator};
+use serde_json::{Value, json};
+
+use super::issue::{Issue, Repair, bounded, path};
+use super::nearest::nearest;
+use crate::finding::escape;
+use crate::manifest::Kind;
+use crate::options::Profile;
+
+/// A schema, ready for use.
+pub(crate) struct Schema {
+    document: Value,
+    validator: Validator,
+    /// What an unknown field is.
+    unknown_field: &'static Code,
+    /// Whether messages may repeat values.
+    echo: Echo,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    Values,
+    /// Only values that should have been one of a list of words.
+    Words,
+    Nothing,
+}
+
+macro_rules! schemas {
+    ($($name:ident: $file:literal, $unknown:ident, $echo:ident, $extend:expr;)*) => {
+        $(static $name: LazyLock<Schema> = LazyLock::new(|| {
+            let text = include_str!(concat!("../../../schemas/manifests/", $file, ".json"));
+            Schema::new(text, &code::$unknown, Echo::$echo, $extend)
+        });)*
+    };
+}
+
+schemas! {
+    INGRESS: "Ingress", GW0101, Values, |_| {};
+    INGRESS_CLASS: "IngressClass", GW0101, Values, |_| {};
+    SERVICE: "Service", GW0101, Values, |_| {};
+    ENDPOINT_SLICE: "EndpointSlice", GW0101, Values, |_| {};
+    ENDPOINTS: "Endpoints", GW0101, Values, |_| {};
+    SECRET: "Secret", GW0101, Nothing, |_| {};
+    CONFIG_MAP: "ConfigMap", GW0101, Values, |_| {};
+    MCP_BRIDGE: "McpBridge", GW0106, Words, |_| {};
+    WASM_PLUGIN: "WasmPlugin", GW0106, Words, |_| {};
+    MCP_BRIDGE_DIALECT: "McpBridge", GW0106, Words, extend_mcp_bridge;
+    WASM_PLUGIN_DIALECT: "WasmPlugin", GW0106, Words, extend_wasm_plugin;
+}
+
+/// Returns the schema of a kind.
+pub(crate) fn of(kind: Kind, profile: Profile) -> &'static Schema {
+    match (kind, profile) {
+        (Kind::Ingress, _) => &INGRESS,
+        (Kind::IngressClass, _) => &INGRESS_CLASS,
+        (Kind::Service, _) => &SERVICE,
+        (Kind::EndpointSlice, _) => &ENDPOINT_SLICE,
+        (Kind::Secret, _) => &SECRET,
+        (Kind::ConfigMap, _) => &CONFIG_MAP,
+        (Kind::McpBridge, Profile::Higress) => &MCP_BRIDGE,
+        (Kind::McpBridge, Profile::Native) => &MCP_BRIDGE_DIALECT,
+        (Kind::WasmPlugin, Profile::Higress) => &WASM_PLUGIN,
+        (Kind::WasmPlugin, Profile::Native) => &WASM_PLUGIN_DIALECT,
+    }
+}
+
+/// Returns the schema of `v1` Endpoints.
+pub(crate) fn of_endpoints() -> &'static Schema {
+    &ENDPOINTS
+}
+
+/// Adds the forms of the guide's dialect.
+fn extend_mcp_bridge(document: &mut Value) {
+    let texts = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
+    let spec = &mut document["properties"]["spec"]["properties"];
+    let registry = &mut spec["registries"]["items"]["properties"];
+    registry["domain"] = texts.clone();
+    registry["address"] = texts;
+    spec["dns"] = spec["registries"].clone();
+    spec["nacos"] = json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "name": {"type": "string"},
+                "address": {"type": "string"},
+                "namespaceId": {"type": "string"},
+                "serviceGroups": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {
+                            "group": {"type": "string"},
+                            "namespaces": {"type": "array", "items": {"type": "string"}},
+                        },
+                    },
+                },
+            },
+        },
+    });
+}
+
+/// Adds the guide's phase.
+fn extend_wasm_plugin(document: &mut Value) {
+    if let Some(phases) = document["properties"]["spec"]["properties"]["phase"]["enum"].as_array_mut() {
+        phases.push("DEFAULT".into());
+    }
+}
+
+impl Schema {
+    fn new(text: &str, unknown_field: &'static Code, echo: Echo, extend: fn(&mut Value)) -> Self {
+        let mut document: Value = serde_json::from_str(text).expect("committed schemas are JSON");
+        extend(&mut document);
+        let validator = jsonschema::options()
+            .should_validate_formats(true)
+            .offline()
+            .build(&document)
+            .expect("committed schemas are valid");
+        Schema { document, validator, unknown_field, echo }
+    }
+
+    /// Returns what of a value does not fit.
+    pub(crate) fn check(&self, value: &Value) -> Vec<Issue> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        self.validator.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect()
+    }
+
+    fn issues(&self, root: &Value, error: &ValidationError<'_>) -> Vec<Issue> {
+        let pointer = error.instance_path().as_str();
+        if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+            let known = self.known_fields(error);
+            let siblings = root.pointer(pointer);
+            return unexpected.iter().map(|name| self.unknown(pointer, name, &known, siblings)).collect();
+        }
+        if let ValidationErrorKind::Required { property } = error.kind() {
+            let name = property.as_str().unwrap_or_default();
+            let message = format!("{} lacks the field `{name}`", path(pointer));
+            return vec![Issue::key(&code::GW0102, pointer, message)];
+        }
+        let problem = self.problem(error);
+        let mut issue = Issue::value(&code::GW0102, pointer, format!("{} {problem}", path(pointer)));
+        if wants_text(error) && matches!(error.instance().as_ref(), Value::Bool(_) | Value::Number(_)) {
+            issue.help = Some("put the value in quotes".into());
+            issue.repair = Repair::Quote;
+        }
+        vec![issue]
+    }
+
+    /// Returns the fields that the schema has where `error` was found.
+    fn known_fields(&self, error: &ValidationError<'_>) -> Vec<&str> {
+        let keyword = error.schema_path().as_str();
+        let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let properties = self.document.pointer(parent).and_then(|schema| schema["properties"].as_object());
+        properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
+    }
+
+    fn unknown(&self, parent: &str, name: &str, known: &[&str], siblings: Option<&Value>) -> Issue {
+        let pointer = format!("{parent}/{}", escape(name));
+        let place = if parent.is_empty() { "the object".to_owned() } else { path(parent) };
+        let mut issue =
+            Issue::key(self.unknown_field, pointer, format!("{place} has no field `{}`", bounded(name)));
+        let free = |field: &&str| siblings.is_none_or(|siblings| siblings.get(field).is_none());
+        if let Some(meant) = nearest(name, known.iter().copied()) {
+            issue.help = Some(format!("write `{meant}`"));
+            if free(&meant) {
+                issue.repair = Repair::Key(meant.to_owned());
+            }
+        }
+        if self.unknown_field.id == code::GW0106.id {
+            issue.notes.push("the API server drops it, so it has no effect".into());
+        }
+        issue
+    }
+
+    /// Returns what is wrong with a value, as the end of a sentence that starts with its path.
+    fn problem(&self, error: &ValidationError<'_>) -> String {
+        let found = || match self.echo {
+            Echo::Values => described(error.instance()),
+            Echo::Words | Echo::Nothing => type_of(error.instance()).to_owned(),
+        };
+        match error.kind() {
+            ValidationErrorKind::Type { kind } => format!("must be {}, found {}", wanted(kind), found()),
+            ValidationErrorKind::Enum { options } => {
+                let found = match self.echo {
+                    Echo::Nothing => type_of(error.instance()).to_owned(),
+                    Echo::Values | Echo::Words => described(error.instance()),
+                };
+                format!("must be {}, found {found}", one_of(options))
+            }
+            ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}, found {}", found()),
+            ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}, found {}", found()),
+            ValidationErrorKind::MinLength { limit } => {
+                format!("must have at least {limit} {}", counted(*limit, "character"))
+            }
+            ValidationErrorKind::MaxLength { limit } => {
+                format!("must have at most {limit} {}", counted(*limit, "character"))
+            }
+            ValidationErrorKind::MinItems { limit } => {
+                format!("must have at least {limit} {}", counted(*limit, "element"))
+            }
+            ValidationErrorKind::MaxItems { limit } => {
+                format!("must have at most {limit} {}", counted(*limit, "element"))
+            }
+            ValidationErrorKind::Format { format } if format == "date-time" => {
+                format!("must be a time like 2026-01-31T12:00:00Z, found {}", found())
+            }
+            ValidationErrorKind::AnyOf { .. } => {
+                format!("must be text or a list of texts, found {}", found())
+            }
+            kind => format!("does not fit the schema ({})", kind.keyword()),
+        }
+    }
+}
+
+fn wants_text(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::String) })
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+fn one_of(options: &Value) -> String {
+    let words: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    match words.as_slice() {
+        [] => "one of the listed values".into(),
+        [only] => format!("`{only}`"),
+        [others @ .., last] => format!("`{}` or `{last}`", others.join("`, `")),
+    }
+}
+
+fn wanted(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(kind) => type_words(*kind).to_owned(),
+        TypeKind::Multiple(kinds) => {
+            let words: Vec<&str> = kinds.iter().map(type_words).collect();
+            words.join(" or ")
+        }
+    }
+}
+
+fn type_words(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "a list",
+        JsonType::Boolean => "a boolean",
+        JsonType::Integer => "a whole number",
+        JsonType::Null => "null",
+        JsonType::Number => "a number",
+        JsonType::Object => "a mapping",
+        JsonType::String => "text",
+    }
+}
+
+/// Returns a value as messages name it.
+fn described(value: &Value) -> String {
+    match value {
+        Value::Bool(_) | Value::Number(_) => format!("{} {value}", type_of(value)),
+        Value::String(text) => format!("\"{}\"", bounded(text)),
+        Value::Null | Value::Array(_) | Value::Object(_) => type_of(value).to_owned(),
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "the boolean",
+        Value::Number(_) => "the number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}

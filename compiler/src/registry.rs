@@ -1,0 +1,213 @@
+//! What the McpBridge registries publish: hosts with ports and addresses, as far as they stand in the manifest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatewright_diagnostics::code;
+use gatewright_ir::{Endpoint, UpstreamProtocol};
+
+use crate::finding::{Finding, Place};
+use crate::manifest::{Body, EntityKey, Kind, Manifest, Registry};
+use crate::options::{CompileOptions, Profile};
+
+/// One service of a `static` or `dns` registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegistryService {
+    pub(crate) bridge: EntityKey,
+    pub(crate) pointer: String,
+    /// The logical port that destinations and cluster names use.
+    pub(crate) port: u32,
+    /// Addresses; names where `by_name`.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) by_name: bool,
+    pub(crate) protocol: UpstreamProtocol,
+}
+
+/// Everything that the registries of the source publish.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Registries {
+    /// By host (`NAME.static`, `NAME.dns`).
+    pub(crate) services: BTreeMap<String, RegistryService>,
+    /// Host suffixes (`.nacos`, ...) of registries whose services are not discovered yet.
+    pub(crate) undiscovered: BTreeMap<&'static str, Place>,
+}
+
+/// Registry types whose services only the registry knows, with the suffix of their hosts.
+const DISCOVERED: [(&str, &str); 7] = [
+    ("nacos", ".nacos"),
+    ("nacos2", ".nacos"),
+    ("nacos3", ".nacos"),
+    ("edas", ".nacos"),
+    ("zookeeper", ".zookeeper"),
+    ("consul", ".consul"),
+    ("eureka", ".eureka"),
+];
+
+/// Reads all McpBridges, given in order of their keys.
+pub(crate) fn read<'a>(
+    bridges: impl Iterator<Item = &'a Arc<Manifest>>,
+    options: &CompileOptions,
+) -> (Registries, Vec<Finding>) {
+    let mut registries = Registries::default();
+    let mut findings = Vec::new();
+    for bridge in bridges {
+        let Body::McpBridge(spec) = &bridge.body else { continue };
+        if !in_scope(&bridge.key, options) {
+            findings.push(out_of_scope(&bridge.key, options));
+            continue;
+        }
+        for entry in &spec.registries {
+            read_entry(&bridge.key, entry, &mut registries, &mut findings);
+        }
+    }
+    (registries, findings)
+}
+
+/// Higress reads only `default` in its own namespace; the native profile merges every bridge of that namespace.
+fn in_scope(key: &EntityKey, options: &CompileOptions) -> bool {
+    key.namespace == options.system_namespace && (key.name == "default" || options.profile == Profile::Native)
+}
+
+fn out_of_scope(key: &EntityKey, options: &CompileOptions) -> Finding {
+    let namespace = &options.system_namespace;
+    let message =
+        format!("only the McpBridge `default` in namespace `{namespace}` is read, so this one is ignored");
+    Finding::new(&code::GW0207, Place::value(key, "/metadata/name"), message)
+        .with_help(format!("move its registries to McpBridge `{namespace}/default`"))
+}
+
+fn read_entry(
+    bridge: &EntityKey,
+    entry: &Registry,
+    registries: &mut Registries,
+    findings: &mut Vec<Finding>,
+) {
+    let place = Place::value(bridge, entry.pointer.clone());
+    if let Some((kind, suffix)) = DISCOVERED.into_iter().find(|(kind, _)| *kind == entry.registry_type) {
+        registries.undiscovered.insert(suffix, place.clone());
+        let message =
+            format!("services of registry type `{kind}` are not discovered yet: their routes answer 503");
+        findings.push(Finding::new(&code::GW0209, place, message));
+        return;
+    }
+    if let Some(protocol) = unsupported_protocol(entry) {
+        let message = format!(
+            "protocol `{protocol}` to upstreams is not implemented yet: the service's routes answer 503"
+        );
+        findings.push(Finding::new(&code::GW0209, place, message));
+        return;
+    }
+    match service_of(bridge, entry) {
+        Ok((host, service)) => {
+            if let Some(previous) = registries.services.insert(host.clone(), service) {
+                let message =
+                    format!("registry service `{host}` is defined twice, and the last definition wins");
+                let other = Place::value(&previous.bridge, previous.pointer);
+                findings.push(
+                    Finding::new(&code::GW0436, place, message).with_related(other, "also defined here"),
+                );
+            }
+        }
+        Err(reason) => {
+            let message = format!("registry `{}` publishes nothing: {reason}", entry.name);
+            findings.push(Finding::new(&code::GW0436, place, message));
+        }
+    }
+}
+
+fn service_of(bridge: &EntityKey, entry: &Registry) -> Result<(String, RegistryService), String> {
+    let by_name = match entry.registry_type.as_str() {
+        "static" => false,
+        "dns" => true,
+        other => return Err(format!("`{other}` is not a registry type")),
+    };
+    if entry.name.is_empty() {
+        return Err("it has no name".to_owned());
+    }
+    if !(1..=65535).contains(&entry.port) {
+        return Err(format!("port {} is not between 1 and 65535", entry.port));
+    }
+    let items = entry.domain.split(',');
+    let endpoints: Result<Vec<Endpoint>, String> = if by_name {
+        items.map(|item| dns_name(item, entry.port)).collect()
+    } else {
+        items.map(address).collect()
+    };
+    let mut endpoints = endpoints?;
+    endpoints.sort();
+    endpoints.dedup();
+    let service = RegistryService {
+        bridge: bridge.clone(),
+        pointer: entry.pointer.clone(),
+        port: entry.port,
+        endpoints,
+        by_name,
+        protocol: protocol(entry.protocol.as_deref().unwrap_or_default())?,
+    };
+    Ok((format!("{}.{}", entry.name, entry.registry_type), service))
+}
+
+/// `ip:port` without spaces; IPv6 in brackets.
+fn address(item: &str) -> Result<Endpoint, String> {
+    let socket: std::net::SocketAddr = item.parse().map_err(|_| format!("`{item}` is not `ip:port`"))?;
+    Ok(Endpoint { address: socket.ip().to_string(), port: socket.port() })
+}
+
+/// A dotted host name that ends in an alphabetic label of 2 to 63 letters, as Higress demands.
+fn dns_name(item: &str, port: u32) -> Result<Endpoint, String> {
+    let labels: Vec<&str> = item.split('.').collect();
+    let label_ok = |label: &&str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last_ok = labels
+        .last()
+        .is_some_and(|last| last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    if labels.len() < 2 || !labels.iter().all(label_ok) || !last_ok {
+        return Err(format!("`{item}` is not a dotted host name"));
+    }
+    let port = u16::try_from(port).map_err(|_| format!("port {port} is too large"))?;
+    Ok(Endpoint { address: item.to_owned(), port })
+}
+
+/// TLS to upstreams: Higress speaks it, this version does not yet.
+fn unsupported_protocol(entry: &Registry) -> Option<&str> {
+    entry.protocol.as_deref().filter(|text| ["https", "grpcs"].contains(&text.to_ascii_lowercase().as_str()))
+}
+
+fn protocol(text: &str) -> Result<UpstreamProtocol, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "http" | "tcp" | "dubbo" => Ok(UpstreamProtocol::Http1),
+        "http2" | "grpc" | "triple" | "tri" => Ok(UpstreamProtocol::Http2),
+        _ => Err(format!("`{text}` is not a protocol")),
+    }
+}
+
+/// Returns whether an entity is an McpBridge.
+pub(crate) fn is_bridge(key: &EntityKey) -> bool {
+    key.kind == Kind::McpBridge
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_a_port_and_no_spaces() {
+        assert_eq!(address("10.0.0.1:80").unwrap(), Endpoint { address: "10.0.0.1".into(), port: 80 });
+        assert_eq!(address("[::1]:80").unwrap().address, "::1");
+        assert!(address(" 10.0.0.1:80").is_err());
+        assert!(address("10.0.0.1").is_err());
+        assert!(address("host:80").is_err());
+    }
+
+    #[test]
+    fn names_need_dots_and_letters_at_the_end() {
+        assert!(dns_name("api.example.com", 443).is_ok());
+        for bad in ["localhost", "10.0.0.1", "a_b.com", "example.com.", "x.c"] {
+            assert!(dns_name(bad, 443).is_err(), "{bad}");
+        }
+    }
+}

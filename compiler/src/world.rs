@@ -1,0 +1,80 @@
+//! What units of work may look up beside their own manifest, and the record of what they looked up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
+use crate::options::CompileOptions;
+use crate::registry::Registries;
+
+/// Something whose change makes a unit stale.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Dependency {
+    /// A Service's manifest, or whether it has EndpointSlices.
+    Service(EntityKey),
+    /// A Secret's manifest.
+    Secret(EntityKey),
+    /// What a registry publishes under a host.
+    Registry(String),
+}
+
+/// The state that units look at. Every lookup names its key, so that it can be recorded.
+pub(crate) struct World<'a> {
+    pub(crate) options: &'a CompileOptions,
+    pub(crate) manifests: &'a BTreeMap<EntityKey, Arc<Manifest>>,
+    pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
+    pub(crate) registries: &'a Registries,
+}
+
+/// What one unit looked up.
+pub(crate) type Reads = BTreeSet<Dependency>;
+
+impl<'a> World<'a> {
+    /// Returns a Service of the source.
+    pub(crate) fn service(&self, namespace: &str, name: &str, reads: &mut Reads) -> Option<&'a Service> {
+        let key = EntityKey::new(Kind::Service, namespace, name);
+        reads.insert(Dependency::Service(key.clone()));
+        match self.manifests.get(&key).map(|manifest| &manifest.body) {
+            Some(Body::Service(service)) => Some(service),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a Service has EndpointSlices in the source, ready endpoints or not.
+    pub(crate) fn has_slices(&self, namespace: &str, name: &str, reads: &mut Reads) -> bool {
+        let key = EntityKey::new(Kind::Service, namespace, name);
+        reads.insert(Dependency::Service(key.clone()));
+        self.slices.contains_key(&key)
+    }
+
+    /// Returns the EndpointSlices of a Service, in order of name.
+    pub(crate) fn slices_of(&self, service: &EntityKey) -> impl Iterator<Item = &'a EndpointSlice> {
+        let keys = self.slices.get(service).into_iter().flatten();
+        keys.filter_map(|key| match &self.manifests.get(key)?.body {
+            Body::EndpointSlice(slice) => Some(slice),
+            _ => None,
+        })
+    }
+
+    /// Returns a Secret of the source.
+    pub(crate) fn secret(&self, namespace: &str, name: &str, reads: &mut Reads) -> Option<&'a Secret> {
+        let key = EntityKey::new(Kind::Secret, namespace, name);
+        reads.insert(Dependency::Secret(key.clone()));
+        match self.manifests.get(&key).map(|manifest| &manifest.body) {
+            Some(Body::Secret(secret)) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Splits `NAME.NAMESPACE.svc.DOMAIN`.
+    pub(crate) fn split_service_host<'h>(&self, host: &'h str) -> Option<(&'h str, &'h str)> {
+        let short = host.strip_suffix(self.options.cluster_domain.as_str())?.strip_suffix(".svc.")?;
+        let (name, namespace) = short.split_once('.')?;
+        (!name.is_empty() && !namespace.is_empty() && !namespace.contains('.')).then_some((name, namespace))
+    }
+
+    /// Returns `NAME.NAMESPACE.svc.DOMAIN`.
+    pub(crate) fn service_host(&self, namespace: &str, name: &str) -> String {
+        format!("{name}.{namespace}.svc.{}", self.options.cluster_domain)
+    }
+}

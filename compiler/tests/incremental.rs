@@ -1,0 +1,330 @@
+//! An engine that saw a history of edits holds exactly what a new engine makes of the last state, and the order of
+//! files and documents never matters.
+
+use std::collections::BTreeMap;
+
+use gatewright_compiler::options::CompileOptions;
+use gatewright_compiler::source::SourceTree;
+use gatewright_compiler::{Engine, compile};
+use gatewright_diagnostics::Diagnostic;
+use proptest::prelude::*;
+
+/// Everything that a compile shows.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    xds: Vec<(String, String, Vec<u8>)>,
+    ir: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn shown(engine: &Engine) -> Shown {
+    let resource = |resource: &std::sync::Arc<gatewright_xds::Resource>| {
+        (resource.type_url().to_owned(), resource.name().to_owned(), resource.body().to_vec())
+    };
+    Shown {
+        xds: engine.xds().iter().map(resource).collect(),
+        ir: serde_json::to_string_pretty(engine.ir()).unwrap(),
+        diagnostics: engine.diagnostics().unwrap(),
+    }
+}
+
+fn cold(files: &BTreeMap<String, String>) -> Shown {
+    let compiled = compile(&tree(files), &CompileOptions::higress_defaults()).unwrap();
+    shown(&compiled.engine)
+}
+
+fn tree(files: &BTreeMap<String, String>) -> SourceTree {
+    SourceTree::in_memory(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))
+}
+
+const HOSTS: [&str; 6] = ["a.com", "x.a.com", "*.a.com", "*.com", "b.com", ""];
+const PATHS: [&str; 5] = ["/", "/a", "/a/b", "/b.c", "/(x|y)"];
+const ANNOTATIONS: [&[(&str, &str)]; 16] = [
+    &[],
+    &[],
+    &[("nginx.ingress.kubernetes.io/canary", "true"), ("nginx.ingress.kubernetes.io/canary-weight", "30")],
+    &[("nginx.ingress.kubernetes.io/canary", "true"), ("nginx.ingress.kubernetes.io/canary-by-header", "x")],
+    &[("nginx.ingress.kubernetes.io/rewrite-target", "/$1")],
+    &[("higress.io/rewrite-path", "/new")],
+    &[("nginx.ingress.kubernetes.io/ssl-redirect", "true")],
+    &[("nginx.ingress.kubernetes.io/app-root", "/start")],
+    &[("higress.io/match-method", "GET POST")],
+    &[("higress.io/exact-match-header-v", "1")],
+    &[("nginx.ingress.kubernetes.io/default-backend", "s1")],
+    &[("nginx.ingress.kubernetes.io/whitelist-source-range", "10.0.0.0/8")],
+    &[("higress.io/destination", "60% api.static\n40% s0.one.svc.cluster.local:80")],
+    &[("nginx.ingress.kubernetes.io/use-regex", "true")],
+    &[("higress.io/timeout", "5"), ("nginx.ingress.kubernetes.io/enable-cors", "true")],
+    &[("nginx.ingress.kubernetes.io/permanent-redirect", "ftp://nowhere")],
+];
+
+#[derive(Clone, Debug)]
+struct IngressSpec {
+    name: usize,
+    namespace: usize,
+    host: usize,
+    paths: Vec<(usize, bool, usize)>,
+    annotations: usize,
+    tls: bool,
+    default_backend: bool,
+    comment: bool,
+}
+
+fn ingress_spec() -> impl Strategy<Value = IngressSpec> {
+    (
+        0..6usize,
+        0..2usize,
+        0..HOSTS.len(),
+        prop::collection::vec((0..PATHS.len(), any::<bool>(), 0..3usize), 0..3),
+        0..ANNOTATIONS.len(),
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    )
+        .prop_map(|(name, namespace, host, paths, annotations, tls, default_backend, comment)| {
+            IngressSpec { name, namespace, host, paths, annotations, tls, default_backend, comment }
+        })
+}
+
+const NAMESPACES: [&str; 2] = ["one", "two"];
+
+fn ingress(spec: &IngressSpec) -> String {
+    let mut text = String::from("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n");
+    text += &format!("  name: i{}\n  namespace: {}\n", spec.name, NAMESPACES[spec.namespace]);
+    let annotations = ANNOTATIONS[spec.annotations];
+    if !annotations.is_empty() {
+        text += "  annotations:\n";
+        for (key, value) in annotations {
+            text += &format!("    {key}: {value:?}\n");
+        }
+    }
+    if spec.comment {
+        text += "# a remark\n";
+    }
+    text += "spec:\n  ingressClassName: higress\n";
+    if spec.default_backend {
+        text += "  defaultBackend:\n    service:\n      name: s0\n      port:\n        number: 80\n";
+    }
+    if spec.tls {
+        let hosts = if HOSTS[spec.host].is_empty() {
+            String::new()
+        } else {
+            format!("    hosts: [{:?}]\n", HOSTS[spec.host])
+        };
+        text += &format!("  tls:\n  - secretName: cert\n{hosts}");
+    }
+    text += &format!("  rules:\n  - host: {:?}\n", HOSTS[spec.host]);
+    if !spec.paths.is_empty() {
+        text += "    http:\n      paths:\n";
+    }
+    for (path, exact, backend) in &spec.paths {
+        let kind = if *exact { "Exact" } else { "Prefix" };
+        text += &format!("      - path: {:?}\n        pathType: {kind}\n        backend:\n", PATHS[*path]);
+        text += match backend {
+            0 => "          service: {name: s0, port: {number: 80}}\n",
+            1 => "          service: {name: s1, port: {name: web}}\n",
+            _ => "          resource: {apiGroup: networking.higress.io, kind: McpBridge, name: default}\n",
+        };
+    }
+    text
+}
+
+fn service(name: usize, namespace: usize, grpc: bool) -> String {
+    let port = if grpc { "grpc" } else { "web" };
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: s{name}\n  namespace: {}\nspec:\n  ports:\n  - name: {port}\n    port: 80\n",
+        NAMESPACES[namespace]
+    )
+}
+
+fn slice(name: usize, namespace: usize, last: usize, ready: bool) -> String {
+    format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: s{name}-x\n  namespace: {}\n  labels:\n    kubernetes.io/service-name: s{name}\naddressType: IPv4\nendpoints:\n- addresses: [10.0.0.{last}]\n  conditions:\n    ready: {ready}\nports:\n- name: web\n  port: 8080\n",
+        NAMESPACES[namespace]
+    )
+}
+
+fn bridge(port: usize) -> String {
+    format!(
+        "apiVersion: networking.higress.io/v1\nkind: McpBridge\nmetadata:\n  name: default\n  namespace: higress-system\nspec:\n  registries:\n  - name: api\n    type: static\n    domain: 10.1.1.{port}:80\n    port: {port}\n"
+    )
+}
+
+fn plugin(open: bool, rule: usize) -> String {
+    let strategy = if open { "FAIL_OPEN" } else { "FAIL_CLOSE" };
+    let rule = ["domain: [\"x.a.com\"]", "ingress: [\"one/i1\"]", "service: [\"api.static\"]"][rule];
+    format!(
+        "apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata:\n  name: guard\n  namespace: higress-system\nspec:\n  url: oci://example.com/guard:1\n  phase: AUTHN\n  failStrategy: {strategy}\n  defaultConfigDisable: true\n  matchRules:\n  - {rule}\n    config: {{a: 1}}\n"
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Ingress(usize, IngressSpec),
+    Service(usize, usize, bool),
+    Slice(usize, usize, usize, bool),
+    Bridge(usize),
+    Plugin(bool, usize),
+    Garbage(usize),
+    Remove(usize),
+    Move(usize, usize),
+    Join(usize, usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let file = 0..8usize;
+    prop_oneof![
+        6 => (file.clone(), ingress_spec()).prop_map(|(file, spec)| Edit::Ingress(file, spec)),
+        2 => (0..2usize, 0..2usize, any::<bool>()).prop_map(|(n, ns, grpc)| Edit::Service(n, ns, grpc)),
+        2 => (0..2usize, 0..2usize, 1..5usize, any::<bool>()).prop_map(|(n, ns, ip, ready)| Edit::Slice(n, ns, ip, ready)),
+        1 => (80..83usize).prop_map(Edit::Bridge),
+        1 => (any::<bool>(), 0..3usize).prop_map(|(open, rule)| Edit::Plugin(open, rule)),
+        1 => file.clone().prop_map(Edit::Garbage),
+        2 => file.clone().prop_map(Edit::Remove),
+        1 => (file.clone(), file.clone()).prop_map(|(from, to)| Edit::Move(from, to)),
+        1 => (file.clone(), file).prop_map(|(from, to)| Edit::Join(from, to)),
+    ]
+}
+
+fn apply(files: &mut BTreeMap<String, String>, edit: &Edit) {
+    let path = |file: usize| format!("f{file}.yaml");
+    match edit {
+        Edit::Ingress(file, spec) => drop(files.insert(path(*file), ingress(spec))),
+        Edit::Service(n, ns, grpc) => {
+            drop(files.insert(format!("service-{n}-{ns}.yaml"), service(*n, *ns, *grpc)))
+        }
+        Edit::Slice(n, ns, ip, ready) => {
+            drop(files.insert(format!("slice-{n}-{ns}.yaml"), slice(*n, *ns, *ip, *ready)))
+        }
+        Edit::Bridge(port) => drop(files.insert("bridge.yaml".into(), bridge(*port))),
+        Edit::Plugin(open, rule) => drop(files.insert("plugin.yaml".into(), plugin(*open, *rule))),
+        Edit::Garbage(file) => drop(files.insert(path(*file), "kind: Ingress\nspec: [\n".into())),
+        Edit::Remove(file) => drop(files.remove(&path(*file))),
+        Edit::Move(from, to) => {
+            if let Some(text) = files.remove(&path(*from)) {
+                files.insert(format!("moved/{}", path(*to)), text);
+            }
+        }
+        Edit::Join(from, to) => {
+            if let (Some(a), Some(b)) = (files.get(&path(*from)).cloned(), files.get(&path(*to)).cloned()) {
+                files.insert("joined.yaml".into(), format!("{a}---\n{b}"));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn incremental_is_cold(edits in prop::collection::vec(edit(), 1..24)) {
+        let mut files = BTreeMap::new();
+        let mut engine = Engine::new(CompileOptions::higress_defaults());
+        for edit in &edits {
+            apply(&mut files, edit);
+            engine.update(&tree(&files)).unwrap();
+            prop_assert_eq!(shown(&engine), cold(&files));
+        }
+    }
+
+    #[test]
+    fn the_delta_says_exactly_what_changed(edits in prop::collection::vec(edit(), 1..16)) {
+        let mut files = BTreeMap::new();
+        let mut engine = Engine::new(CompileOptions::higress_defaults());
+        let mut held = BTreeMap::new();
+        for edit in &edits {
+            apply(&mut files, edit);
+            let delta = engine.update(&tree(&files)).unwrap();
+            for (key, resource) in &delta.changed {
+                let old = held.insert(key.clone(), resource.version().to_owned());
+                prop_assert_ne!(old.as_deref(), Some(resource.version()));
+            }
+            for key in &delta.removed {
+                prop_assert!(held.remove(key).is_some());
+            }
+            let all: BTreeMap<_, _> = engine
+                .xds()
+                .iter()
+                .map(|resource| ((resource.type_url(), resource.name().to_owned()), resource.version().to_owned()))
+                .collect();
+            prop_assert_eq!(&held, &all);
+        }
+    }
+
+    #[test]
+    fn order_of_documents_and_files_does_not_matter(
+        specs in prop::collection::vec(ingress_spec(), 1..8),
+        shuffled in Just(()).prop_perturb(|(), mut rng| rng.random::<u64>()),
+    ) {
+        let mut named: BTreeMap<(usize, usize), IngressSpec> = BTreeMap::new();
+        for spec in specs {
+            named.insert((spec.namespace, spec.name), spec);
+        }
+        let documents: Vec<String> = named.values().map(ingress).collect();
+        let one_file = BTreeMap::from([("all.yaml".to_owned(), documents.join("---\n"))]);
+        let mut rotated = documents.clone();
+        let turn = usize::try_from(shuffled % rotated.len() as u64).unwrap();
+        rotated.rotate_left(turn);
+        rotated.reverse();
+        let other_file = BTreeMap::from([("all.yaml".to_owned(), rotated.join("---\n"))]);
+        let many: BTreeMap<String, String> =
+            documents.iter().enumerate().map(|(index, text)| (format!("{}.yaml", 90 - index), text.clone())).collect();
+        let first = cold(&one_file);
+        for files in [&other_file, &many] {
+            let second = cold(files);
+            prop_assert_eq!(&first.xds, &second.xds);
+            prop_assert_eq!(&first.ir, &second.ir);
+        }
+    }
+}
+
+#[test]
+fn comments_and_moves_change_no_resource() {
+    let spec = IngressSpec {
+        name: 1,
+        namespace: 0,
+        host: 0,
+        paths: vec![(1, false, 0)],
+        annotations: 0,
+        tls: false,
+        default_backend: false,
+        comment: false,
+    };
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    let before =
+        BTreeMap::from([("a.yaml".to_owned(), ingress(&spec)), ("s.yaml".to_owned(), service(0, 0, false))]);
+    engine.update(&tree(&before)).unwrap();
+    let commented = format!("# why\n{}", ingress(&IngressSpec { comment: true, ..spec }));
+    let after =
+        BTreeMap::from([("b/c.yaml".to_owned(), commented), ("t.yaml".to_owned(), service(0, 0, false))]);
+    let delta = engine.update(&tree(&after)).unwrap();
+    assert!(delta.changed.is_empty() && delta.removed.is_empty());
+    assert_eq!(
+        (delta.counters.files_parsed, delta.counters.hosts_lowered, delta.counters.resources_emitted),
+        (1, 0, 0)
+    );
+}
+
+/// One edited path among `count` hosts: the work must not depend on `count`.
+fn work_of_one_edit(count: usize) -> gatewright_compiler::WorkCounters {
+    let file = |index: usize, path: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: i{index}, namespace: one}}\nspec:\n  ingressClassName: higress\n  rules:\n  - host: h{index}.com\n    http:\n      paths:\n      - {{path: {path}, pathType: Prefix, backend: {{service: {{name: s0, port: {{number: 80}}}}}}}}\n"
+        )
+    };
+    let mut files: BTreeMap<String, String> =
+        (0..count).map(|index| (format!("{index}.yaml"), file(index, "/a"))).collect();
+    files.insert("s.yaml".into(), service(0, 0, false));
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    engine.update(&tree(&files)).unwrap();
+    files.insert("7.yaml".into(), file(7, "/b"));
+    engine.update(&tree(&files)).unwrap().counters
+}
+
+#[test]
+fn the_work_of_an_edit_does_not_grow_with_the_source() {
+    let small = work_of_one_edit(20);
+    assert_eq!(small, work_of_one_edit(600));
+    assert_eq!((small.files_parsed, small.ingresses_analyzed, small.hosts_lowered), (1, 1, 1));
+    assert_eq!(small.resources_emitted, 1);
+}
