@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// What messages call the repository around the working folder.
+pub(super) const THIS_REPOSITORY: &str = "this repository";
+
 /// A failure of the environment, or a SOURCE that makes no sense ([`SourceError::is_usage`]).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
@@ -134,6 +137,9 @@ impl SourceError {
             SourceError::NotARepository(_) => "run it inside a repository, or give `git+URL@REV`",
             SourceError::Repository { .. } => {
                 "if another user owns the folder, allow it: git config --global --add safe.directory FOLDER"
+            }
+            SourceError::MissingRevision { repository, .. } if repository != THIS_REPOSITORY => {
+                "a remote revision is a branch, a tag, the full name of a reference, or a full commit id"
             }
             SourceError::MissingRevision { .. } => {
                 "a shallow clone has few revisions: fetch it first, e.g. git fetch origin BRANCH"

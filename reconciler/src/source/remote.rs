@@ -19,8 +19,16 @@ use super::url::{Place, RemoteUrl};
 
 /// A remote that sends nothing for this long is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Depth that asks for one commit alone.
+const ALONE: i32 = 1;
+/// Depth that asks for nothing special: what is missing behind commits that came alone stays missing.
+const AS_BEFORE: i32 = 0;
+/// Depth that asks for the whole history, also behind commits that came alone.
+const WHOLE: i32 = i32::MAX;
 /// Fetched commits are kept from collection, and known to be complete, by references below this name.
 const KEPT: &str = "refs/gatewright/";
+/// Where the last fetched reference arrived.
+const INCOMING: &str = "refs/gatewright/incoming";
 
 /// Makes a revision of a remote repository readable and returns it. Fetches nothing that is there already.
 pub(super) fn commit(
@@ -106,9 +114,9 @@ impl Fetch {
         lock.lock().map_err(|error| self.cache_error(&error))?;
         let repository = self.open(&folder)?;
         let wanted = self.wanted()?;
-        let kept = format!("{KEPT}{}", wanted.id);
+        let mut kept = format!("{KEPT}{}", wanted.id);
         if repository.find_reference(&kept).is_err() {
-            self.fetch(&repository, &wanted, &kept)?;
+            kept = self.fetch(&repository, &wanted)?;
         }
         Commit::at(&folder, &self.url.to_string(), &kept)
             .map(|commit| Commit { given: self.revision.clone(), ..commit })
@@ -152,26 +160,36 @@ impl Fetch {
         Ok(Wanted { id: head.oid(), reference: Some(head.name().to_owned()) })
     }
 
-    fn fetch(&self, repository: &Repository, wanted: &Wanted, kept: &str) -> Result<(), SourceError> {
+    /// Fetches what is wanted and returns the reference that keeps it.
+    fn fetch(&self, repository: &Repository, wanted: &Wanted) -> Result<String, SourceError> {
         let source = wanted.reference.clone().unwrap_or_else(|| wanted.id.to_string());
-        let one = [format!("+{source}:{kept}")];
-        let result = match self.download(repository, &one, 1) {
+        let one = [format!("+{source}:{INCOMING}")];
+        let result = match self.download(repository, &one, ALONE) {
             Err(error @ (SourceError::Denied { .. } | SourceError::Untrusted { .. })) => return Err(error),
             // Some servers cannot send one commit alone.
-            Err(_) => self.download(repository, &one, 0),
+            Err(_) => self.download(repository, &one, AS_BEFORE),
             done => done,
         };
-        if wanted.reference.is_some() {
-            return result;
+        match (result, &wanted.reference) {
+            // The reference may have moved since it was looked up.
+            (Ok(()), Some(_)) => self.keep(repository, repository.refname_to_id(INCOMING)),
+            (Err(error), Some(_)) => Err(error),
+            (Ok(()), None) => self.keep(repository, Ok(wanted.id)),
+            (Err(_), None) => {
+                // Nor do all servers hand out commits that no reference names: then the history of everything comes.
+                let all = [format!("+refs/heads/*:{KEPT}heads/*"), format!("+refs/tags/*:{KEPT}tags/*")];
+                self.download(repository, &all, WHOLE)
+                    .or_else(|_| self.download(repository, &all, AS_BEFORE))?;
+                self.keep(repository, Ok(wanted.id))
+            }
         }
-        // Nor do all servers hand out commits that no reference names: then the history of every branch has to come.
-        if result.is_err() {
-            let all = [format!("+refs/heads/*:{KEPT}heads/*"), format!("+refs/tags/*:{KEPT}tags/*")];
-            self.download(repository, &all, 0)?;
-        }
-        let commit = repository.find_object(wanted.id, None).map_err(|_| self.missing())?;
-        let written = repository.reference(kept, commit.id(), true, "fetched");
-        written.map(drop).map_err(|error| revision::unusable(&self.url.to_string(), &error))
+    }
+
+    fn keep(&self, repository: &Repository, id: Result<Oid, git2::Error>) -> Result<String, SourceError> {
+        let id = id.and_then(|id| repository.find_object(id, None)).map_err(|_| self.missing())?.id();
+        let kept = format!("{KEPT}{id}");
+        let written = repository.reference(&kept, id, true, "fetched");
+        written.map(|_| kept).map_err(|error| revision::unusable(&self.url.to_string(), &error))
     }
 
     fn download(&self, repository: &Repository, refspecs: &[String], depth: i32) -> Result<(), SourceError> {

@@ -7,7 +7,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
-use super::error::SourceError;
+use super::error::{SourceError, THIS_REPOSITORY};
 use super::walk::{self, Entry, Found, Node, Tree};
 
 /// Digits of a commit id that are shown: a fixed number, so that every clone shows the same.
@@ -47,7 +47,7 @@ impl Commit {
             ErrorCode::NotFound => SourceError::NotARepository(folder.to_owned()),
             _ => unusable(&folder.display().to_string(), &error),
         })?;
-        Self::find(&repository, "this repository", revision)
+        Self::find(&repository, THIS_REPOSITORY, revision)
     }
 
     /// Finds a revision in the repository of a folder, and nowhere above it.
