@@ -2,6 +2,7 @@
 
 mod bench;
 mod bless;
+mod codegen_schemas;
 mod codegen_xds;
 mod conformance;
 mod fuzz;
@@ -53,6 +54,8 @@ enum Chore {
 
 #[derive(Subcommand)]
 enum Codegen {
+    /// Writes schemas/manifests.
+    Schemas,
     /// Writes xds/src/generated.
     Xds,
 }
@@ -67,6 +70,7 @@ fn main() -> Result<ExitCode> {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Mutants(arguments) => mutants::run(&arguments),
+        Chore::Codegen { what: Codegen::Schemas } => codegen_schemas::run().map(|()| ExitCode::SUCCESS),
         Chore::Codegen { what: Codegen::Xds } => codegen_xds::run().map(|()| ExitCode::SUCCESS),
     }
 }

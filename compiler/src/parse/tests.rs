@@ -28,3 +28,9 @@ fn print() {
         }
     }
 }
+
+#[test]
+fn a_duplicate_key_names_both_places() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: a\n  x: b\n";
+    assert_eq!(findings(text), ["GW0002 6:3 `x` the key \"x\" is already in this mapping"]);
+}
