@@ -17,6 +17,7 @@
 )]
 pub mod generated;
 
+pub mod features;
 pub mod names;
 pub mod render;
 pub mod resource;

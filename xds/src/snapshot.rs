@@ -98,6 +98,18 @@ impl XdsSnapshot {
         self.types.values().map(OrdMap::len).sum()
     }
 
+    /// Returns the number of resources of one type.
+    pub fn count(&self, type_url: &str) -> usize {
+        self.types.get(type_url).map_or(0, OrdMap::len)
+    }
+
+    /// Takes out every resource of one type.
+    pub fn remove_type(&mut self, type_url: &str) {
+        for resource in self.types.remove(type_url).iter().flat_map(|of_type| of_type.values()) {
+            self.digest = self.digest.wrapping_sub(fingerprint(resource));
+        }
+    }
+
     /// Returns whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.types.is_empty()
@@ -248,6 +260,15 @@ mod tests {
             .map(|resource| resource.name())
             .collect();
         assert_eq!(found, ["http.80/a", "http.80/b"]);
+    }
+
+    #[test]
+    fn a_type_goes_as_a_whole() {
+        let mut snapshot: XdsSnapshot = [cluster("a", ""), host("x/a"), host("x/b")].into_iter().collect();
+        assert_eq!(snapshot.count(type_url::VIRTUAL_HOST), 2);
+        snapshot.remove_type(type_url::VIRTUAL_HOST);
+        assert_eq!(snapshot, [cluster("a", "")].into_iter().collect());
+        assert_eq!(snapshot.version(), [cluster("a", "")].into_iter().collect::<XdsSnapshot>().version());
     }
 
     #[test]
