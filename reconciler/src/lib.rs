@@ -1,3 +1,3 @@
 //! The shell: sources, ADS server, sync.
 
-pub mod source;
+pub mod serve;

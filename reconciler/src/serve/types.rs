@@ -1,0 +1,417 @@
+//! One resource type on one stream: what the client wants and has, what is under way, and the narrowing of a refusal.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use gatewright_xds::{Resource, XdsSnapshot};
+
+/// The subscription to one type.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) all: bool,
+    pub(super) names: BTreeSet<Arc<str>>,
+}
+
+impl Wanted {
+    fn wants(&self, name: &str) -> bool {
+        self.all || self.names.contains(name)
+    }
+}
+
+/// A resource that the client has in effect.
+#[derive(Debug)]
+pub(super) struct Held {
+    version: Arc<str>,
+    /// Missing when the client told us of it at the start of the stream.
+    pub(super) resource: Option<Arc<Resource>>,
+}
+
+/// A version that the client does not accept.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    version: Arc<str>,
+    pub(super) message: String,
+}
+
+/// How a client learns that a resource is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RemovalStyle {
+    /// By name (incremental protocol).
+    Named,
+    /// By its absence from the full set (listeners and clusters of the state-of-the-world protocol).
+    Omitted,
+    /// Not at all: it goes when nothing refers to it (other types of the state-of-the-world protocol).
+    Silent,
+}
+
+/// The content of one response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Batch {
+    pub(super) resources: Vec<Arc<Resource>>,
+    pub(super) removed: Vec<Arc<str>>,
+    /// Whether it is part of a refused batch: then a refusal may have been about the moment, not the resource.
+    part: bool,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.removed.is_empty()
+    }
+}
+
+#[derive(Debug)]
+enum Need {
+    Nothing,
+    Send(Arc<Resource>),
+    Remove,
+}
+
+/// State of one type on one stream.
+#[derive(Debug)]
+pub(super) struct TypeState {
+    type_url: &'static str,
+    removal: RemovalStyle,
+    pub(super) wanted: Wanted,
+    pub(super) held: BTreeMap<Arc<str>, Held>,
+    pub(super) refused: BTreeMap<Arc<str>, Refusal>,
+    /// Names that may differ from the target and are to be looked at.
+    dirty: BTreeSet<Arc<str>>,
+    /// Names that must be answered even if the client has the newest version.
+    owed: BTreeSet<Arc<str>>,
+    /// Whether the client waits for a first response, which may be empty.
+    greeting: bool,
+    in_flight: Option<(String, Batch)>,
+    /// Parts of a refused batch, still to be tried.
+    backlog: VecDeque<Batch>,
+    /// Resources that were refused alone, to be tried once more after the rest.
+    suspects: Vec<Arc<Resource>>,
+}
+
+impl TypeState {
+    pub(super) fn new(type_url: &'static str, removal: RemovalStyle) -> Self {
+        Self {
+            type_url,
+            removal,
+            wanted: Wanted::default(),
+            held: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            owed: BTreeSet::new(),
+            greeting: false,
+            in_flight: None,
+            backlog: VecDeque::new(),
+            suspects: Vec::new(),
+        }
+    }
+
+    /// Takes over what the client says it has. A client that wants all and has nothing waits for a first response.
+    pub(super) fn begin(&mut self, held: BTreeMap<String, String>, all: bool) {
+        self.greeting = all && held.is_empty();
+        for (name, version) in held {
+            let name: Arc<str> = name.into();
+            self.dirty.insert(name.clone());
+            self.held.insert(name, Held { version: version.into(), resource: None });
+        }
+    }
+
+    /// Wants every resource from now on.
+    pub(super) fn subscribe_all(&mut self, target: Option<&XdsSnapshot>) {
+        self.wanted.all = true;
+        self.touch_all(target);
+    }
+
+    /// Wants one more name; `again` says that it must be sent even if the client has it.
+    pub(super) fn subscribe(&mut self, name: &str, again: bool) {
+        let name: Arc<str> = name.into();
+        self.wanted.names.insert(name.clone());
+        // Without a held version the client waits for an answer, even if that is "there is none".
+        if again || !self.held.contains_key(&name) {
+            self.owed.insert(name.clone());
+        }
+        self.dirty.insert(name);
+    }
+
+    /// Wants a name no longer, and has dropped it.
+    pub(super) fn unsubscribe(&mut self, name: &str) {
+        self.wanted.names.remove(name);
+        self.forget(name);
+    }
+
+    /// Knows that the client has dropped a resource; it is sent again if it is still wanted.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.held.remove(name);
+        self.refused.remove(name);
+        self.owed.remove(name);
+        self.dirty.insert(name.into());
+    }
+
+    /// Sends a resource again that the client would otherwise wait for.
+    pub(super) fn owe(&mut self, name: &str) {
+        if self.wanted.wants(name) {
+            self.owed.insert(name.into());
+            self.dirty.insert(name.into());
+        }
+    }
+
+    /// Looks at one name again because its target changed.
+    pub(super) fn touch(&mut self, name: Arc<str>) {
+        if self.wanted.wants(&name) || self.held.contains_key(&name) {
+            self.dirty.insert(name);
+        }
+    }
+
+    /// Looks at every name again.
+    pub(super) fn touch_all(&mut self, target: Option<&XdsSnapshot>) {
+        self.dirty.extend(self.held.keys().cloned());
+        self.dirty.extend(self.wanted.names.iter().cloned());
+        if let Some(target) = target.filter(|_| self.wanted.all) {
+            self.dirty.extend(target.of_type(self.type_url).map(|resource| resource.shared_name()));
+        }
+    }
+
+    /// Returns the names, starting with `prefix`, of what the client has.
+    pub(super) fn held_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+        let from_prefix = self.held.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from_prefix.map(|(name, _)| name).take_while(move |name| name.starts_with(prefix))
+    }
+
+    /// Returns whether responses hold the full set, in which what is absent is removed.
+    pub(super) fn omits_removed(&self) -> bool {
+        self.removal == RemovalStyle::Omitted
+    }
+
+    /// Returns whether a response or a part of a refused one is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.is_some() || !self.backlog.is_empty() || !self.suspects.is_empty()
+    }
+
+    /// Returns whether the target holds resources of this type that the client has not asked for or cannot get yet.
+    pub(super) fn has_unclaimed(&self, target: &XdsSnapshot) -> bool {
+        let newly_refused = self.refused.keys().filter(|name| !self.held.contains_key(*name)).count();
+        self.held.len() + newly_refused < target.count(self.type_url)
+    }
+
+    /// Returns the next response of additions and changes, if one is due and none is under way.
+    ///
+    /// `ready` says whether a resource may be sent already, `with_removals` whether removals go along.
+    pub(super) fn next_additions(
+        &mut self,
+        target: &XdsSnapshot,
+        with_removals: bool,
+        ready: impl Fn(&str) -> bool,
+    ) -> Option<Batch> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        if let Some(part) = self.next_part(target) {
+            return Some(part);
+        }
+        let batch = self.collect_additions(target, with_removals, ready);
+        (!batch.is_empty() || self.greeting).then_some(batch)
+    }
+
+    fn collect_additions(
+        &mut self,
+        target: &XdsSnapshot,
+        with_removals: bool,
+        ready: impl Fn(&str) -> bool,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        for name in std::mem::take(&mut self.dirty) {
+            match self.need(&name, target) {
+                Need::Nothing => {
+                    self.owed.remove(&name);
+                }
+                Need::Send(resource) if ready(&name) => {
+                    self.owed.remove(&name);
+                    batch.resources.push(resource);
+                }
+                Need::Remove if with_removals || !self.held.contains_key(&name) => {
+                    self.owed.remove(&name);
+                    // Only the incremental protocol can say that there is no such resource.
+                    if self.removal == RemovalStyle::Named {
+                        batch.removed.push(name);
+                    }
+                }
+                Need::Send(_) | Need::Remove => {
+                    self.dirty.insert(name);
+                }
+            }
+        }
+        batch
+    }
+
+    /// Returns the next response of removals, if one is due and none is under way.
+    pub(super) fn next_removals(&mut self, target: &XdsSnapshot) -> Option<Batch> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let mut batch = Batch::default();
+        for name in std::mem::take(&mut self.dirty) {
+            match self.need(&name, target) {
+                Need::Remove if self.removal == RemovalStyle::Silent => {
+                    self.held.remove(&name);
+                }
+                Need::Remove => batch.removed.push(name),
+                Need::Send(_) => {
+                    self.dirty.insert(name);
+                }
+                Need::Nothing => {}
+            }
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn need(&mut self, name: &Arc<str>, target: &XdsSnapshot) -> Need {
+        let held = self.held.get(name).map(|held| &held.version);
+        let wants = self.wanted.wants(name);
+        let Some(resource) = target.get(self.type_url, name) else {
+            self.refused.remove(name);
+            let told = wants && (held.is_some() || self.owed.contains(name));
+            return if told { Need::Remove } else { Need::Nothing };
+        };
+        if !wants {
+            return Need::Nothing;
+        }
+        if self.owed.contains(name) {
+            return Need::Send(resource.clone());
+        }
+        if held.is_some_and(|version| **version == *resource.version()) {
+            self.refused.remove(name);
+            return Need::Nothing;
+        }
+        match self.refused.get(name) {
+            Some(refusal) if *refusal.version == *resource.version() => Need::Nothing,
+            _ => Need::Send(resource.clone()),
+        }
+    }
+
+    /// Returns the next part of a refused batch that still fits the target.
+    fn next_part(&mut self, target: &XdsSnapshot) -> Option<Batch> {
+        loop {
+            let Some(mut part) = self.backlog.pop_front() else {
+                if self.suspects.is_empty() {
+                    return None;
+                }
+                let retries = std::mem::take(&mut self.suspects).into_iter();
+                self.backlog
+                    .extend(retries.map(|resource| Batch { resources: vec![resource], ..Batch::default() }));
+                continue;
+            };
+            part.resources.retain(|resource| {
+                self.wanted.wants(resource.name())
+                    && target
+                        .get(self.type_url, resource.name())
+                        .is_some_and(|newest| newest.version() == resource.version())
+            });
+            part.removed.retain(|name| target.get(self.type_url, name).is_none());
+            if !part.is_empty() {
+                return Some(part);
+            }
+        }
+    }
+
+    /// Notes that a batch was sent.
+    pub(super) fn sent(&mut self, nonce: String, batch: Batch) {
+        self.greeting = false;
+        self.in_flight = Some((nonce, batch));
+    }
+
+    /// Returns whether `nonce` is that of the response under way.
+    pub(super) fn awaits(&self, nonce: &str) -> bool {
+        self.in_flight.as_ref().is_some_and(|(awaited, _)| awaited == nonce)
+    }
+
+    /// Notes that the response under way was accepted, and returns its content.
+    pub(super) fn accepted(&mut self) -> Batch {
+        let Some((_, batch)) = self.in_flight.take() else { return Batch::default() };
+        self.commit(&batch);
+        batch
+    }
+
+    fn commit(&mut self, batch: &Batch) {
+        for resource in &batch.resources {
+            let name = resource.shared_name();
+            // The client may have unsubscribed meanwhile, and then has dropped it.
+            if self.wanted.wants(&name) {
+                self.refused.remove(&name);
+                let version = resource.version().into();
+                self.held.insert(name, Held { version, resource: Some(resource.clone()) });
+            }
+        }
+        for name in &batch.removed {
+            self.held.remove(name);
+        }
+    }
+
+    /// Notes that the response under way was refused by a client that names what it refuses and applies the rest.
+    ///
+    /// Returns the content that was applied, or nothing, and no change, if the text does not name resources of it.
+    pub(super) fn refused_by_name(&mut self, message: &str) -> Option<Batch> {
+        let (_, batch) = self.in_flight.as_ref()?;
+        let mut reasons: BTreeMap<&str, &str> =
+            message.lines().filter_map(|line| line.split_once(": ")).collect();
+        if reasons.is_empty() || reasons.len() != message.lines().count() {
+            return None;
+        }
+        let (bad, good): (Vec<_>, Vec<_>) =
+            batch.resources.iter().cloned().partition(|resource| reasons.contains_key(resource.name()));
+        if bad.len() != reasons.len() {
+            return None;
+        }
+        let removed = batch.removed.clone();
+        let reasons: Vec<_> = bad
+            .iter()
+            .map(|resource| reasons.remove(resource.name()).unwrap_or_default().to_owned())
+            .collect();
+        for (resource, reason) in bad.iter().zip(reasons) {
+            self.refuse(resource, reason);
+        }
+        self.in_flight = None;
+        let applied = Batch { resources: good, removed, part: false };
+        self.commit(&applied);
+        Some(applied)
+    }
+
+    /// Notes that the response under way was refused as a whole, and narrows the refusal down by halves.
+    ///
+    /// A resource that is refused alone is tried once more after the rest, because it may only have clashed with what
+    /// another part was about to change; then it is given up.
+    pub(super) fn refused_whole(&mut self, message: &str) {
+        let Some((_, mut batch)) = self.in_flight.take() else { return };
+        match batch.resources.len() {
+            // Nobody can refuse that something goes.
+            0 => self.commit(&batch),
+            1 => {
+                let resource = batch.resources.remove(0);
+                if batch.part {
+                    self.suspects.push(resource);
+                } else {
+                    self.refuse(&resource, message.to_owned());
+                }
+                self.try_before_the_rest([Batch { part: true, ..batch }]);
+            }
+            count => {
+                let second = batch.resources.split_off(count / 2);
+                let removed = std::mem::take(&mut batch.removed);
+                self.try_before_the_rest([
+                    Batch { resources: Vec::new(), removed, part: true },
+                    Batch { part: true, ..batch },
+                    Batch { resources: second, removed: Vec::new(), part: true },
+                ]);
+            }
+        }
+    }
+
+    fn try_before_the_rest<const N: usize>(&mut self, parts: [Batch; N]) {
+        for part in parts.into_iter().rev().filter(|part| !part.is_empty()) {
+            self.backlog.push_front(part);
+        }
+    }
+
+    fn refuse(&mut self, resource: &Resource, message: String) {
+        let refusal = Refusal { version: resource.version().into(), message };
+        self.refused.insert(resource.shared_name(), refusal);
+    }
+}
