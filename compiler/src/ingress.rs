@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use gatewright_diagnostics::code;
 use gatewright_ir::{HostPattern, PathMatch};
 
-use crate::annotations::{self, Policy};
+use crate::annotations::{self, Policy, destination};
 use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Metadata};
 use crate::options::CompileOptions;
@@ -97,11 +97,25 @@ pub(crate) fn analyze(
             analyzed.paths.push(path_rule(&analyzed, &host, path, pointer, &mut findings));
         }
     }
+    findings.extend(ignored_destination(&analyzed));
     if spec.rules.is_empty() && spec.default_backend.is_none() {
         let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
         findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
     }
     (Some(analyzed), findings)
+}
+
+/// The destination annotation acts on resource backends alone.
+fn ignored_destination(ingress: &AnalyzedIngress) -> Option<Finding> {
+    let backends = ingress.paths.iter().map(|path| &path.backend).chain(&ingress.default_backend);
+    let only_services =
+        backends.clone().next().is_some() && backends.into_iter().all(|b| b.service.is_some());
+    (only_services && !ingress.policy.destinations.is_empty()).then(|| {
+        let message = "every backend of the Ingress is a Service, so the destination annotation is ignored";
+        Finding::new(&code::GW0413, Place::annotation(&ingress.key, destination::KEY), message).with_help(
+            "remove the annotation, or use the resource backend McpBridge `default` instead of the Service",
+        )
+    })
 }
 
 fn select(key: &EntityKey, metadata: &Metadata, spec: &Ingress, options: &CompileOptions) -> Selection {

@@ -1,6 +1,8 @@
 //! An engine that saw a history of edits holds exactly what a new engine makes of the last state, and the order of
 //! files and documents never matters.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 use std::collections::BTreeMap;
 
 use gatewright_compiler::options::CompileOptions;

@@ -1,6 +1,6 @@
 //! Annotations of an Ingress: one file per family, read exactly as Higress reads them.
 
-pub mod known;
+pub(crate) mod known;
 
 pub(crate) mod canary;
 pub(crate) mod destination;

@@ -7,8 +7,10 @@ use gatewright_ir::{ClusterName, Entry, Ir, SecretRef};
 use gatewright_xds::envoy::config::bootstrap::v3::{Admin, Bootstrap, bootstrap};
 use gatewright_xds::envoy::config::cluster::v3::Cluster;
 use gatewright_xds::envoy::config::core::v3::Node;
+use gatewright_xds::envoy::config::route::v3::RouteConfiguration;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
 
+use super::listener::Parts;
 use super::{Delivery, cluster, host, listener, socket_address};
 
 /// Addresses of a static bootstrap.
@@ -29,9 +31,15 @@ pub(crate) fn emit(
     certificates: &BTreeMap<SecretRef, TlsCertificate>,
     options: &BootstrapOptions,
 ) -> Bootstrap {
-    let mut listeners = vec![listener::plain(options.http, &parts(ir, Entry::Plain, options, certificates))];
+    let routes = routes(ir, Entry::Plain, options.http);
+    let mut listeners = vec![listener::plain(options.http, &Parts::Static { routes: &routes, certificates })];
     if !ir.tls.is_empty() {
-        listeners.push(listener::tls(options.https, &ir.tls, &parts(ir, Entry::Tls, options, certificates)));
+        let routes = self::routes(ir, Entry::Tls, options.https);
+        listeners.push(listener::tls(
+            options.https,
+            &ir.tls,
+            &Parts::Static { routes: &routes, certificates },
+        ));
     }
     let clusters = ir.clusters.values().map(|model| {
         let endpoints = ir.endpoints.get(&model.name).map(AsRef::as_ref);
@@ -51,18 +59,9 @@ pub(crate) fn emit(
     }
 }
 
-fn parts<'a>(
-    ir: &Ir,
-    entry: Entry,
-    options: &BootstrapOptions,
-    certificates: &'a BTreeMap<SecretRef, TlsCertificate>,
-) -> listener::Parts<'a> {
-    let address = match entry {
-        Entry::Plain => options.http,
-        Entry::Tls => options.https,
-    };
+fn routes(ir: &Ir, entry: Entry, address: SocketAddr) -> RouteConfiguration {
     let name = listener::routes_name(entry, address);
     let of_entry = ir.hosts.keys().filter(|(other, _)| *other == entry);
     let hosts = of_entry.map(|(_, pattern)| host::emit(&name, &ir.chain(entry, pattern))).collect();
-    listener::Parts::Static { routes: listener::static_routes(&name, hosts), certificates }
+    listener::static_routes(&name, hosts)
 }

@@ -64,7 +64,7 @@ pub(crate) enum Parts<'a> {
     /// Routes and certificates over ADS.
     Ads,
     /// Routes and certificates inside the listener.
-    Static { routes: RouteConfiguration, certificates: &'a BTreeMap<SecretRef, TlsCertificate> },
+    Static { routes: &'a RouteConfiguration, certificates: &'a BTreeMap<SecretRef, TlsCertificate> },
 }
 
 /// Emits the clear-text listener.
@@ -214,7 +214,9 @@ fn http(entry: Entry, address: SocketAddr, parts: &Parts<'_>) -> Filter {
             config_source: Some(ads()),
             route_config_name: routes_name(entry, address),
         }),
-        Parts::Static { routes, .. } => http_connection_manager::RouteSpecifier::RouteConfig(routes.clone()),
+        Parts::Static { routes, .. } => {
+            http_connection_manager::RouteSpecifier::RouteConfig((*routes).clone())
+        }
     };
     let config = HttpConnectionManager {
         stat_prefix: format!("outbound_0.0.0.0_{}", address.port()),

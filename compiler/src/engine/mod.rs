@@ -9,6 +9,7 @@ mod files;
 mod output;
 mod references;
 mod report;
+mod unmatched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

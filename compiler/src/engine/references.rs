@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// Route names are `namespace/name`, or `name` alone for Ingresses of the system namespace.
-    fn ingress_of_route_name(&self, name: &str) -> EntityKey {
+    pub(super) fn ingress_of_route_name(&self, name: &str) -> EntityKey {
         match name.split_once('/') {
             Some((namespace, name)) => EntityKey::new(Kind::Ingress, namespace, name),
             None => EntityKey::new(Kind::Ingress, self.options.system_namespace.clone(), name),

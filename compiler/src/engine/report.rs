@@ -32,7 +32,7 @@ impl Engine {
             diagnostics.extend(parsed.findings.iter().map(|finding| of_file(path, finding)));
         }
         let mut spans = Spans::new(self);
-        for finding in self.findings() {
+        for finding in self.findings().chain(&self.unmatched_plugin_rules()) {
             diagnostics.extend(spans.diagnostic(finding)?);
         }
         for (key, definitions) in self.files.duplicates() {

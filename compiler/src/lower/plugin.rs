@@ -284,11 +284,11 @@ fn reaches_service(services: &[String], route: &Route) -> bool {
     let RouteAction::Forward(forward) = &route.action else { return false };
     let clusters =
         forward.targets.iter().flat_map(|target| std::iter::once(&target.cluster).chain(&target.fallbacks));
-    clusters.into_iter().any(|cluster| services.iter().any(|service| is_service(service, cluster)))
+    clusters.into_iter().any(|cluster| services.iter().any(|service| names_service(service, cluster)))
 }
 
-/// `HOST` or `HOST:PORT`.
-fn is_service(service: &str, cluster: &ClusterName) -> bool {
+/// Returns whether a rule's service, `HOST` or `HOST:PORT`, means a cluster.
+pub(crate) fn names_service(service: &str, cluster: &ClusterName) -> bool {
     service == cluster.host()
         || cluster.port().is_some_and(|port| service == format!("{}:{port}", cluster.host()))
 }
@@ -328,6 +328,11 @@ fn overlap(domain: &str, host: &HostPattern) -> Coverage {
         }
         (HostPattern::Suffix(_) | HostPattern::Any, _, _) => part(),
     }
+}
+
+/// Returns whether a rule's domain covers any request for a host.
+pub(crate) fn covers_host(domain: &str, host: &HostPattern) -> bool {
+    !matches!(overlap(domain, host), Coverage::Nothing)
 }
 
 fn whole(covered: bool) -> Coverage {

@@ -71,7 +71,7 @@ fn matching_secret<'i>(
     host: &HostPattern,
 ) -> Option<(&'i TlsEntry, SecretRef)> {
     let text = host.to_string();
-    let entry = ingress.tls.iter().find(|entry| entry.hosts.iter().any(|listed| *listed == text))?;
+    let entry = ingress.tls.iter().find(|entry| entry.hosts.contains(&text))?;
     let name = entry.secret.clone()?;
     Some((entry, SecretRef { namespace: ingress.key.namespace.clone(), name }))
 }

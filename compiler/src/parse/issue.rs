@@ -32,8 +32,12 @@ pub(crate) enum Repair {
     Value(String),
     /// Replace the entry, key and value.
     Entry(String),
+    /// Replace the value, quotes included, by this number or boolean.
+    Literal(String),
     /// Put the value in quotes.
     Quote,
+    /// Add this field; what it should say is for the author.
+    Add(String),
     /// There is no single safe replacement.
     ByHand,
 }

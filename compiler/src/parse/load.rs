@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as EventSpan, StrInput};
 
 use super::scalar::{Style, Tag};
+use super::syntax::{self, Complaint};
 use super::text::{CharSpan, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
 
 /// Syntax errors after which a file is given up: it is no YAML, and more of the same helps nobody.
 const MAX_SYNTAX_ERRORS: usize = 100;
+
+/// Duplicate or impossible keys after which a document is given up.
+const MAX_KEY_PROBLEMS: usize = 1000;
 
 /// A text with its line index, made when first needed.
 pub(crate) struct Source<'a> {
@@ -41,7 +45,9 @@ pub(crate) enum Problem {
         /// Where.
         at: CharSpan,
         /// What the parser found or missed.
-        what: Cow<'static, str>,
+        complaint: Complaint,
+        /// The bracket that is still open there.
+        open: Option<CharSpan>,
         /// Whether the rest of the file is not read.
         last: bool,
     },
@@ -57,6 +63,11 @@ pub(crate) enum Problem {
     /// A key that is null, a list or a mapping; the document is kept without it.
     KeyNotText {
         /// The key.
+        at: CharSpan,
+    },
+    /// More problems of keys than anybody reads; the document is lost.
+    TooManyKeyProblems {
+        /// The end of the last mapping.
         at: CharSpan,
     },
     /// A node that contains itself; the document is lost.
@@ -203,6 +214,9 @@ impl<'s, 'a> Loader<'s, 'a> {
                 let id = self.stack.last().map(|open| open.id);
                 self.close(tree, place);
                 problems.extend(id.into_iter().flat_map(|id| check_keys(tree, id)));
+                if problems.len() > MAX_KEY_PROBLEMS {
+                    self.lose(problems, Problem::TooManyKeyProblems { at: place });
+                }
             }
             Event::Nothing
             | Event::StreamStart
@@ -222,8 +236,8 @@ impl<'s, 'a> Loader<'s, 'a> {
         match self.anchors.get(&anchor) {
             // The parser keeps anchors over documents; in YAML they end with theirs.
             None => {
-                let what = "the alias names no anchor of this document".into();
-                self.lose(problems, Problem::Syntax { at: place, what, last: false });
+                let complaint = syntax::complaint("unknown anchor");
+                self.lose(problems, Problem::Syntax { at: place, complaint, open: None, last: false });
             }
             Some(&target) if self.stack.iter().any(|open| open.id == target) => {
                 self.lose(problems, Problem::Recursive { alias: place, anchor: tree.node(target).span });
@@ -295,8 +309,9 @@ impl<'s, 'a> Loader<'s, 'a> {
         if !self.lost {
             self.syntax_errors += 1;
             let last = self.syntax_errors == MAX_SYNTAX_ERRORS;
-            let what = error.info().to_owned().into();
-            self.lose(problems, Problem::Syntax { at: CharSpan { start: at, end: at + 1 }, what, last });
+            let open = self.stack.last().filter(|open| open.bracket).map(|open| tree.node(open.id).span);
+            let (at, complaint) = (CharSpan { start: at, end: at + 1 }, syntax::complaint(error.info()));
+            self.lose(problems, Problem::Syntax { at, complaint, open, last });
         }
         self.restart(separator.filter(|_| self.syntax_errors < MAX_SYNTAX_ERRORS));
     }

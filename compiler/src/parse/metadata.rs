@@ -1,9 +1,10 @@
 //! The metadata of an object, with the checks that the API server makes of it.
 
 use gatewright_diagnostics::code;
+use serde_json::Value;
 
 use super::fields::Fields;
-use super::issue::{Issue, bounded};
+use super::issue::{Issue, bounded, path};
 use super::names;
 use crate::finding::escape;
 use crate::manifest::{EntityKey, Kind, Metadata};
@@ -25,15 +26,17 @@ pub(crate) fn key(kind: Kind, namespace: &str, name: &str) -> EntityKey {
 
 /// Reads and checks `metadata`.
 pub(crate) fn read(kind: Kind, mut fields: Fields, issues: &mut Vec<Issue>) -> Metadata {
-    match fields.text("name").filter(|name| !name.is_empty()) {
-        Some(name) => check_name(kind, &name, issues),
-        None => missing_name(fields.text("generateName").is_some(), issues),
+    match fields.take("name") {
+        Some(Value::String(name)) if !name.is_empty() => check_name(kind, &name, issues),
+        // The schema has found a name that is no text.
+        Some(value) if !value.is_string() => {}
+        _ => missing_name(fields.text("generateName").is_some(), issues),
     }
     if let Some(namespace) = fields.text("namespace").filter(|namespace| !namespace.is_empty())
         && kind.namespaced()
         && let Err(rule) = names::dns_label(&namespace)
     {
-        issues.push(format_issue("/metadata/namespace", "the namespace", &namespace, rule));
+        issues.push(format_issue("/metadata/namespace", &namespace, rule));
     }
     let metadata = Metadata {
         annotations: fields.text_map("annotations"),
@@ -48,13 +51,12 @@ pub(crate) fn read(kind: Kind, mut fields: Fields, issues: &mut Vec<Issue>) -> M
 fn check_name(kind: Kind, name: &str, issues: &mut Vec<Issue>) {
     let rule = if kind == Kind::Service { names::dns_label(name) } else { names::dns_subdomain(name) };
     if let Err(rule) = rule {
-        let what = format!("the name of a {}", kind.as_str());
-        issues.push(format_issue("/metadata/name", &what, name, rule));
+        issues.push(format_issue("/metadata/name", name, rule));
     }
 }
 
 fn missing_name(generated: bool, issues: &mut Vec<Issue>) {
-    let issue = Issue::key(&code::GW0102, "/metadata", "the object has no `metadata.name`");
+    let issue = Issue::key(&code::GW0102, "/metadata", "metadata lacks the field `name`");
     issues.push(if generated {
         issue.with_help("write a name: one that the API server generates cannot be known before")
     } else {
@@ -62,8 +64,8 @@ fn missing_name(generated: bool, issues: &mut Vec<Issue>) {
     });
 }
 
-fn format_issue(pointer: &str, what: &str, text: &str, rule: &str) -> Issue {
-    Issue::value(&code::GW0102, pointer, format!("{what} cannot be \"{}\"", bounded(text)))
+fn format_issue(pointer: &str, text: &str, rule: &str) -> Issue {
+    Issue::value(&code::GW0102, pointer, format!("{} cannot be \"{}\"", path(pointer), bounded(text)))
         .with_help(format!("use {rule}"))
 }
 
@@ -92,7 +94,7 @@ fn check_labels(metadata: &Metadata, issues: &mut Vec<Issue>) {
             issues.push(Issue::key(&code::GW0102, pointer.clone(), message).with_help(format!("use {rule}")));
         }
         if let Err(rule) = names::label_value(value) {
-            issues.push(format_issue(&pointer, "the value of a label", value, rule));
+            issues.push(format_issue(&pointer, value, rule));
         }
     }
 }

@@ -19,6 +19,7 @@ mod problem;
 mod reader;
 mod scalar;
 mod schema;
+mod syntax;
 mod text;
 mod tree;
 

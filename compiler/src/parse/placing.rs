@@ -92,7 +92,8 @@ impl Placing<'_, '_> {
                 let span = self.plain(value)?;
                 (span, format!("\"{}\"", self.lines.slice(span)))
             }
-            Repair::Quote | Repair::ByHand => return None,
+            Repair::Literal(text) => (self.tree.node(value).span, text.clone()),
+            Repair::Quote | Repair::Add(_) | Repair::ByHand => return None,
         };
         Some(Fix { span: self.lines.span(span), replacement })
     }
@@ -114,18 +115,7 @@ impl Placing<'_, '_> {
 
     fn surprise(&self, node: NodeId, surprise: Surprise) -> FileFinding {
         let (message, help) = match surprise {
-            Surprise::Value(ours, theirs) => (
-                format!(
-                    "the unquoted value{} is {} to Kubernetes, though YAML 1.2 reads {}",
-                    self.quoted(node),
-                    self.words(ours),
-                    self.words(theirs)
-                ),
-                match self.kind {
-                    Kind::Secret | Kind::WasmPlugin => "put it in quotes, or write what is meant".to_owned(),
-                    _ => format!("put it in quotes, or write `{}`", ours.literal()),
-                },
-            ),
+            Surprise::Value(ours, theirs) => (self.value_message(node, ours, theirs), self.value_help(ours)),
             Surprise::Key(meaning) => (
                 format!(
                     "the unquoted key{} is the key \"{}\" to Kubernetes",
@@ -146,6 +136,21 @@ impl Placing<'_, '_> {
         let mut finding = FileFinding::new(&code::GW0007, self.span(node), message);
         finding.help = Some(help);
         finding
+    }
+
+    fn value_message(&self, node: NodeId, ours: Meaning, theirs: Meaning) -> String {
+        let (text, ours, theirs) = (self.quoted(node), self.words(ours), self.words(theirs));
+        if ours == theirs {
+            return format!("the unquoted value{text} is another number to Kubernetes than in YAML 1.2");
+        }
+        format!("the unquoted value{text} is {ours} to Kubernetes, though YAML 1.2 reads {theirs}")
+    }
+
+    fn value_help(&self, ours: Meaning) -> String {
+        match self.kind {
+            Kind::Secret | Kind::WasmPlugin => "put it in quotes, or write what is meant".to_owned(),
+            _ => format!("put it in quotes, or write `{}`", ours.literal()),
+        }
     }
 
     fn no_value(&self, node: NodeId, why: &NoValue) -> FileFinding {

@@ -47,15 +47,21 @@ pub(crate) fn too_much(why: TooMuch, tree: &Tree<'_>, lines: &Lines<'_>) -> File
 /// Returns the finding about a problem of a document.
 pub(crate) fn finding(problem: Problem, lines: &Lines<'_>) -> FileFinding {
     match problem {
-        Problem::Syntax { at, what, last } => {
-            let message = format!("the document is not well-formed YAML: {}", bounded(&what));
+        Problem::Syntax { at, complaint, open, last } => {
+            let message = format!("the document is not well-formed YAML: {}", complaint.what);
             let mut finding = FileFinding::new(&code::GW0001, lines.span(at), message);
+            finding.help = complaint.help.map(str::to_owned);
+            finding.related.extend(open.map(|bracket| (lines.span(bracket), "opened here".to_owned())));
             finding.notes.push(if last {
                 "the file has too many such errors; nothing behind this one is read".into()
             } else {
                 "nothing of this document is used; other documents of the file are".into()
             });
             finding
+        }
+        Problem::TooManyKeyProblems { at } => {
+            let message = "the document has too many keys like these; nothing of it is used";
+            FileFinding::new(&code::GW0002, lines.span(CharSpan { start: at.start, end: at.start }), message)
         }
         Problem::DuplicateKey { key, first, second } => {
             let message = format!("the key \"{}\" is already in this mapping", bounded(&key));

@@ -1,6 +1,7 @@
 //! Checks against the JSON Schemas in `schemas/manifests/`. Messages are written here: those of the validator repeat
 //! the user's values, which may be secret.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use gatewright_diagnostics::{Code, code};
@@ -133,7 +134,10 @@ impl Schema {
         if self.validator.is_valid(value) {
             return Vec::new();
         }
-        self.validator.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect()
+        let mut issues: Vec<Issue> =
+            self.validator.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect();
+        drop_misspelled(&mut issues);
+        issues
     }
 
     fn issues(&self, root: &Value, error: &ValidationError<'_>) -> Vec<Issue> {
@@ -146,13 +150,13 @@ impl Schema {
         if let ValidationErrorKind::Required { property } = error.kind() {
             let name = property.as_str().unwrap_or_default();
             let message = format!("{} lacks the field `{name}`", path(pointer));
-            return vec![Issue::key(&code::GW0102, pointer, message)];
+            let issue = Issue::key(&code::GW0102, pointer, message);
+            return vec![Issue { repair: Repair::Add(name.to_owned()), ..issue }];
         }
         let problem = self.problem(error);
         let mut issue = Issue::value(&code::GW0102, pointer, format!("{} {problem}", path(pointer)));
-        if wants_text(error) && matches!(error.instance().as_ref(), Value::Bool(_) | Value::Number(_)) {
-            issue.help = Some("put the value in quotes".into());
-            issue.repair = Repair::Quote;
+        if let ValidationErrorKind::Type { kind } = error.kind() {
+            suggest_quotes(&mut issue, kind, error.instance());
         }
         vec![issue]
     }
@@ -160,8 +164,8 @@ impl Schema {
     /// Returns the fields that the schema has where `error` was found.
     fn known_fields(&self, error: &ValidationError<'_>) -> Vec<&str> {
         let keyword = error.schema_path().as_str();
-        let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let properties = self.document.pointer(parent).and_then(|schema| schema["properties"].as_object());
+        let properties =
+            self.document.pointer(parent_of(keyword)).and_then(|schema| schema["properties"].as_object());
         properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
     }
 
@@ -171,7 +175,9 @@ impl Schema {
         let mut issue =
             Issue::key(self.unknown_field, pointer, format!("{place} has no field `{}`", bounded(name)));
         let free = |field: &&str| siblings.is_none_or(|siblings| siblings.get(field).is_none());
-        if let Some(meant) = nearest(name, known.iter().copied()) {
+        if let Some(help) = moved(name) {
+            issue.help = Some(help.to_owned());
+        } else if let Some(meant) = nearest(name, known.iter().copied()) {
             issue.help = Some(format!("write `{meant}`"));
             if free(&meant) {
                 issue.repair = Repair::Key(meant.to_owned());
@@ -223,8 +229,60 @@ impl Schema {
     }
 }
 
-fn wants_text(error: &ValidationError<'_>) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::String) })
+/// Returns where a field of an older version has gone.
+fn moved(field: &str) -> Option<&'static str> {
+    match field {
+        "serviceName" => Some("write `service.name`, as of networking.k8s.io/v1"),
+        "servicePort" => {
+            Some("write `service.port.number` or `service.port.name`, as of networking.k8s.io/v1")
+        }
+        _ => None,
+    }
+}
+
+/// A field that is missing because its name is misspelled is told once, as the misspelled one.
+fn drop_misspelled(issues: &mut Vec<Issue>) {
+    let meant: BTreeSet<String> = issues
+        .iter()
+        .filter_map(|issue| match &issue.repair {
+            Repair::Key(name) => Some(format!("{}/{name}", parent_of(&issue.pointer))),
+            _ => None,
+        })
+        .collect();
+    issues.retain(|issue| match &issue.repair {
+        Repair::Add(name) => !meant.contains(&format!("{}/{name}", issue.pointer)),
+        _ => true,
+    });
+}
+
+fn parent_of(pointer: &str) -> &str {
+    pointer.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// A value of the wrong type often only has quotes too many or too few.
+fn suggest_quotes(issue: &mut Issue, kind: &TypeKind, value: &Value) {
+    let accepts = |wanted: JsonType| match kind {
+        TypeKind::Single(only) => *only == wanted,
+        TypeKind::Multiple(several) => several.contains(wanted),
+    };
+    let unquoted = match value {
+        Value::Bool(_) | Value::Number(_) if accepts(JsonType::String) => {
+            issue.help = Some("put the value in quotes".into());
+            issue.repair = Repair::Quote;
+            return;
+        }
+        Value::String(text) if accepts(JsonType::Integer) => {
+            text.parse().map(|number: i64| number.to_string()).ok()
+        }
+        Value::String(text) if accepts(JsonType::Boolean) => {
+            text.parse().map(|value: bool| value.to_string()).ok()
+        }
+        _ => None,
+    };
+    if let Some(literal) = unquoted {
+        issue.help = Some("write the value without quotes".into());
+        issue.repair = Repair::Literal(literal);
+    }
 }
 
 fn counted(count: u64, noun: &str) -> String {
@@ -244,7 +302,8 @@ fn wanted(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(kind) => type_words(*kind).to_owned(),
         TypeKind::Multiple(kinds) => {
-            let words: Vec<&str> = kinds.iter().map(type_words).collect();
+            let kinds = kinds.iter().filter(|kind| *kind != JsonType::Null);
+            let words: Vec<&str> = kinds.map(type_words).collect();
             words.join(" or ")
         }
     }
@@ -265,18 +324,20 @@ fn type_words(kind: JsonType) -> &'static str {
 /// Returns a value as messages name it.
 fn described(value: &Value) -> String {
     match value {
-        Value::Bool(_) | Value::Number(_) => format!("{} {value}", type_of(value)),
+        Value::Bool(_) => format!("the boolean {value}"),
+        Value::Number(_) => format!("the number {value}"),
         Value::String(text) => format!("\"{}\"", bounded(text)),
         Value::Null | Value::Array(_) | Value::Object(_) => type_of(value).to_owned(),
     }
 }
 
+/// Returns a value's type, for values that messages must not repeat.
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "the boolean",
-        Value::Number(_) => "the number",
-        Value::String(_) => "a text",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "a mapping",
     }

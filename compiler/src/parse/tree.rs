@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scalar::{self, Style, Tag};
+use super::scalar::{self, Meaning, Style, Tag};
 use super::text::CharSpan;
 
 /// Deepest nesting of collections, aliases counted where they stand.
@@ -143,10 +143,15 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// Returns the text of a scalar entry.
+    /// Returns the text of a scalar entry; none for null.
     pub(crate) fn text_of(&self, mapping: NodeId, key: &str) -> Option<&str> {
         let (_, value) = self.entry(mapping, key)?;
         match &self.node(self.target(value)).kind {
+            NodeKind::Scalar { text, style: Style::Plain, tag: Tag::Implicit }
+                if scalar::kubernetes(text) == Meaning::Null =>
+            {
+                None
+            }
             NodeKind::Scalar { text, .. } => Some(text),
             _ => None,
         }
