@@ -1,3 +1,5 @@
 //! The shell: sources, ADS server, sync.
 
 pub mod serve;
+
+pub mod source;

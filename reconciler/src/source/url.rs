@@ -82,6 +82,11 @@ impl RemoteUrl {
         host.map_or(0, |(login, _)| login.len() + 1)
     }
 
+    /// Returns whether it is a path of this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
+    }
+
     /// Returns how it is reached.
     pub(super) fn place(&self) -> &Place {
         &self.place
