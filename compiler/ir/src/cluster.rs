@@ -46,7 +46,7 @@ pub struct UpstreamCluster {
 }
 
 /// Where the endpoints of a cluster come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Discovery {
     /// From the endpoint input, pushed on their own; no entry there means that there are none.
@@ -56,7 +56,7 @@ pub enum Discovery {
 }
 
 /// The protocol spoken to an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamProtocol {
     /// HTTP/1.1 in clear text.
@@ -66,7 +66,7 @@ pub enum UpstreamProtocol {
 }
 
 /// How an endpoint is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadBalancing {
     /// The less loaded of two random endpoints (Istio's default).
@@ -78,7 +78,7 @@ pub enum LoadBalancing {
 }
 
 /// One address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Endpoint {
     /// IP address, or a host name for [`Discovery::Dns`].
     pub address: String,

@@ -29,9 +29,14 @@ impl Digest {
         &self.0
     }
 
+    /// Returns all 64 hex digits.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Returns the first 16 hex digits, enough to tell values apart for a reader.
     pub fn short(&self) -> String {
-        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        self.hex()[..16].to_owned()
     }
 }
 
@@ -102,6 +107,15 @@ pub struct Ir {
 }
 
 impl Ir {
+    /// Returns a digest of the whole model. Models with equal digests serve alike, whatever addresses they listen on.
+    pub fn digest(&self) -> Digest {
+        let hosts: Vec<String> = self.hosts.values().map(|host| host.digest.hex()).collect();
+        let clusters: Vec<_> = self.clusters.values().collect();
+        let endpoints: Vec<_> = self.endpoints.iter().collect();
+        let tls: Vec<_> = self.tls.values().collect();
+        Digest::of(&(hosts, clusters, endpoints, tls, &self.plugins))
+    }
+
     /// Returns the virtual hosts that a request for `pattern` meets, in order: the host itself if it exists, then each
     /// wider one, up to and including the first that ends the chain.
     pub fn chain(&self, entry: Entry, pattern: &HostPattern) -> Vec<&Arc<LoweredHost>> {

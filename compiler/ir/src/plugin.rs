@@ -49,7 +49,7 @@ pub struct PluginRule {
 }
 
 /// How one plugin acts on one route.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct PluginApplication {
     /// Object name.
     pub plugin: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{ClusterName, PluginApplication, RouteMatch};
 
@@ -123,7 +123,7 @@ pub struct Redirect {
 }
 
 /// Why a route answers 503 instead of serving.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Refusal {
     /// The diagnostic code, which also opens the answer's body.
     pub code: String,
@@ -132,14 +132,21 @@ pub struct Refusal {
 }
 
 /// When a failed try is repeated, in Envoy's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RetryPolicy {
     /// Conditions, e.g. `connect-failure`, `refused-stream`.
+    #[serde(serialize_with = "joined")]
     pub retry_on: Vec<String>,
     /// Repetitions after the first try.
     pub num_retries: u32,
     /// Methods that are never repeated (Higress: POST, PATCH, LOCK).
+    #[serde(serialize_with = "joined")]
     pub excluded_methods: Vec<String>,
+}
+
+/// Writes a list of words as one text: every route has this policy, and readers look past it.
+fn joined<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&words.join(","))
 }
 
 /// Edits of a header map. As in Envoy, `set` and `add` come first and `remove` last; `set` replaces or creates, `add`
@@ -165,7 +172,7 @@ impl HeaderEdits {
 }
 
 /// A CORS policy in the words of Envoy's `cors` filter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Cors {
     /// A request whose `Origin` passes one of these gets the headers below.
     pub allow_origins: Vec<OriginMatch>,
@@ -183,7 +190,7 @@ pub struct Cors {
 }
 
 /// A test of the `Origin` header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OriginMatch {
     /// The whole value.

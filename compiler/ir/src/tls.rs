@@ -25,7 +25,7 @@ pub struct TlsContext {
 }
 
 /// The certificate of a server name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certificate {
     /// Certificate chain and key of a Secret.
@@ -50,7 +50,7 @@ impl fmt::Display for SecretRef {
 }
 
 /// A TLS protocol version, oldest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum TlsVersion {
     /// TLS 1.0
     #[serde(rename = "TLSv1.0")]
