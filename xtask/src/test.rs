@@ -98,7 +98,7 @@ fn tests(
     Ok(Tested { counts, note })
 }
 
-/// Runs the ignored tests named `real_*`, which need real components.
+/// Runs the ignored tests, which need real components.
 fn real(report: &mut Report, golden_log: &PathBuf) {
     let mut envoy = None;
     report.step("envoy", || match testbed::envoy() {
@@ -110,7 +110,7 @@ fn real(report: &mut Report, golden_log: &PathBuf) {
         Err(error) => Ok(unavailable(&error)),
     });
     report.step("test real", || match envoy {
-        Some(envoy) => Ok(tests(&["--", "--ignored", "real_"], golden_log, Some(envoy), REAL)?.outcome()),
+        Some(envoy) => Ok(tests(&["--", "--ignored"], golden_log, Some(envoy), REAL)?.outcome()),
         None => Ok(Outcome::skipped("no Envoy")),
     });
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{process, workspace};
 use measure::Cost;
@@ -43,12 +43,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if !arguments.no_build {
         build()?;
     }
-    let programs =
-        Programs { gatewright: target.join("release/gatewright"), bare: target.join("release/bench-bare") };
+    let programs = Programs {
+        gatewright: target.join("release/gatewright"),
+        bare: target.join("release/bench-bare"),
+        edit: target.join("release/bench-edit"),
+    };
     let mut report = Report::new();
     for &size in &arguments.sizes {
         let repository = Repository::make(&target.join("bench"), size, SEED)?;
         report.attempt("cold compile", |report| cold(&programs, &repository, report));
+        report.attempt("edit", |report| edit(&programs, &repository, report));
         report.attempt("plan", |report| plan(&programs, &repository, report));
         report.attempt("push", |report| push(&programs, &repository, report));
     }
@@ -63,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 struct Programs {
     gatewright: PathBuf,
     bare: PathBuf,
+    edit: PathBuf,
 }
 
 fn build() -> Result<()> {
@@ -103,6 +108,17 @@ fn cold(programs: &Programs, repository: &Repository, report: &mut Report) -> Re
         memory(&cold, repository.bytes),
         "at most 12x the input",
     );
+    Ok(())
+}
+
+/// One edited file to new resources, inside the compiler.
+fn edit(programs: &Programs, repository: &Repository, report: &mut Report) -> Result<()> {
+    let mut command = with(&programs.edit, &[], &repository.folder);
+    let ended = process::run_quietly(command.arg(repository.edited_file()), RUN)?;
+    ensure!(ended.success(), "bench-edit: {}: {}", ended.reason(), ended.lines.join(" "));
+    let micros: u64 = ended.lines.first().context("bench-edit prints a number")?.parse()?;
+    let figure = format!("{}; {}", milliseconds(Duration::from_micros(micros)), ended.lines[1..].join(" "));
+    report.row(format!("{} Ingresses: edit to new resources", repository.ingresses), figure, "within 20 ms");
     Ok(())
 }
 
