@@ -1,5 +1,7 @@
 //! The shell: sources, ADS server, sync.
 
+pub mod control;
+pub mod live;
 pub mod serve;
 
 pub mod source;

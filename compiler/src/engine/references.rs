@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gatewright_ir::{ClusterName, RouteAction};
+use gatewright_ir::{ClusterName, HostPattern, RouteAction};
+use gatewright_xds::{names, type_url};
 
 use super::{Engine, service_of_slice};
+use crate::finding::Place;
 use crate::graph::{DependencyGraph, Node, Reference, upstream_node};
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, Body, EntityKey, Kind};
@@ -39,6 +41,40 @@ impl Engine {
         }
         self.plugin_references(&mut edges);
         DependencyGraph::new(nodes, &edges)
+    }
+
+    /// Returns the places of the source that an xDS resource was made from, for messages about the resource.
+    pub fn origins(&self, type_url: &str, name: &str) -> Vec<Place> {
+        let whole = |key: EntityKey| self.manifests.contains_key(&key).then(|| Place::key(&key, "/spec"));
+        let mut places = match type_url {
+            type_url::VIRTUAL_HOST => self.origins_of_host(name),
+            type_url::CLUSTER | type_url::ENDPOINT => match self.upstream(&ClusterName(name.to_owned())) {
+                Node::Entity(key) => whole(key).into_iter().collect(),
+                Node::RegistryService(host) => {
+                    let service = self.registries.services.get(&host);
+                    service
+                        .map(|found| Place::value(&found.bridge, found.pointer.clone()))
+                        .into_iter()
+                        .collect()
+                }
+                _ => Vec::new(),
+            },
+            type_url::SECRET => {
+                let mut parts = name.rsplitn(3, '/');
+                let (name, namespace) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                whole(EntityKey::new(Kind::Secret, namespace, name)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        places.sort();
+        places.dedup();
+        places
+    }
+
+    fn origins_of_host(&self, name: &str) -> Vec<Place> {
+        let host = names::virtual_host_parts(name).and_then(|(_, host)| host.parse::<HostPattern>().ok());
+        let unit = host.and_then(|host| self.hosts.get(&host));
+        unit.map(|unit| unit.origins.iter().map(|(_, place)| place.clone()).collect()).unwrap_or_default()
     }
 
     fn entity(&self, key: EntityKey) -> Node {

@@ -1,0 +1,131 @@
+//! The serving side of a source: compiles each state of it and publishes the sound ones. The last good one keeps
+//! serving while a later one has errors.
+
+use std::sync::Arc;
+
+use gatewright_compiler::Engine;
+use gatewright_compiler::options::CompileOptions;
+use gatewright_compiler::source::ReadError;
+use gatewright_diagnostics::{Diagnostic, code};
+use gatewright_xds::type_url;
+
+use crate::serve::{Rejection, SnapshotServer};
+use crate::source::Source;
+
+/// What happens to a state with errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnErrors {
+    /// It is not published.
+    Stop,
+    /// What is sound is published, and routes of broken objects answer 503.
+    KeepGoing,
+}
+
+/// What became of a state.
+#[derive(Debug)]
+pub enum Offer {
+    /// It is what nodes are brought to from now on.
+    Published {
+        /// Version of the xDS snapshot.
+        version: String,
+        /// Resources that changed, added ones included.
+        changed: usize,
+        /// Resources that are gone.
+        removed: usize,
+        /// Findings that did not hinder it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// It has errors; what was published before stays.
+    Refused {
+        /// Everything that was found.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+/// A compiler with the server that it feeds.
+pub struct Live {
+    engine: Engine,
+    server: SnapshotServer,
+    on_errors: OnErrors,
+    published: Option<Published>,
+}
+
+/// What nodes are brought to.
+#[derive(Clone)]
+pub struct Published {
+    /// Version of the xDS snapshot.
+    pub version: String,
+    /// Digest of the model, which does not depend on listener addresses.
+    pub model: String,
+    /// The source that it was made from.
+    pub source: Arc<Source>,
+}
+
+impl Live {
+    /// Returns a compiler that has published nothing.
+    pub fn new(options: CompileOptions, server: SnapshotServer, on_errors: OnErrors) -> Self {
+        Live { engine: Engine::new(options), server, on_errors, published: None }
+    }
+
+    /// Returns the server.
+    pub fn server(&self) -> &SnapshotServer {
+        &self.server
+    }
+
+    /// Returns what was published last.
+    pub fn published(&self) -> Option<&Published> {
+        self.published.as_ref()
+    }
+
+    /// Returns what a node's rejection of a resource means for the source: one finding, at the first place that the
+    /// resource was made from.
+    ///
+    /// # Errors
+    /// The file of that place cannot be read.
+    pub fn explain(&self, rejection: &Rejection) -> Result<Option<Diagnostic>, ReadError> {
+        let kind = type_url::short(rejection.type_url);
+        let mut labels = Vec::new();
+        for place in self.engine.origins(rejection.type_url, &rejection.resource) {
+            labels.extend(self.engine.locate(&place)?);
+        }
+        let message = format!(
+            "node `{}` rejects {kind} `{}`: {}",
+            rejection.node, rejection.resource, rejection.message
+        );
+        Ok((!labels.is_empty()).then(|| {
+            let mut diagnostic = Diagnostic::new(&code::GW0701, message, labels.remove(0));
+            diagnostic.related = labels;
+            diagnostic.notes =
+                vec!["the node keeps what it had of this resource; everything else was applied".into()];
+            diagnostic
+        }))
+    }
+
+    /// Compiles a state without publishing it, and returns the digest of its model and what was found.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn consider(&mut self, source: &Source) -> Result<(String, Vec<Diagnostic>), ReadError> {
+        self.engine.update(&source.tree)?;
+        Ok((self.engine.ir().digest().hex(), self.engine.diagnostics()?))
+    }
+
+    /// Compiles a state and publishes it, if its errors do not forbid that.
+    ///
+    /// # Errors
+    /// A file cannot be read; what was published before stays.
+    pub fn offer(&mut self, source: Arc<Source>) -> Result<Offer, ReadError> {
+        let before = self.server.snapshot().unwrap_or_default();
+        let (model, diagnostics) = self.consider(&source)?;
+        if self.on_errors == OnErrors::Stop && self.engine.has_errors() {
+            return Ok(Offer::Refused { diagnostics });
+        }
+        let snapshot = self.engine.xds().clone();
+        let difference = before.diff(&snapshot);
+        let changed = difference.added.len() + difference.changed.len();
+        let removed = difference.removed.len();
+        let version = self.server.publish(snapshot);
+        self.published = Some(Published { version: version.clone(), model, source });
+        Ok(Offer::Published { version, changed, removed, diagnostics })
+    }
+}
