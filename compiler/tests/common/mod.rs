@@ -15,7 +15,7 @@ use gatewright_xds::render::{Keys, resource, yaml_text};
 use gatewright_xds::type_url;
 
 /// The xDS types with an artefact of their own, by the name of its file.
-pub const XDS: [(&str, &str); 6] = [
+pub(crate) const XDS: [(&str, &str); 6] = [
     ("listeners.yaml", type_url::LISTENER),
     ("routes.yaml", type_url::ROUTE),
     ("virtual-hosts.yaml", type_url::VIRTUAL_HOST),
@@ -25,11 +25,11 @@ pub const XDS: [(&str, &str); 6] = [
 ];
 
 /// The manifests of a folder: every YAML file below it that is no route test, by its path in the folder.
-pub struct Manifests(BTreeMap<String, String>);
+pub(crate) struct Manifests(BTreeMap<String, String>);
 
 impl Manifests {
     /// Reads a folder.
-    pub fn read(folder: &Path) -> Self {
+    pub(crate) fn read(folder: &Path) -> Self {
         let files = golden::files_below(folder).unwrap();
         let manifests = files.into_iter().filter_map(|path| {
             let name = path.to_str()?.to_owned();
@@ -40,18 +40,18 @@ impl Manifests {
     }
 
     /// Adds a file.
-    pub fn with(mut self, path: &str, text: String) -> Self {
+    pub(crate) fn with(mut self, path: &str, text: String) -> Self {
         self.0.insert(path.to_owned(), text);
         self
     }
 
     /// Returns them as a source.
-    pub fn tree(&self) -> SourceTree {
+    pub(crate) fn tree(&self) -> SourceTree {
         SourceTree::in_memory(self.0.iter().map(|(path, text)| (path.as_str(), text.as_str())))
     }
 
     /// Renders an artefact by the name of its golden file.
-    pub fn artefact(&self, compiled: &Compiled, name: &str) -> String {
+    pub(crate) fn artefact(&self, compiled: &Compiled, name: &str) -> String {
         match name {
             "ir.yaml" => serde_yaml::to_string(compiled.engine.ir()).unwrap(),
             "diagnostics.txt" => self.diagnostics(compiled),
@@ -86,7 +86,7 @@ fn resources(compiled: &Compiled, kind: &str) -> String {
 }
 
 /// Returns the folders of a folder, sorted.
-pub fn folders(parent: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(parent: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
     let mut found: Vec<PathBuf> =
         entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
@@ -95,7 +95,7 @@ pub fn folders(parent: &Path) -> Vec<PathBuf> {
 }
 
 /// Runs a check for each folder and fails once, after all of them, with the names of those that failed.
-pub fn for_each(folders: &[PathBuf], check: impl Fn(&Path)) {
+pub(crate) fn for_each(folders: &[PathBuf], check: impl Fn(&Path)) {
     assert!(!folders.is_empty(), "there is nothing to check");
     let failed: Vec<String> = folders
         .iter()

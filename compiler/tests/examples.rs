@@ -1,0 +1,25 @@
+//! Compiles every folder of `examples/` and compares all artefacts with `snapshots/examples/NAME`.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Manifests, XDS, folders, for_each};
+use gatewright_compiler::compile;
+use gatewright_compiler::options::CompileOptions;
+use gatewright_testkit::{assert_golden, workspace_root};
+
+#[test]
+fn every_example_compiles_to_its_goldens() {
+    let examples = workspace_root().join("examples");
+    for_each(&folders(&examples), |folder| {
+        let manifests = Manifests::read(folder);
+        let compiled = compile(&manifests.tree(), &CompileOptions::higress_defaults()).unwrap();
+        assert!(!compiled.has_errors(), "an example has errors:\n{:#?}", compiled.diagnostics);
+        let place = Path::new("examples").join(folder.strip_prefix(&examples).unwrap());
+        let names = ["ir.yaml", "diagnostics.txt"].into_iter().chain(XDS.map(|(name, _)| name));
+        for name in names {
+            assert_golden(place.join(name), &manifests.artefact(&compiled, name));
+        }
+    });
+}
