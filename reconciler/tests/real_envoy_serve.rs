@@ -1,5 +1,7 @@
 //! Real Envoy on the ADS server, in both forms of the protocol, while a client keeps sending requests.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -342,7 +344,13 @@ fn changes_everything_in_place(api_type: &str) {
         let mut edited = cluster("c1");
         edited.connect_timeout = Some(Duration::from_secs(5 + edition).into());
         stage.insert(Resource::of(&edited));
+        let start = Instant::now();
         stage.publish();
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "Envoy waited for endpoints: {:?}",
+            start.elapsed()
+        );
         stage.expect("a.example", "one");
     }
     stage.insert(Resource::of(&endpoints("c1", stage.backends[1].port())));
@@ -399,7 +407,7 @@ fn hosts_come_move_and_go_over_delta() {
 }
 
 /// One broken host among good ones, one broken cluster, each with a last good version.
-fn keeps_the_last_good_version(api_type: &str, guilty: (&str, &str)) {
+fn keeps_the_last_good_version(api_type: &str) {
     let mut stage = Stage::start(api_type);
     stage.insert(Resource::of(&host("http.80/g", "g.example", "c1")));
     stage.publish();
@@ -411,12 +419,13 @@ fn keeps_the_last_good_version(api_type: &str, guilty: (&str, &str)) {
     let nodes = stage.publish();
     let rejections = &nodes[0].rejections;
     assert_eq!(rejections.len(), 1, "{rejections:?}");
-    assert_eq!((rejections[0].type_url, rejections[0].resource.as_str()), guilty);
+    assert_eq!(
+        (rejections[0].type_url, rejections[0].resource.as_str()),
+        (type_url::VIRTUAL_HOST, "http.80/g")
+    );
     assert!(rejections[0].message.contains("missing )"), "{rejections:?}");
     stage.expect("g.example", "one");
-    if guilty.0 == type_url::VIRTUAL_HOST {
-        stage.expect("h3.example", "one");
-    }
+    stage.expect("h3.example", "one");
     stage.insert(Resource::of(&host("http.80/g", "g.example", "c1")));
     let mut negative = cluster("c2");
     negative.connect_timeout = Some(ProtoDuration { seconds: -1, nanos: 0 });
@@ -441,13 +450,13 @@ fn keeps_the_last_good_version(api_type: &str, guilty: (&str, &str)) {
 #[test]
 #[ignore = "needs GATEWRIGHT_ENVOY, which `cargo xtask test` sets"]
 fn keeps_the_last_good_version_over_delta() {
-    keeps_the_last_good_version("DELTA_GRPC", (type_url::VIRTUAL_HOST, "http.80/g"));
+    keeps_the_last_good_version("DELTA_GRPC");
 }
 
 #[test]
 #[ignore = "needs GATEWRIGHT_ENVOY, which `cargo xtask test` sets"]
 fn keeps_the_last_good_version_over_full_sets() {
-    keeps_the_last_good_version("GRPC", (type_url::ROUTE, "http.80"));
+    keeps_the_last_good_version("GRPC");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The ADS server on real gRPC: against the client of the bundled gateway, and against bare streams.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +13,9 @@ use gatewright_xds::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use gatewright_xds::envoy::config::listener::v3::Listener;
 use gatewright_xds::envoy::config::route::v3::{RouteConfiguration, Vhds, VirtualHost};
 use gatewright_xds::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use gatewright_xds::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+use gatewright_xds::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
+};
 use gatewright_xds::{Resource, XdsSnapshot, type_url, unpack};
 use gatewright_xds_client::{AdsClient, Backoff, ClientOptions, Handler, Interest, Rejected, Update};
 use tokio::net::{TcpListener, UnixListener};
@@ -63,7 +67,11 @@ impl Drop for Served {
 
 impl Served {
     async fn start(listener: TcpListener) -> Self {
-        let server = SnapshotServer::new(ServeOptions::default());
+        Self::with(listener, ServeOptions::default()).await
+    }
+
+    async fn with(listener: TcpListener, options: ServeOptions) -> Self {
+        let server = SnapshotServer::new(options);
         let address = listener.local_addr().unwrap();
         let serving = server.clone();
         let task = tokio::spawn(async move { serving.serve_tcp(listener).await });
@@ -300,10 +308,31 @@ async fn a_type_that_is_not_served_is_answered_once() {
     assert_eq!((response.type_url.as_str(), response.removed_resources), (foreign, vec!["layer".to_owned()]));
 }
 
+#[tokio::test]
+async fn edits_in_quick_succession_reach_a_foreign_client_as_one() {
+    let pause = Duration::from_secs(1);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = Served::with(listener, ServeOptions { pause_per_host: pause }).await;
+    let mut stream = Delta::open(served.address, "foreign").await;
+    served.nodes(1).await;
+    let mut target = snapshot(1);
+    served.server.publish(target.clone());
+    stream.next().await;
+    for edition in 0..20 {
+        target.insert(cluster("c1", &edition.to_string()));
+        served.server.publish(target.clone());
+        stream.acknowledge().await;
+    }
+    let (_, response) = (stream.next().await, stream.last.take().unwrap());
+    let last: Cluster = unpack(response.resources[0].resource.as_ref().unwrap()).unwrap();
+    assert_eq!(last.alt_stat_name, "19");
+}
+
 /// A bare incremental stream that answers nothing by itself.
 struct Delta {
     requests: mpsc::Sender<DeltaDiscoveryRequest>,
-    responses: tonic::Streaming<gatewright_xds::envoy::service::discovery::v3::DeltaDiscoveryResponse>,
+    responses: tonic::Streaming<DeltaDiscoveryResponse>,
+    last: Option<DeltaDiscoveryResponse>,
 }
 
 impl Delta {
@@ -319,7 +348,7 @@ impl Delta {
         requests.send(first).await.unwrap();
         let mut client = AggregatedDiscoveryServiceClient::new(channel);
         let responses = client.delta_aggregated_resources(ReceiverStream::new(receiver)).await.unwrap();
-        Self { requests, responses: responses.into_inner() }
+        Self { requests, responses: responses.into_inner(), last: None }
     }
 
     async fn subscribe(&self, type_url: &str, names: &[&str]) {
@@ -331,8 +360,22 @@ impl Delta {
         self.requests.send(request).await.unwrap();
     }
 
+    /// Acknowledges the last response.
+    async fn acknowledge(&self) {
+        let last = self.last.as_ref().unwrap();
+        let request = DeltaDiscoveryRequest {
+            type_url: last.type_url.clone(),
+            response_nonce: last.nonce.clone(),
+            ..DeltaDiscoveryRequest::default()
+        };
+        self.requests.send(request).await.unwrap();
+    }
+
     async fn next(&mut self) -> (String, Vec<String>) {
         let response = timeout(PATIENCE, self.responses.message()).await.unwrap().unwrap().unwrap();
-        (response.type_url, response.resources.into_iter().map(|resource| resource.name).collect())
+        let names = response.resources.iter().map(|resource| resource.name.clone()).collect();
+        let type_url = response.type_url.clone();
+        self.last = Some(response);
+        (type_url, names)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gatewright_xds::envoy::config::core::v3::Node;
@@ -69,22 +69,11 @@ struct Shared {
     streams: AtomicU64,
 }
 
-/// A snapshot with the views of both protocols.
 #[derive(Debug)]
 struct Published {
     generation: u64,
     version: String,
     snapshot: XdsSnapshot,
-    assembled: OnceLock<XdsSnapshot>,
-}
-
-impl Published {
-    fn view(&self, protocol: Protocol) -> &XdsSnapshot {
-        match protocol {
-            Protocol::Delta => &self.snapshot,
-            Protocol::StateOfTheWorld => self.assembled.get_or_init(|| sotw::assemble(&self.snapshot)),
-        }
-    }
 }
 
 impl SnapshotServer {
@@ -106,9 +95,7 @@ impl SnapshotServer {
         self.shared.published.send_modify(|published| {
             let generation = published.as_ref().map_or(1, |published| published.generation + 1);
             self.shared.registry.published(generation, &version);
-            let assembled = OnceLock::new();
-            *published =
-                Some(Arc::new(Published { generation, version: version.clone(), snapshot, assembled }));
+            *published = Some(Arc::new(Published { generation, version: version.clone(), snapshot }));
         });
         version
     }
@@ -349,7 +336,7 @@ impl<W: Wire> Session<W> {
         if !self.own_client {
             self.next_target = Instant::now() + self.shared.options.pause_per_host.saturating_mul(hosts);
         }
-        self.state.set_target(target.view(W::PROTOCOL).clone());
+        self.state.set_target(target.snapshot.clone());
         self.target = Some(target);
         self.advance().await
     }

@@ -1,12 +1,16 @@
-//! The state-of-the-world form of the protocol on the wire, and the view of a snapshot that its clients get.
+//! The state-of-the-world form of the protocol on the wire, and the full sets that it consists of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gatewright_xds::envoy::config::route::v3::RouteConfiguration;
 use gatewright_xds::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use gatewright_xds::{Resource, UnpackError, XdsSnapshot, names, type_url};
+use gatewright_xds::{Resource, UnpackError, names, type_url};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::stream::{Incoming, Names, Outgoing, Reply, Request};
+use super::stream::{Incoming, Names, Outgoing, Reply, Request, is_full_set};
+use super::types::{Batch, Held, TypeState};
 
 /// The number of `virtual_hosts` in a RouteConfiguration.
 const VIRTUAL_HOSTS_FIELD: u32 = 2;
@@ -37,86 +41,79 @@ pub(super) fn write(outgoing: Outgoing) -> DiscoveryResponse {
     }
 }
 
-/// Returns the snapshot with every virtual host inside its route configuration.
-pub(super) fn assemble(snapshot: &XdsSnapshot) -> XdsSnapshot {
-    let mut assembled = snapshot.clone();
-    assembled.remove_type(type_url::VIRTUAL_HOST);
-    for resource in snapshot.of_type(type_url::ROUTE) {
-        match with_hosts(resource, snapshot) {
-            Ok(whole) => {
-                assembled.insert(whole);
-            }
+/// Returns the resources of a response that brings `batch` to a client with `state`.
+pub(super) fn compose(type_url: &str, state: &TypeState, batch: &Batch) -> Vec<Arc<Resource>> {
+    match type_url {
+        type_url::ROUTE => whole_routes(state, batch),
+        full if is_full_set(full) => {
+            overlay(state.held.iter(), batch, |_| true).into_values().cloned().collect()
+        }
+        _ => batch.resources.clone(),
+    }
+}
+
+/// What the client has, with the batch on top, where `part` says what belongs to it.
+fn overlay<'a>(
+    held: impl Iterator<Item = (&'a Arc<str>, &'a Held)>,
+    batch: &'a Batch,
+    part: impl Fn(&Resource) -> bool,
+) -> BTreeMap<&'a str, &'a Arc<Resource>> {
+    let held = held.filter_map(|(name, held)| held.resource.as_ref().map(|resource| (&**name, resource)));
+    let sent = batch.resources.iter().map(|resource| (resource.name(), resource));
+    let mut all: BTreeMap<&str, &Arc<Resource>> =
+        held.chain(sent).filter(|(_, resource)| part(resource)).collect();
+    for name in &batch.removed {
+        all.remove(&**name);
+    }
+    all
+}
+
+/// Puts together every route configuration that the batch touches.
+fn whole_routes(state: &TypeState, batch: &Batch) -> Vec<Arc<Resource>> {
+    let route_of = |name: &str| names::virtual_host_parts(name).map(|(route, _)| route.to_owned());
+    let mut touched: BTreeSet<String> = batch.removed.iter().filter_map(|name| route_of(name)).collect();
+    for resource in &batch.resources {
+        let own = (resource.type_url() == type_url::ROUTE).then(|| resource.name().to_owned());
+        touched.extend(own.or_else(|| route_of(resource.name())));
+    }
+    touched.iter().filter_map(|name| whole_route(name, state, batch)).map(Arc::new).collect()
+}
+
+fn whole_route(name: &str, state: &TypeState, batch: &Batch) -> Option<Resource> {
+    let is_route = |resource: &Resource| resource.type_url() == type_url::ROUTE;
+    let sent = batch.resources.iter().find(|resource| resource.name() == name && is_route(resource));
+    let route = sent.or_else(|| state.held.get(name)?.resource.as_ref())?;
+    let prefix = names::virtual_host(name, "");
+    let belongs = |resource: &Resource| {
+        resource.type_url() == type_url::VIRTUAL_HOST
+            && names::virtual_host_parts(resource.name()).is_some_and(|(route, _)| route == name)
+    };
+    let hosts = overlay(state.held_under(&prefix), batch, belongs);
+    match with_hosts(route, hosts.into_values()) {
+        Ok(whole) => Some(whole),
+        Err(error) => {
             // It came from our own emitter; a client will say the same about it.
-            Err(error) => {
-                tracing::error!(name = resource.name(), %error, "route configuration sent as it is")
-            }
+            tracing::error!(name, %error, "route configuration sent as it is");
+            Some(Resource::clone(route))
         }
     }
-    assembled
 }
 
 /// Joins encoded hosts to the encoded route configuration instead of decoding thousands of them: concatenated fields
 /// are one message by the rules of the encoding.
-fn with_hosts(resource: &Resource, snapshot: &XdsSnapshot) -> Result<Resource, UnpackError> {
-    let mut routes: RouteConfiguration = resource.decode()?;
+fn with_hosts<'a>(
+    route: &Resource,
+    hosts: impl Iterator<Item = &'a Arc<Resource>>,
+) -> Result<Resource, UnpackError> {
+    let mut routes: RouteConfiguration = route.decode()?;
     if routes.vhds.take().is_none() {
-        return Ok(resource.clone());
+        return Ok(route.clone());
     }
     let mut body = routes.encode_to_vec();
-    let prefix = names::virtual_host(resource.name(), "");
-    for host in snapshot.with_prefix(type_url::VIRTUAL_HOST, &prefix) {
-        // The rest of the name may hold a further `/` only if it belongs to a longer route configuration name.
-        if names::virtual_host_parts(host.name()).is_some_and(|(route, _)| route == resource.name()) {
-            encode_key(VIRTUAL_HOSTS_FIELD, WireType::LengthDelimited, &mut body);
-            encode_varint(host.body().len() as u64, &mut body);
-            body.extend_from_slice(host.body());
-        }
+    for host in hosts {
+        encode_key(VIRTUAL_HOSTS_FIELD, WireType::LengthDelimited, &mut body);
+        encode_varint(host.body().len() as u64, &mut body);
+        body.extend_from_slice(host.body());
     }
-    Ok(Resource::from_body(type_url::ROUTE, resource.name(), body.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use gatewright_xds::envoy::config::route::v3::{Route, Vhds, VirtualHost};
-
-    use super::*;
-
-    fn host(name: &str) -> VirtualHost {
-        VirtualHost {
-            name: name.to_owned(),
-            domains: vec!["a.example".to_owned()],
-            routes: vec![Route { name: "r".to_owned(), ..Route::default() }],
-            ..VirtualHost::default()
-        }
-    }
-
-    fn routes(name: &str, vhds: Option<Vhds>) -> RouteConfiguration {
-        RouteConfiguration { name: name.to_owned(), vhds, ..RouteConfiguration::default() }
-    }
-
-    #[test]
-    fn hosts_move_into_their_route_configuration() {
-        let hosts = [host("http.80/a"), host("http.80/b"), host("http.8080/c"), host("http.80/x/d")];
-        let mut snapshot: XdsSnapshot = hosts.iter().map(Resource::of).collect();
-        snapshot.insert(Resource::of(&routes("http.80", Some(Vhds::default()))));
-        snapshot.insert(Resource::of(&routes("static", None)));
-        let assembled = assemble(&snapshot);
-        let whole: RouteConfiguration = assembled.get(type_url::ROUTE, "http.80").unwrap().decode().unwrap();
-        assert_eq!(whole.vhds, None);
-        assert_eq!(whole.virtual_hosts, [host("http.80/a"), host("http.80/b")]);
-        assert_eq!(assembled.count(type_url::VIRTUAL_HOST), 0);
-        assert_eq!(assembled.get(type_url::ROUTE, "static"), snapshot.get(type_url::ROUTE, "static"));
-    }
-
-    #[test]
-    fn the_version_follows_the_hosts() {
-        let route = Resource::of(&routes("http.80", Some(Vhds::default())));
-        let with = |hosts: &[VirtualHost]| {
-            let mut snapshot: XdsSnapshot = hosts.iter().map(Resource::of).collect();
-            snapshot.insert(route.clone());
-            assemble(&snapshot).get(type_url::ROUTE, "http.80").unwrap().version().to_owned()
-        };
-        assert_eq!(with(&[host("http.80/a")]), with(&[host("http.80/a")]));
-        assert_ne!(with(&[host("http.80/a")]), with(&[]));
-    }
+    Ok(Resource::from_body(type_url::ROUTE, route.name(), body.into()))
 }

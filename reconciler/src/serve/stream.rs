@@ -13,7 +13,8 @@ use gatewright_xds::type_url::{
 };
 use gatewright_xds::{Resource, XdsSnapshot, names};
 
-use super::types::{Batch, RemovalStyle, TypeState};
+use super::sotw;
+use super::types::{Batch, RemovalStyle, Scope, TypeState};
 
 /// Additions in groups that wait for each other.
 ///
@@ -29,6 +30,31 @@ pub enum Protocol {
     Delta,
     /// Full sets, with virtual hosts inside their route configurations.
     StateOfTheWorld,
+}
+
+impl Protocol {
+    /// Returns the type whose responses carry resources of `type_url`.
+    fn carrier(self, type_url: &'static str) -> &'static str {
+        match (self, type_url) {
+            (Protocol::StateOfTheWorld, VIRTUAL_HOST) => ROUTE,
+            _ => type_url,
+        }
+    }
+
+    fn scope(self, type_url: &'static str) -> Scope {
+        match (self, type_url) {
+            (Protocol::StateOfTheWorld, ROUTE) => Scope::RoutesWithHosts,
+            _ => Scope::OneType(type_url),
+        }
+    }
+
+    fn removal_style(self, type_url: &str) -> RemovalStyle {
+        match self {
+            Protocol::Delta => RemovalStyle::Named,
+            Protocol::StateOfTheWorld if is_full_set(type_url) => RemovalStyle::Omitted,
+            Protocol::StateOfTheWorld => RemovalStyle::Silent,
+        }
+    }
 }
 
 /// What a request says about its subscription.
@@ -95,6 +121,15 @@ pub(super) struct RefusedResource {
     pub(super) message: String,
 }
 
+/// Which hosts of a dropped route configuration are forgotten.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forget {
+    /// The client has unsubscribed.
+    All,
+    /// The server has removed it: hosts that are to go as well are still removed by name.
+    Current,
+}
+
 /// State of one stream.
 #[derive(Debug)]
 pub(super) struct StreamState {
@@ -125,13 +160,13 @@ impl StreamState {
         self.names_refusals = true;
     }
 
-    /// Aims at another snapshot, in the view of this stream's protocol.
+    /// Aims at another snapshot.
     pub(super) fn set_target(&mut self, target: XdsSnapshot) {
         match self.target.take() {
             Some(old) => {
                 let diff = old.diff(&target);
                 for resource in diff.added.iter().chain(&diff.changed).chain(&diff.removed) {
-                    if let Some(state) = self.types.get_mut(resource.type_url()) {
+                    if let Some(state) = self.types.get_mut(self.protocol.carrier(resource.type_url())) {
                         state.touch(resource.shared_name());
                     }
                 }
@@ -147,9 +182,10 @@ impl StreamState {
         if !first && !self.take_reply(request.type_url, request.reply.as_ref()) {
             return;
         }
-        let removal = self.removal_style(request.type_url);
-        let state =
-            self.types.entry(request.type_url).or_insert_with(|| TypeState::new(request.type_url, removal));
+        let protocol = self.protocol;
+        let state = self.types.entry(request.type_url).or_insert_with_key(|type_url| {
+            TypeState::new(protocol.scope(type_url), protocol.removal_style(type_url))
+        });
         let dropped = match request.names {
             Names::Change { subscribe, unsubscribe } => change_names(
                 state,
@@ -164,16 +200,8 @@ impl StreamState {
         };
         if request.type_url == ROUTE {
             for name in dropped {
-                self.forget_hosts_of(&name);
+                self.forget_hosts_of(&name, Forget::All);
             }
-        }
-    }
-
-    fn removal_style(&self, type_url: &str) -> RemovalStyle {
-        match self.protocol {
-            Protocol::Delta => RemovalStyle::Named,
-            Protocol::StateOfTheWorld if is_full_set(type_url) => RemovalStyle::Omitted,
-            Protocol::StateOfTheWorld => RemovalStyle::Silent,
         }
     }
 
@@ -205,7 +233,7 @@ impl StreamState {
 
     fn note_applied(&mut self, type_url: &str, applied: &Batch) {
         match type_url {
-            ROUTE => applied.removed.iter().for_each(|name| self.forget_hosts_of(name)),
+            ROUTE => applied.removed.iter().for_each(|name| self.forget_hosts_of(name, Forget::Current)),
             VIRTUAL_HOST => {
                 let hosts = applied.resources.iter().map(|resource| resource.name());
                 let routes = hosts.chain(applied.removed.iter().map(|name| &**name));
@@ -218,12 +246,20 @@ impl StreamState {
     }
 
     /// A client that drops a route configuration drops its virtual hosts with it.
-    fn forget_hosts_of(&mut self, route: &str) {
+    fn forget_hosts_of(&mut self, route: &str, which: Forget) {
         self.answered_routes.remove(route);
-        let Some(hosts) = self.types.get_mut(VIRTUAL_HOST) else { return };
+        let Some(hosts) = self.types.get_mut(self.protocol.carrier(VIRTUAL_HOST)) else { return };
         let prefix = names::virtual_host(route, "");
         let refused = hosts.refused.keys().filter(|name| name.starts_with(&prefix));
-        let dropped: Vec<Arc<str>> = hosts.held_under(&prefix).chain(refused).cloned().collect();
+        let stays =
+            |name: &str| self.target.as_ref().is_some_and(|target| target.get(VIRTUAL_HOST, name).is_some());
+        let dropped: Vec<Arc<str>> = hosts
+            .held_under(&prefix)
+            .map(|(name, _)| name)
+            .chain(refused)
+            .filter(|name| which == Forget::All || stays(name))
+            .cloned()
+            .collect();
         dropped.iter().for_each(|name| hosts.forget(name));
     }
 
@@ -257,8 +293,15 @@ impl StreamState {
     }
 
     fn next_additions(&mut self, type_url: &'static str, target: &XdsSnapshot) -> Option<Batch> {
+        // A domain moves between hosts without a gap only inside one response, so removals of hosts go along, unless
+        // their whole route configuration goes.
+        let goes_along = |name: &str| {
+            let parts = names::virtual_host_parts(name);
+            type_url == self.protocol.carrier(VIRTUAL_HOST)
+                && parts.is_some_and(|(route, _)| target.get(ROUTE, route).is_some())
+        };
         if type_url != VIRTUAL_HOST {
-            return self.types.get_mut(type_url)?.next_additions(target, false, |_| true);
+            return self.types.get_mut(type_url)?.next_additions(target, |_| true, goes_along);
         }
         // Taken out for the moment so that the hosts can look at the routes.
         let mut hosts = self.types.remove(VIRTUAL_HOST)?;
@@ -268,8 +311,7 @@ impl StreamState {
             // A client that asks for no route configurations has them from elsewhere.
             _ => true,
         };
-        // A domain moves between hosts without a gap only inside one response, so removals go along.
-        let batch = hosts.next_additions(target, true, ready);
+        let batch = hosts.next_additions(target, ready, goes_along);
         let batch = if hosts.is_busy() { batch } else { self.greet_routes(&hosts, batch) };
         self.types.insert(VIRTUAL_HOST, hosts);
         batch
@@ -302,7 +344,9 @@ impl StreamState {
         self.last_nonce += 1;
         let nonce = self.last_nonce.to_string();
         let resources = match self.types.get(type_url) {
-            Some(state) if state.omits_removed() => full_set(state, &batch),
+            Some(state) if self.protocol == Protocol::StateOfTheWorld => {
+                sotw::compose(type_url, state, &batch)
+            }
             _ => batch.resources.clone(),
         };
         let outgoing = Outgoing { type_url, nonce: nonce.clone(), resources, removed: batch.removed.clone() };
@@ -343,6 +387,7 @@ impl StreamState {
         }
         let unclaimed = ADDITION_ORDER.into_iter().any(|type_url| match self.types.get(type_url) {
             Some(state) => state.has_unclaimed(target),
+            None if self.protocol.carrier(type_url) != type_url => false,
             None => target.count(type_url) > 0,
         });
         if unclaimed { Progress::Quiet } else { Progress::Complete }
@@ -351,13 +396,14 @@ impl StreamState {
     /// Returns the versions of the target that the client does not accept, sorted.
     pub(super) fn refused(&self) -> Vec<RefusedResource> {
         let mut all = Vec::new();
-        for (type_url, state) in &self.types {
+        for state in self.types.values() {
             all.extend(state.refused.iter().map(|(name, refusal)| RefusedResource {
-                type_url,
+                type_url: refusal.type_url,
                 name: name.clone(),
                 message: refusal.message.clone(),
             }));
         }
+        all.sort();
         all
     }
 }
@@ -380,7 +426,7 @@ fn change_names(
         state.subscribe_all(target);
     }
     for name in subscribe.iter().filter(|name| *name != "*") {
-        state.subscribe(name, !first);
+        state.subscribe(name, !first, target);
     }
     for name in &unsubscribe {
         if name == "*" {
@@ -420,28 +466,14 @@ fn replace_names(
         state.unsubscribe(name);
     }
     for name in names.iter().filter(|name| !state.wanted.names.contains(name.as_str())).collect::<Vec<_>>() {
-        state.subscribe(name, false);
+        state.subscribe(name, false, target);
     }
     dropped
 }
 
 /// Types whose state-of-the-world responses name everything there is, and whose empty subscription means everything.
-fn is_full_set(type_url: &str) -> bool {
+pub(super) fn is_full_set(type_url: &str) -> bool {
     matches!(type_url, CLUSTER | LISTENER)
-}
-
-/// What the client has, with the batch on top.
-fn full_set(state: &TypeState, batch: &Batch) -> Vec<Arc<Resource>> {
-    let mut set: BTreeMap<&str, &Arc<Resource>> = state
-        .held
-        .iter()
-        .filter_map(|(name, held)| held.resource.as_ref().map(|resource| (&**name, resource)))
-        .collect();
-    set.extend(batch.resources.iter().map(|resource| (resource.name(), resource)));
-    for name in &batch.removed {
-        set.remove(&**name);
-    }
-    set.into_values().cloned().collect()
 }
 
 /// Returns whether a route configuration gets its virtual hosts as resources of their own.

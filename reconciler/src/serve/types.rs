@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gatewright_xds::{Resource, XdsSnapshot};
+use gatewright_xds::type_url::{ROUTE, VIRTUAL_HOST};
+use gatewright_xds::{Resource, XdsSnapshot, names};
 
 /// The subscription to one type.
 #[derive(Debug, Default)]
@@ -13,9 +14,46 @@ pub(super) struct Wanted {
     pub(super) names: BTreeSet<Arc<str>>,
 }
 
-impl Wanted {
-    fn wants(&self, name: &str) -> bool {
-        self.all || self.names.contains(name)
+/// The resources that one subscription brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those of one type, each subscribed to by its own name.
+    OneType(&'static str),
+    /// Route configurations with the virtual hosts that travel inside them.
+    RoutesWithHosts,
+}
+
+impl Scope {
+    fn type_url(self) -> &'static str {
+        match self {
+            Scope::OneType(type_url) => type_url,
+            Scope::RoutesWithHosts => ROUTE,
+        }
+    }
+
+    fn find<'a>(self, name: &str, target: &'a XdsSnapshot) -> Option<&'a Arc<Resource>> {
+        let own = target.get(self.type_url(), name);
+        if self == Scope::RoutesWithHosts { own.or_else(|| target.get(VIRTUAL_HOST, name)) } else { own }
+    }
+
+    fn count(self, target: &XdsSnapshot) -> usize {
+        let hosts = if self == Scope::RoutesWithHosts { target.count(VIRTUAL_HOST) } else { 0 };
+        target.count(self.type_url()) + hosts
+    }
+
+    /// Returns the name that a client subscribes to in order to get `name`, where that is another one.
+    fn carrier(self, name: &str) -> Option<&str> {
+        let (route, _) = names::virtual_host_parts(name)?;
+        (self == Scope::RoutesWithHosts).then_some(route)
+    }
+
+    /// Returns the names of all resources in the target that travel inside `name`.
+    fn carried_by(self, name: &str, target: &XdsSnapshot) -> Vec<Arc<str>> {
+        if self != Scope::RoutesWithHosts {
+            return Vec::new();
+        }
+        let prefix = names::virtual_host(name, "");
+        target.with_prefix(VIRTUAL_HOST, &prefix).map(|host| host.shared_name()).collect()
     }
 }
 
@@ -31,6 +69,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Refusal {
     version: Arc<str>,
+    pub(super) type_url: &'static str,
     pub(super) message: String,
 }
 
@@ -70,7 +109,7 @@ enum Need {
 /// State of one type on one stream.
 #[derive(Debug)]
 pub(super) struct TypeState {
-    type_url: &'static str,
+    scope: Scope,
     removal: RemovalStyle,
     pub(super) wanted: Wanted,
     pub(super) held: BTreeMap<Arc<str>, Held>,
@@ -89,9 +128,9 @@ pub(super) struct TypeState {
 }
 
 impl TypeState {
-    pub(super) fn new(type_url: &'static str, removal: RemovalStyle) -> Self {
+    pub(super) fn new(scope: Scope, removal: RemovalStyle) -> Self {
         Self {
-            type_url,
+            scope,
             removal,
             wanted: Wanted::default(),
             held: BTreeMap::new(),
@@ -122,7 +161,10 @@ impl TypeState {
     }
 
     /// Wants one more name; `again` says that it must be sent even if the client has it.
-    pub(super) fn subscribe(&mut self, name: &str, again: bool) {
+    pub(super) fn subscribe(&mut self, name: &str, again: bool, target: Option<&XdsSnapshot>) {
+        if let Some(target) = target {
+            self.dirty.extend(self.scope.carried_by(name, target));
+        }
         let name: Arc<str> = name.into();
         self.wanted.names.insert(name.clone());
         // Without a held version the client waits for an answer, even if that is "there is none".
@@ -130,6 +172,12 @@ impl TypeState {
             self.owed.insert(name.clone());
         }
         self.dirty.insert(name);
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let Wanted { all, names } = &self.wanted;
+        *all || names.contains(name)
+            || self.scope.carrier(name).is_some_and(|carrier| names.contains(carrier))
     }
 
     /// Wants a name no longer, and has dropped it.
@@ -148,7 +196,7 @@ impl TypeState {
 
     /// Sends a resource again that the client would otherwise wait for.
     pub(super) fn owe(&mut self, name: &str) {
-        if self.wanted.wants(name) {
+        if self.wants(name) {
             self.owed.insert(name.into());
             self.dirty.insert(name.into());
         }
@@ -156,7 +204,7 @@ impl TypeState {
 
     /// Looks at one name again because its target changed.
     pub(super) fn touch(&mut self, name: Arc<str>) {
-        if self.wanted.wants(&name) || self.held.contains_key(&name) {
+        if self.wants(&name) || self.held.contains_key(&name) {
             self.dirty.insert(name);
         }
     }
@@ -165,20 +213,25 @@ impl TypeState {
     pub(super) fn touch_all(&mut self, target: Option<&XdsSnapshot>) {
         self.dirty.extend(self.held.keys().cloned());
         self.dirty.extend(self.wanted.names.iter().cloned());
-        if let Some(target) = target.filter(|_| self.wanted.all) {
-            self.dirty.extend(target.of_type(self.type_url).map(|resource| resource.shared_name()));
+        let Some(target) = target else { return };
+        for name in &self.wanted.names {
+            self.dirty.extend(self.scope.carried_by(name, target));
+        }
+        if self.wanted.all {
+            for resource in target.of_type(self.scope.type_url()) {
+                self.dirty.extend(self.scope.carried_by(resource.name(), target));
+                self.dirty.insert(resource.shared_name());
+            }
         }
     }
 
-    /// Returns the names, starting with `prefix`, of what the client has.
-    pub(super) fn held_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+    /// Returns what the client has under names that start with `prefix`.
+    pub(super) fn held_under<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a Held)> {
         let from_prefix = self.held.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        from_prefix.map(|(name, _)| name).take_while(move |name| name.starts_with(prefix))
-    }
-
-    /// Returns whether responses hold the full set, in which what is absent is removed.
-    pub(super) fn omits_removed(&self) -> bool {
-        self.removal == RemovalStyle::Omitted
+        from_prefix.take_while(move |(name, _)| name.starts_with(prefix))
     }
 
     /// Returns whether a response or a part of a refused one is under way.
@@ -189,17 +242,17 @@ impl TypeState {
     /// Returns whether the target holds resources of this type that the client has not asked for or cannot get yet.
     pub(super) fn has_unclaimed(&self, target: &XdsSnapshot) -> bool {
         let newly_refused = self.refused.keys().filter(|name| !self.held.contains_key(*name)).count();
-        self.held.len() + newly_refused < target.count(self.type_url)
+        self.held.len() + newly_refused < self.scope.count(target)
     }
 
     /// Returns the next response of additions and changes, if one is due and none is under way.
     ///
-    /// `ready` says whether a resource may be sent already, `with_removals` whether removals go along.
+    /// `ready` says whether a resource may be sent already, `goes_along` whether a removal belongs to the additions.
     pub(super) fn next_additions(
         &mut self,
         target: &XdsSnapshot,
-        with_removals: bool,
         ready: impl Fn(&str) -> bool,
+        goes_along: impl Fn(&str) -> bool,
     ) -> Option<Batch> {
         if self.in_flight.is_some() {
             return None;
@@ -207,15 +260,15 @@ impl TypeState {
         if let Some(part) = self.next_part(target) {
             return Some(part);
         }
-        let batch = self.collect_additions(target, with_removals, ready);
+        let batch = self.collect_additions(target, ready, goes_along);
         (!batch.is_empty() || self.greeting).then_some(batch)
     }
 
     fn collect_additions(
         &mut self,
         target: &XdsSnapshot,
-        with_removals: bool,
         ready: impl Fn(&str) -> bool,
+        goes_along: impl Fn(&str) -> bool,
     ) -> Batch {
         let mut batch = Batch::default();
         for name in std::mem::take(&mut self.dirty) {
@@ -223,23 +276,33 @@ impl TypeState {
                 Need::Nothing => {
                     self.owed.remove(&name);
                 }
-                Need::Send(resource) if ready(&name) => {
+                Need::Send(resource) if ready(&name) && self.has_carrier(&resource, &batch.resources) => {
                     self.owed.remove(&name);
                     batch.resources.push(resource);
                 }
-                Need::Remove if with_removals || !self.held.contains_key(&name) => {
+                Need::Remove if !self.held.contains_key(&name) => {
                     self.owed.remove(&name);
                     // Only the incremental protocol can say that there is no such resource.
                     if self.removal == RemovalStyle::Named {
                         batch.removed.push(name);
                     }
                 }
+                Need::Remove if goes_along(&name) => batch.removed.push(name),
                 Need::Send(_) | Need::Remove => {
                     self.dirty.insert(name);
                 }
             }
         }
         batch
+    }
+
+    /// Returns whether the resource that this one travels in, if it does, is there or on its way in `sorted`.
+    fn has_carrier(&self, resource: &Resource, sorted: &[Arc<Resource>]) -> bool {
+        let carrier = self.scope.carrier(resource.name()).filter(|_| resource.type_url() == VIRTUAL_HOST);
+        carrier.is_none_or(|carrier| {
+            self.held.contains_key(carrier)
+                || sorted.binary_search_by(|resource| resource.name().cmp(carrier)).is_ok()
+        })
     }
 
     /// Returns the next response of removals, if one is due and none is under way.
@@ -265,8 +328,8 @@ impl TypeState {
 
     fn need(&mut self, name: &Arc<str>, target: &XdsSnapshot) -> Need {
         let held = self.held.get(name).map(|held| &held.version);
-        let wants = self.wanted.wants(name);
-        let Some(resource) = target.get(self.type_url, name) else {
+        let wants = self.wants(name);
+        let Some(resource) = self.scope.find(name, target) else {
             self.refused.remove(name);
             let told = wants && (held.is_some() || self.owed.contains(name));
             return if told { Need::Remove } else { Need::Nothing };
@@ -300,12 +363,16 @@ impl TypeState {
                 continue;
             };
             part.resources.retain(|resource| {
-                self.wanted.wants(resource.name())
-                    && target
-                        .get(self.type_url, resource.name())
-                        .is_some_and(|newest| newest.version() == resource.version())
+                let newest = self.scope.find(resource.name(), target);
+                self.wants(resource.name())
+                    && newest.is_some_and(|newest| newest.version() == resource.version())
             });
-            part.removed.retain(|name| target.get(self.type_url, name).is_none());
+            part.removed.retain(|name| self.scope.find(name, target).is_none());
+            let all = part.resources.clone();
+            let (due, early) =
+                part.resources.into_iter().partition(|resource| self.has_carrier(resource, &all));
+            part.resources = due;
+            self.dirty.extend(early.iter().map(|resource: &Arc<Resource>| resource.shared_name()));
             if !part.is_empty() {
                 return Some(part);
             }
@@ -334,7 +401,7 @@ impl TypeState {
         for resource in &batch.resources {
             let name = resource.shared_name();
             // The client may have unsubscribed meanwhile, and then has dropped it.
-            if self.wanted.wants(&name) {
+            if self.wants(&name) {
                 self.refused.remove(&name);
                 let version = resource.version().into();
                 self.held.insert(name, Held { version, resource: Some(resource.clone()) });
@@ -411,7 +478,7 @@ impl TypeState {
     }
 
     fn refuse(&mut self, resource: &Resource, message: String) {
-        let refusal = Refusal { version: resource.version().into(), message };
+        let refusal = Refusal { version: resource.version().into(), type_url: resource.type_url(), message };
         self.refused.insert(resource.shared_name(), refusal);
     }
 }
