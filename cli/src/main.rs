@@ -1,2 +1,10 @@
-//! The gatewright program: arguments, terminal, exit codes.
-fn main() {}
+//! The gatewright program.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    gatewright_cli::main()
+}

@@ -3,9 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Lines shown above and below what is pointed at.
-const CONTEXT_LINES: usize = 1;
-
 /// One file with its line starts.
 pub(super) struct SourceText {
     text: Arc<str>,
@@ -29,18 +26,20 @@ impl SourceText {
         SourceText { text, starts }
     }
 
-    /// Returns the lines around a stretch of lines (from 1, end included), or nothing when there are no such lines or
-    /// they belong to a Secret.
+    /// Returns a stretch of lines (from 1, end included), or nothing when there are no such lines or they belong to a
+    /// Secret.
     pub(super) fn window(&self, lines: Range<usize>) -> Option<Window<'_>> {
         let known = 1..self.starts.len() + 1;
         if !known.contains(&lines.start) || self.is_secret(lines.start) || self.is_secret(lines.end) {
             return None;
         }
-        let document = self.document(lines.start);
-        let first = lines.start.saturating_sub(CONTEXT_LINES).max(document.start);
-        let last = (lines.end + CONTEXT_LINES).min(document.end.max(lines.end)).min(self.starts.len());
-        let bytes = self.starts[first - 1]..self.starts.get(last).copied().unwrap_or(self.text.len());
-        Some(Window { text: self.text[bytes.clone()].trim_end(), first_line: first, offset: bytes.start })
+        let last = lines.end.min(self.starts.len());
+        let bytes = self.starts[lines.start - 1]..self.starts.get(last).copied().unwrap_or(self.text.len());
+        Some(Window {
+            text: self.text[bytes.clone()].trim_end(),
+            first_line: lines.start,
+            offset: bytes.start,
+        })
     }
 
     /// Returns the stretch of `range` in the first of its lines, moved to character borders.
@@ -82,12 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_has_one_line_around_and_stays_in_its_document() {
-        let file = text("a: 1\n---\nb: 2\nc: 3\n---\nd: 4\n");
-        let window = file.window(3..3).unwrap();
-        assert_eq!((window.text, window.first_line, window.offset), ("---\nb: 2\nc: 3", 2, 5));
-        let window = file.window(4..4).unwrap();
-        assert_eq!((window.text, window.first_line), ("b: 2\nc: 3", 3));
+    fn a_window_holds_whole_lines() {
+        let file = text("a: 1\n---\nb: 2\nc: 3\n---\nd: 4");
+        let window = file.window(3..4).unwrap();
+        assert_eq!((window.text, window.first_line, window.offset), ("b: 2\nc: 3", 3, 9));
+        assert_eq!(file.window(6..6).unwrap().text, "d: 4");
     }
 
     #[test]
@@ -96,7 +94,7 @@ mod tests {
         assert!(file.window(1..1).is_some());
         assert!(file.window(5..5).is_none());
         assert!(file.window(3..3).is_none());
-        assert_eq!(file.window(7..7).unwrap().text, "---\nkind: Service");
+        assert_eq!(file.window(7..7).unwrap().text, "kind: Service");
         assert!(text(r#"{"kind":"List","items":[{"kind":"Secret"}]}"#).window(1..1).is_none());
     }
 

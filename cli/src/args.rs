@@ -1,0 +1,69 @@
+//! The command line as a whole. What a command takes stands in the file of the command.
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Parser, ValueEnum};
+
+use crate::commands::Command;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+SOURCE is a directory, a file, `-` for standard input, `git:REV[:SUBDIR]` for a revision of the repository around the \
+working folder, or `git+URL@REV[:SUBDIR]` for a revision of another one.
+
+Exit codes: 0 fine, 1 findings, 2 wrong arguments, 3 a file, repository or peer failed, 70 a bug in gatewright.";
+
+/// Compiler, planner and gateway for Higress-style gateway configuration
+#[derive(Debug, Parser)]
+#[command(name = "gatewright", version, styles = STYLES, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// When to use colors; `auto` also heeds NO_COLOR
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(help_heading = "Output")]
+    pub color: Color,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal that can show them, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_texts_are_the_accepted_ones() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let main = command.render_long_help().to_string();
+        gatewright_testkit::assert_golden("cli/help/gatewright.txt", &main);
+        for subcommand in command.get_subcommands_mut() {
+            let help = subcommand.clone().term_width(100).render_long_help().to_string();
+            let file = format!("cli/help/{}.txt", subcommand.get_name());
+            gatewright_testkit::assert_golden(file, &help);
+        }
+    }
+}

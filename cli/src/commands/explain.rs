@@ -1,0 +1,103 @@
+//! `gatewright explain`: the page of a diagnostic code, or what is known of an annotation.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use gatewright_compiler::parse::nearest;
+use gatewright_compiler::{KNOWN, KnownAnnotation, Support, lookup_annotation};
+use gatewright_diagnostics::{CODES, find};
+
+use crate::Context;
+use crate::errors::{CliError, Exit};
+
+/// Show the page of a diagnostic code or of an annotation key
+///
+/// Without an argument, all codes are listed.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A code (`GW0301`), its name (`duplicate-route`), or an annotation key (`higress.io/timeout`)
+    #[arg(value_name = "CODE")]
+    subject: Option<String>,
+}
+
+impl Explain {
+    /// Carries the command out.
+    pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let text = match &self.subject {
+            None => list(),
+            Some(subject) => page(subject)?,
+        };
+        context.terminal.print(&text)?;
+        Ok(Exit::Fine)
+    }
+}
+
+fn list() -> String {
+    let mut out = String::new();
+    for code in CODES {
+        writeln!(out, "{}  {:<8} {:<28} {}", code.id, code.severity.as_str(), code.slug, code.summary)
+            .expect("writing to a string");
+    }
+    out
+}
+
+fn page(subject: &str) -> Result<String, CliError> {
+    if let Some(code) = find(subject) {
+        return Ok(code.page.to_owned());
+    }
+    let key = if subject.contains('/') { subject.to_owned() } else { format!("higress.io/{subject}") };
+    if let Some(annotation) = lookup_annotation(&key) {
+        return Ok(annotation_page(annotation));
+    }
+    let words = CODES.iter().flat_map(|code| [code.id, code.slug]);
+    let suffixes = KNOWN.iter().map(|known| known.suffix);
+    let suffix = subject.rsplit('/').next().unwrap_or(subject);
+    let meant = nearest(subject, words).or_else(|| nearest(suffix, suffixes));
+    let error = CliError::usage(format!("there is neither a code nor an annotation `{subject}`"));
+    Err(match meant {
+        Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
+        None => error.with_hint("`gatewright explain` lists all codes"),
+    })
+}
+
+fn annotation_page(annotation: &KnownAnnotation) -> String {
+    let mut out = format!("# higress.io/{}\n\n", annotation.suffix);
+    if annotation.both_prefixes {
+        writeln!(out, "Also `nginx.ingress.kubernetes.io/{}`.\n", annotation.suffix)
+            .expect("writing to a string");
+    }
+    writeln!(out, "It {}.\n", annotation.summary).expect("writing to a string");
+    let support = match annotation.support {
+        Support::Implemented => "It is implemented.",
+        Support::NotImplemented => "It is not implemented yet (GW0402): it has no effect.",
+        Support::Protection => "It protects routes: see GW0404 for what happens while it is not implemented.",
+        Support::Unread => "Higress knows the name and reads it nowhere.",
+    };
+    writeln!(out, "{support}").expect("writing to a string");
+    if annotation.from_base {
+        writeln!(out, "\nA canary Ingress takes it from its base route (GW0410).")
+            .expect("writing to a string");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_annotations_have_pages() {
+        assert!(page("gw0301").unwrap().starts_with("# GW0301"));
+        assert!(page("duplicate-route").unwrap().starts_with("# GW0301"));
+        assert!(page("higress.io/timeout").unwrap().starts_with("# higress.io/timeout\n"));
+        assert!(page("enable-cors").unwrap().contains("nginx.ingress.kubernetes.io/enable-cors"));
+        assert!(list().lines().count() == CODES.len());
+    }
+
+    #[test]
+    fn a_wrong_name_gets_the_nearest_one() {
+        let error = page("higress.io/timeuot").unwrap_err();
+        assert_eq!(error.hint(), Some("did you mean `timeout`?"));
+        assert_eq!(page("GW9999").unwrap_err().exit(), Exit::Usage);
+    }
+}

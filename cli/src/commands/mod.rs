@@ -1,0 +1,47 @@
+//! One file per command. A new command is a `mod` line and a line of the table.
+
+pub mod compile;
+pub mod completions;
+pub mod explain;
+pub mod graph;
+pub mod schema;
+pub mod validate;
+pub mod version;
+
+use clap::Subcommand;
+
+use crate::Context;
+use crate::errors::{CliError, Exit};
+
+macro_rules! commands {
+    ($($module:ident::$name:ident,)*) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(
+                #[allow(missing_docs, reason = "the help text is the documentation of the arguments")]
+                $name($module::$name),
+            )*
+        }
+
+        impl Command {
+            /// Carries the command out.
+            pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+                match self {
+                    $(Command::$name(arguments) => arguments.run(context),)*
+                }
+            }
+        }
+    };
+}
+
+// In the order of the help text.
+commands! {
+    validate::Validate,
+    compile::Compile,
+    graph::Graph,
+    explain::Explain,
+    schema::Schema,
+    completions::Completions,
+    version::Version,
+}

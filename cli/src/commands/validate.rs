@@ -1,0 +1,71 @@
+//! `gatewright validate`: everything that is wrong or odd, in a form for people, CI or code scanning.
+
+use clap::{Args, ValueEnum};
+use gatewright_diagnostics::Severity;
+use gatewright_reconciler::source::SourceSpec;
+
+use crate::Context;
+use crate::errors::{CliError, Exit};
+use crate::inputs::InputArgs;
+use crate::report::Format;
+
+/// Check manifests: syntax, schema, references and meaning
+///
+/// Reports every finding at once and needs neither a cluster nor a network.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// How findings are shown
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Severities that make the exit code 1; the mildest one counts
+    #[arg(long, value_name = "SEVERITY", value_delimiter = ',', default_value = "error")]
+    fail_on: Vec<FailOn>,
+    /// Make no network call; this is the default, and with it remote SOURCEs are refused
+    #[arg(long)]
+    offline: bool,
+    // Last, because its heading would stand above everything behind it.
+    #[command(flatten)]
+    input: InputArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum FailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Every finding
+    Info,
+}
+
+impl Validate {
+    /// Carries the command out.
+    pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        if self.offline
+            && let Some(spec) = self.input.sources.iter().find(|spec| is_remote(spec))
+        {
+            return Err(CliError::usage(format!(
+                "--offline and the remote SOURCE `{spec}` exclude each other"
+            )));
+        }
+        let inputs = context.inputs(&self.input)?;
+        let compiled = inputs.compile()?;
+        let findings = inputs.findings(&compiled.diagnostics);
+        let fail_on = self.fail_on();
+        let color = context.terminal.stdout_color();
+        context.terminal.print(&findings.render(self.format, fail_on, color))?;
+        Ok(if findings.any(fail_on) { Exit::Findings } else { Exit::Fine })
+    }
+
+    fn fail_on(&self) -> Severity {
+        match self.fail_on.iter().max() {
+            None | Some(FailOn::Error) => Severity::Error,
+            Some(FailOn::Warning) => Severity::Warning,
+            Some(FailOn::Info) => Severity::Info,
+        }
+    }
+}
+
+fn is_remote(spec: &SourceSpec) -> bool {
+    matches!(spec, SourceSpec::Remote { url, .. } if !url.is_local())
+}

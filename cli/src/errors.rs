@@ -1,0 +1,139 @@
+//! Every failure of the program with its sentence, hint and exit code.
+
+use std::io::Write as _;
+use std::panic::PanicHookInfo;
+use std::process::ExitCode;
+
+use gatewright_compiler::source::ReadError;
+use gatewright_reconciler::source::SourceError;
+use gatewright_xds::render::RenderError;
+
+/// How a command ended. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing to complain about.
+    Fine = 0,
+    /// There are findings.
+    Findings = 1,
+    /// The arguments make no sense.
+    Usage = 2,
+    /// A file, a repository or a peer failed.
+    Environment = 3,
+    /// The plan has changes.
+    Changes = 4,
+    /// The plan has risky changes.
+    RiskyChanges = 5,
+    /// gatewright broke one of its own rules.
+    Bug = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A failure that ends a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CliError {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl CliError {
+    /// Returns a failure of the arguments.
+    pub fn usage(message: impl Into<String>) -> Self {
+        CliError { exit: Exit::Usage, message: message.into(), hint: None }
+    }
+
+    /// Returns a refusal because of what the user wrote, which findings have told already.
+    pub fn findings(message: impl Into<String>) -> Self {
+        CliError { exit: Exit::Findings, message: message.into(), hint: None }
+    }
+
+    /// Returns a failure of the surroundings.
+    pub fn environment(message: impl Into<String>) -> Self {
+        CliError { exit: Exit::Environment, message: message.into(), hint: None }
+    }
+
+    /// Returns a broken rule of gatewright itself.
+    pub fn bug(message: impl Into<String>) -> Self {
+        let hint = Some(format!("this is a bug in gatewright {VERSION}; please report it with this message"));
+        CliError { exit: Exit::Bug, message: message.into(), hint }
+    }
+
+    /// Adds what the user can do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns the exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Returns what the user can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// The version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl From<SourceError> for CliError {
+    fn from(error: SourceError) -> Self {
+        let exit = if error.is_usage() { Exit::Usage } else { Exit::Environment };
+        CliError { exit, message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+impl From<ReadError> for CliError {
+    fn from(error: ReadError) -> Self {
+        CliError::environment(error.to_string())
+    }
+}
+
+impl From<RenderError> for CliError {
+    fn from(error: RenderError) -> Self {
+        CliError::bug(error.to_string())
+    }
+}
+
+/// Shows what clap says about the arguments (help and version included) and returns the exit code that goes with it.
+pub fn show_usage(error: &clap::Error) -> Exit {
+    // A closed pipe is no reason to complain about the pipe.
+    error.print().ok();
+    if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+}
+
+/// Tells of a panic in words that a user can report.
+pub fn report_panic(info: &PanicHookInfo<'_>) {
+    let place =
+        info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+    let message = info.payload_as_str().unwrap_or("no message");
+    let mut stderr = std::io::stderr().lock();
+    // With standard error gone there is nobody to tell.
+    writeln!(stderr, "error: internal error{place}: {message}").ok();
+    writeln!(stderr, "  = help: this is a bug in gatewright {VERSION}; please report it with this message")
+        .ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_have_the_exit_codes_of_the_contract() {
+        let malformed = "git:".parse::<gatewright_reconciler::source::SourceSpec>().unwrap_err();
+        assert_eq!(CliError::from(malformed).exit(), Exit::Usage);
+        let missing = CliError::from(SourceError::NotFound("a".into()));
+        assert_eq!((missing.exit(), missing.hint()), (Exit::Environment, None));
+        let read = CliError::from(ReadError { path: "a.yaml".into(), reason: "gone".into() });
+        assert_eq!((read.exit(), read.to_string().as_str()), (Exit::Environment, "cannot read a.yaml: gone"));
+        assert_eq!(CliError::from(RenderError::UnknownType("x".into())).exit() as u8, 70);
+    }
+}

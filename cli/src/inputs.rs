@@ -1,0 +1,123 @@
+//! What a command works on: SOURCEs, settings, and what the compiler makes of both.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gatewright_compiler::options::CompileOptions;
+use gatewright_compiler::{Compiled, compile};
+use gatewright_diagnostics::{Diagnostic, Severity};
+use gatewright_reconciler::source::{Credentials, Loader, Source, SourceSpec};
+
+use crate::Context;
+use crate::errors::CliError;
+use crate::report::{Findings, Settled};
+use crate::settings::{self, Settings, SettingsArgs};
+
+/// SOURCEs and settings, for commands that compile.
+#[derive(Clone, Debug, Args)]
+pub struct InputArgs {
+    /// What to read: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; several merge
+    #[arg(value_name = "SOURCE", required = true)]
+    pub sources: Vec<SourceSpec>,
+    /// Where and what is compiled.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// What a command works on.
+pub struct Inputs {
+    /// The SOURCEs.
+    pub source: Source,
+    /// Settings of the compilation.
+    pub options: CompileOptions,
+    /// What is wrong with the settings file.
+    settings: Option<Settled>,
+}
+
+impl Context {
+    /// Returns what reads SOURCEs.
+    pub fn loader(&self) -> Result<Loader, CliError> {
+        Ok(Loader {
+            working_folder: self.working_folder.clone(),
+            cache_folder: cache_folder().join("git"),
+            credentials: Credentials::from_variables(|name| std::env::var(name).ok())?,
+        })
+    }
+
+    /// Reads SOURCEs and settings.
+    pub fn inputs(&self, arguments: &InputArgs) -> Result<Inputs, CliError> {
+        let source = self.loader()?.load(&arguments.sources)?;
+        let settings = self.settings(&arguments.settings, Some(&source))?;
+        Ok(Inputs { source, options: settings.options, settings: settings.problem })
+    }
+
+    /// Reads the settings: the file that a flag names, else that of the SOURCE, else that of the working folder.
+    pub fn settings(&self, flags: &SettingsArgs, source: Option<&Source>) -> Result<Configured, CliError> {
+        let (path, text) = match self.settings_file(flags, source)? {
+            Some(file) => file,
+            None => {
+                return Ok(Configured { options: Settings::default().with(flags).options(), problem: None });
+            }
+        };
+        let (settings, findings) = Settings::read(&path, &text);
+        let problem = (!findings.is_empty()).then(|| Settled { findings, path, text: text.into() });
+        Ok(Configured { options: settings.with(flags).options(), problem })
+    }
+
+    fn settings_file(
+        &self,
+        flags: &SettingsArgs,
+        source: Option<&Source>,
+    ) -> Result<Option<(String, Vec<u8>)>, CliError> {
+        let read = |path: &Path| {
+            std::fs::read(self.working_folder.join(path))
+                .map_err(|error| CliError::environment(format!("cannot read `{}`: {error}", path.display())))
+        };
+        if let Some(path) = &flags.config {
+            return Ok(Some((path.display().to_string(), read(path)?)));
+        }
+        if let Some(source) = source
+            && let (Some(path), Some(text)) = (&source.settings, source.read_settings()?)
+        {
+            return Ok(Some((source.shown(path), text.to_vec())));
+        }
+        let own = Path::new(settings::FILE);
+        let exists = self.working_folder.join(own).is_file();
+        exists.then(|| Ok((settings::FILE.to_owned(), read(own)?))).transpose()
+    }
+}
+
+/// Settings, and what is wrong with their file.
+pub struct Configured {
+    /// Settings of the compilation.
+    pub options: CompileOptions,
+    /// Findings about the settings file; the settings are then the defaults and the flags.
+    pub problem: Option<Settled>,
+}
+
+impl Inputs {
+    /// Compiles the SOURCEs from nothing.
+    pub fn compile(&self) -> Result<Compiled, CliError> {
+        Ok(compile(&self.source.tree, &self.options)?)
+    }
+
+    /// Returns findings for showing, those about the settings file included.
+    pub fn findings(&self, diagnostics: &[Diagnostic]) -> Findings<'_> {
+        Findings::new(&self.source, diagnostics, self.settings.as_ref())
+    }
+
+    /// Returns whether an error stands in the settings file.
+    pub fn has_settings_errors(&self) -> bool {
+        let findings = self.settings.iter().flat_map(|settings| &settings.findings);
+        findings.into_iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Returns where data that can be made again is kept.
+fn cache_folder() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("GATEWRIGHT_CACHE_DIR")
+        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("gatewright")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/gatewright")))
+        .unwrap_or_else(|| std::env::temp_dir().join("gatewright-cache"))
+}

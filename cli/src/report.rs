@@ -1,0 +1,140 @@
+//! Findings for showing: under the paths that the reader knows, with the lines they point at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatewright_diagnostics::render::{self, Report, TextOptions};
+use gatewright_diagnostics::{Diagnostic, Severity, sort};
+use gatewright_reconciler::source::Source;
+
+use crate::errors::{CliError, VERSION};
+use crate::terminal::Terminal;
+
+/// Findings about a file that is no part of the SOURCE.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The findings.
+    pub findings: Vec<Diagnostic>,
+    /// Path of the file, for showing.
+    pub path: String,
+    /// Its text.
+    pub text: Arc<[u8]>,
+}
+
+/// Findings of a run and where they point to.
+pub struct Findings<'a> {
+    source: &'a Source,
+    diagnostics: Vec<Diagnostic>,
+    other: Option<&'a Settled>,
+}
+
+/// Whom paths are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// A person: as given on the command line.
+    Person,
+    /// A program: relative.
+    Program,
+}
+
+/// A form of showing findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people, with the lines in question
+    Text,
+    /// The document of schemas/diagnostics.schema.json
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML; every file is a test
+    Junit,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// Code quality report of GitLab
+    Gitlab,
+}
+
+impl<'a> Findings<'a> {
+    /// Takes the findings about a source, and those about another file beside it.
+    pub fn new(source: &'a Source, diagnostics: &[Diagnostic], other: Option<&'a Settled>) -> Self {
+        Findings { source, diagnostics: diagnostics.to_vec(), other }
+    }
+
+    /// Leaves out what is milder than `severity`.
+    pub fn at_least(mut self, severity: Severity) -> Self {
+        self.diagnostics.retain(|finding| finding.severity <= severity);
+        self
+    }
+
+    /// Returns whether a finding is at least as severe.
+    pub fn any(&self, severity: Severity) -> bool {
+        let other = self.other.iter().flat_map(|other| &other.findings);
+        self.diagnostics.iter().chain(other).any(|finding| finding.severity <= severity)
+    }
+
+    /// Renders the findings.
+    pub fn render(&self, format: Format, fail_on: Severity, color: bool) -> String {
+        let reader = if format == Format::Text { Reader::Person } else { Reader::Program };
+        let mut places = BTreeMap::new();
+        let diagnostics = self.placed(reader, &mut places);
+        let mut files: Vec<String> =
+            self.source.tree.files.keys().map(|path| self.shown(reader, path)).collect();
+        files.sort();
+        let report = Report { diagnostics: &diagnostics, files: &files, version: VERSION, fail_on };
+        match format {
+            Format::Text => {
+                let source = |path: &str| self.text(places.get(path).map(AsRef::as_ref), path);
+                render::text(&report, &TextOptions { color, source: &source })
+            }
+            Format::Json => render::json(&report),
+            Format::Sarif => render::sarif(&report),
+            Format::Junit => render::junit(&report),
+            Format::Github => render::github(&report),
+            Format::Gitlab => render::gitlab(&report),
+        }
+    }
+
+    /// Shows the findings to a person on standard error, if there are any.
+    pub fn tell(&self, terminal: &Terminal) {
+        if self.any(Severity::Info) {
+            terminal.tell(&self.render(Format::Text, Severity::Error, terminal.stderr_color()));
+        }
+    }
+
+    /// Returns the findings under the paths that the reader knows, and the path inside the source of each of them.
+    fn placed(&self, reader: Reader, places: &mut BTreeMap<String, String>) -> Vec<Diagnostic> {
+        let mut diagnostics = self.diagnostics.clone();
+        for finding in &mut diagnostics {
+            for label in std::iter::once(&mut finding.primary).chain(&mut finding.related) {
+                let shown = self.shown(reader, &label.path);
+                let inside = std::mem::replace(&mut label.path, shown.clone());
+                places.entry(shown).or_insert(inside);
+            }
+        }
+        diagnostics.extend(self.other.iter().flat_map(|other| other.findings.iter().cloned()));
+        sort(&mut diagnostics);
+        diagnostics
+    }
+
+    fn shown(&self, reader: Reader, path: &str) -> String {
+        match reader {
+            Reader::Person => self.source.shown(path),
+            Reader::Program => self.source.relative(path),
+        }
+    }
+
+    fn text(&self, inside: Option<&str>, shown: &str) -> Option<Arc<str>> {
+        let bytes = match (inside, self.other) {
+            (Some(path), _) => self.source.tree.reader.read(path, self.source.tree.files.get(path)?).ok()?,
+            (None, Some(other)) if other.path == shown => other.text.clone(),
+            (None, _) => return None,
+        };
+        std::str::from_utf8(&bytes).ok().map(Arc::from)
+    }
+}
+
+/// Returns the failure of a command that goes no further because of errors in its SOURCE.
+pub fn refused(what: &str) -> CliError {
+    CliError::findings(format!("{what} while an error stands"))
+        .with_hint("correct the errors above, or go on without the objects that have them: --keep-going")
+}

@@ -1,0 +1,280 @@
+//! Settings of gatewright: flags, and the file `gatewright.yaml` that `schemas/gatewright.schema.json` describes.
+
+use std::sync::LazyLock;
+
+use clap::{Args, ValueEnum};
+use gatewright_compiler::finding::{Part, escape};
+use gatewright_compiler::manifest::DocumentIndex;
+use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
+use gatewright_compiler::parse::{Locator, nearest};
+use gatewright_diagnostics::{Diagnostic, Label, Position, Span, code};
+use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
+use jsonschema::{JsonType, Validator};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The schema of `gatewright.yaml`.
+pub const SCHEMA: &str = include_str!("../../schemas/gatewright.schema.json");
+
+/// The name of the settings file.
+pub const FILE: &str = "gatewright.yaml";
+
+static VALIDATOR: LazyLock<(Value, Validator)> = LazyLock::new(|| {
+    let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+    (schema, validator)
+});
+
+/// Settings as flags; each stands above the settings file.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingsArgs {
+    /// Settings file [default: gatewright.yaml of the SOURCE or of the working folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<std::path::PathBuf>,
+    /// Higress' own namespace [default: higress-system]
+    #[arg(long, value_name = "NAME")]
+    pub system_namespace: Option<String>,
+    /// Ingress class that is served; an empty text serves every Ingress [default: higress]
+    #[arg(long, value_name = "NAME")]
+    pub ingress_class: Option<String>,
+    /// Only namespace whose Ingresses are served [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub watch_namespace: Option<String>,
+    /// DNS suffix of the kube cluster [default: cluster.local]
+    #[arg(long, value_name = "NAME")]
+    pub cluster_domain: Option<String>,
+    /// Higress release whose behavior is compiled where releases differ [default: 2.2]
+    #[arg(long, value_name = "VERSION")]
+    pub higress: Option<HigressArg>,
+    /// What is accepted: only what Higress accepts, or gatewright's extensions too [default: native]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<ProfileArg>,
+}
+
+/// A Higress release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+pub enum HigressArg {
+    /// On Istio 1.19
+    #[value(name = "2.1")]
+    #[serde(rename = "2.1")]
+    V2_1,
+    /// On Istio 1.27
+    #[value(name = "2.2")]
+    #[serde(rename = "2.2")]
+    V2_2,
+}
+
+/// A profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileArg {
+    /// Only what upstream Higress accepts
+    Higress,
+    /// gatewright's extensions too
+    Native,
+}
+
+/// Settings, each from where it stands highest; none where it stands nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    system_namespace: Option<String>,
+    ingress_class: Option<String>,
+    watch_namespace: Option<String>,
+    cluster_domain: Option<String>,
+    higress: Option<HigressArg>,
+    profile: Option<ProfileArg>,
+}
+
+impl Settings {
+    /// Reads a settings file. With findings, the settings are empty.
+    pub fn read(path: &str, text: &[u8]) -> (Self, Vec<Diagnostic>) {
+        let value = match document(text) {
+            Ok(value) => value,
+            Err(error) => return (Settings::default(), vec![syntax(path, &error)]),
+        };
+        let errors: Vec<ValidationError<'_>> = VALIDATOR.1.iter_errors(&value).collect();
+        if errors.is_empty() {
+            let settings = serde_json::from_value(value).expect("what fits the schema fits the type");
+            return (settings, Vec::new());
+        }
+        let locator = Locator::new(text);
+        let mut findings: Vec<Diagnostic> =
+            errors.iter().flat_map(|error| findings(path, &locator, error)).collect();
+        gatewright_diagnostics::sort(&mut findings);
+        (Settings::default(), findings)
+    }
+
+    /// Puts flags above the settings.
+    pub fn with(self, flags: &SettingsArgs) -> Self {
+        let flags = flags.clone();
+        Settings {
+            system_namespace: flags.system_namespace.or(self.system_namespace),
+            ingress_class: flags.ingress_class.or(self.ingress_class),
+            watch_namespace: flags.watch_namespace.or(self.watch_namespace),
+            cluster_domain: flags.cluster_domain.or(self.cluster_domain),
+            higress: flags.higress.or(self.higress),
+            profile: flags.profile.or(self.profile),
+        }
+    }
+
+    /// Returns the settings of a compilation, with the defaults of a Higress installation for the rest.
+    pub fn options(&self) -> CompileOptions {
+        let defaults = CompileOptions::higress_defaults();
+        let own = self.clone();
+        CompileOptions {
+            system_namespace: own.system_namespace.unwrap_or(defaults.system_namespace),
+            ingress_class: own.ingress_class.unwrap_or(defaults.ingress_class),
+            watch_namespace: own.watch_namespace.or(defaults.watch_namespace),
+            cluster_domain: own.cluster_domain.unwrap_or(defaults.cluster_domain),
+            higress: own.higress.map_or(defaults.higress, |version| match version {
+                HigressArg::V2_1 => HigressVersion::V2_1,
+                HigressArg::V2_2 => HigressVersion::V2_2,
+            }),
+            profile: own.profile.map_or(defaults.profile, |profile| match profile {
+                ProfileArg::Higress => Profile::Higress,
+                ProfileArg::Native => Profile::Native,
+            }),
+            ..defaults
+        }
+    }
+}
+
+/// Reads the one document; an empty file has no settings. `higress: 2.2` is a number to YAML and meant as a text.
+fn document(text: &[u8]) -> Result<Value, serde_yaml::Error> {
+    let mut value: Value = serde_yaml::from_slice(text)?;
+    if value.is_null() {
+        value = Value::Object(serde_json::Map::new());
+    }
+    if let Some(version) = value.get_mut("higress").filter(|version| version.is_number()) {
+        *version = Value::String(version.to_string());
+    }
+    Ok(value)
+}
+
+fn syntax(path: &str, error: &serde_yaml::Error) -> Diagnostic {
+    let start = error.location().map_or_else(Position::default, |place| Position {
+        offset: place.index(),
+        line: place.line(),
+        column: place.column(),
+    });
+    let text = error.to_string();
+    // The place stands beside the message.
+    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    Diagnostic::new(&code::GW0801, message, label(path, Span { start, end: start }))
+}
+
+fn findings(path: &str, locator: &Locator, error: &ValidationError<'_>) -> Vec<Diagnostic> {
+    let pointer = error.instance_path().to_string();
+    let name = pointer.trim_start_matches('/').replace('/', ".");
+    let place = |pointer: &str, part| {
+        let document = DocumentIndex { document: 0, item: None };
+        label(path, locator.locate(document, pointer, part).unwrap_or_default())
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|key| {
+                let place = place(&format!("{pointer}/{}", escape(key)), Part::Key);
+                let mut finding =
+                    Diagnostic::new(&code::GW0801, format!("there is no setting `{key}`"), place);
+                finding.help = nearest(key, known(&pointer)).map(|meant| format!("write `{meant}`"));
+                finding
+            })
+            .collect(),
+        ValidationErrorKind::Enum { options } => {
+            let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+            let message = format!("`{name}` must be {}", words.join(" or "));
+            vec![Diagnostic::new(&code::GW0801, message, place(&pointer, Part::Value))]
+        }
+        ValidationErrorKind::Type { .. } if pointer.is_empty() => {
+            vec![Diagnostic::new(&code::GW0801, "settings are a mapping", place(&pointer, Part::Value))]
+        }
+        ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::String) } => {
+            let message = format!("`{name}` must be a text");
+            vec![Diagnostic::new(&code::GW0801, message, place(&pointer, Part::Value))]
+        }
+        _ => vec![Diagnostic::new(&code::GW0801, error.to_string(), place(&pointer, Part::Value))],
+    }
+}
+
+/// Returns the names that the schema knows in the mapping at `pointer`.
+fn known(pointer: &str) -> Vec<&'static str> {
+    let mut steps = pointer.split('/').filter(|step| !step.is_empty());
+    let place = steps.try_fold(&VALIDATOR.0, |schema, step| schema.get("properties")?.get(step));
+    let properties = place.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str).collect()
+}
+
+fn label(path: &str, span: Span) -> Label {
+    Label { path: path.to_owned(), span, text: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(text: &str) -> Vec<String> {
+        let (_, findings) = Settings::read("gatewright.yaml", text.as_bytes());
+        findings
+            .iter()
+            .map(|finding| {
+                let place = finding.primary.span.start;
+                let help = finding.help.as_deref().map(|help| format!(" ({help})")).unwrap_or_default();
+                format!("{}:{} {}{help}", place.line, place.column, finding.message)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_setting_is_read_and_flags_stand_above() {
+        let text = "systemNamespace: a\ningressClass: b\nwatchNamespace: c\nclusterDomain: d\nhigress: 2.1\nprofile: higress\n";
+        let (settings, findings) = Settings::read("gatewright.yaml", text.as_bytes());
+        assert_eq!(findings, []);
+        let options = settings.clone().options();
+        assert_eq!((options.higress, options.profile), (HigressVersion::V2_1, Profile::Higress));
+        assert_eq!(options.watch_namespace.as_deref(), Some("c"));
+        let flags = SettingsArgs { ingress_class: Some(String::new()), ..SettingsArgs::default() };
+        assert_eq!(settings.with(&flags).options().ingress_class, "");
+    }
+
+    #[test]
+    fn an_empty_file_and_no_file_are_the_defaults() {
+        for text in ["", "# nothing\n", "{}\n"] {
+            let (settings, findings) = Settings::read("gatewright.yaml", text.as_bytes());
+            assert_eq!(findings, []);
+            assert_eq!(settings.options(), CompileOptions::higress_defaults());
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_located_at_once() {
+        assert_eq!(
+            messages("ingressclass: x\nprofile: envoy\nclusterDomain: [a]\n"),
+            [
+                "1:1 there is no setting `ingressclass` (write `ingressClass`)",
+                "2:10 `profile` must be `higress` or `native`",
+                "3:16 `clusterDomain` must be a text",
+            ]
+        );
+        assert_eq!(messages("- a\n"), ["1:1 settings are a mapping"]);
+        assert_eq!(messages("higress: 2.3\n"), ["1:10 `higress` must be `2.1` or `2.2`"]);
+    }
+
+    #[test]
+    fn broken_yaml_is_located() {
+        let all = messages("profile: native\n  higress: x\n");
+        assert_eq!(all.len(), 1);
+        assert!(all[0].starts_with("2:"), "{all:?}");
+    }
+
+    #[test]
+    fn the_schema_and_the_type_name_the_same_settings() {
+        let fields = "systemNamespace ingressClass watchNamespace clusterDomain higress profile";
+        let mut fields: Vec<&str> = fields.split(' ').collect();
+        fields.sort_unstable();
+        assert_eq!(known(""), fields);
+    }
+}

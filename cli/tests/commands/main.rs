@@ -1,0 +1,9 @@
+//! The real program, run as users run it: exit codes, streams, formats and files.
+
+mod compile;
+mod explain;
+mod graph;
+mod settings;
+mod sources;
+mod support;
+mod validate;

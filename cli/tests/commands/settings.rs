@@ -1,0 +1,58 @@
+//! `gatewright.yaml` and the flags above it.
+
+use super::support::Folder;
+
+const WRONG: &str = "ingressclass: x\nprofile: envoy\n";
+
+#[test]
+fn mistakes_in_the_settings_are_findings() {
+    let folder = Folder::clean();
+    folder.write("shop/gatewright.yaml", WRONG);
+    let run = folder.run(&["validate", "shop"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let expected = "\
+error[GW0801]: there is no setting `ingressclass`
+ --> shop/gatewright.yaml:1:1
+  |
+1 | ingressclass: x
+  | ^^^^^^^^^^^^
+  |
+  = help: write `ingressClass`
+";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
+    assert!(run.stdout.contains("`profile` must be `higress` or `native`"), "{run:?}");
+    let run = folder.run(&["compile", "shop"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
+    assert!(run.stderr.contains("GW0801"), "{run:?}");
+}
+
+#[test]
+fn flags_stand_above_the_file_of_the_source() {
+    let folder = Folder::clean();
+    folder.write("shop/gatewright.yaml", "ingressClass: other\n");
+    let hosts = |arguments: &[&str]| {
+        let run = folder.run(&[&["compile", "shop", "--format", "ir"][..], arguments].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        run.stdout.contains("shop.example.com")
+    };
+    assert!(!hosts(&[]));
+    assert!(hosts(&["--ingress-class", "higress"]));
+    folder.write("mine.yaml", "{}\n");
+    assert!(hosts(&["--config", "mine.yaml"]));
+}
+
+#[test]
+fn the_working_folder_is_asked_last() {
+    let folder = Folder::clean();
+    folder.write("gatewright.yaml", WRONG);
+    assert_eq!(folder.run(&["validate", "shop"]).code, 1);
+    folder.write("shop/gatewright.yaml", "profile: native\n");
+    assert_eq!(folder.run(&["validate", "shop"]).code, 0);
+}
+
+#[test]
+fn a_missing_settings_file_exits_3() {
+    let run = Folder::clean().run(&["validate", "shop", "--config", "gone.yaml"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.starts_with("error: cannot read `gone.yaml`: "), "{run:?}");
+}
