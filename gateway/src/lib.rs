@@ -1,1 +1,29 @@
 //! The bundled gateway: a data plane fed by xDS.
+//!
+//! - [`config`]: xDS messages to internal types; an error names the field and becomes NACK text.
+//! - [`state`]: one writer, immutable snapshots, one swap per response.
+//! - [`matching`]: from a request to its route.
+//! - [`filter`]: the chain of filters that every request passes.
+//! - [`proxy`]: worker threads: accept, match, filter, forward, answer.
+//! - [`control`]: the control thread: the ADS stream, DNS, listening sockets.
+//! - [`admin`]: readiness, dumps and metrics on a thread of their own.
+//!
+//! There is no way into the state but xDS.
+
+#![forbid(unsafe_code)]
+
+mod access_log;
+mod admin;
+mod config;
+mod control;
+mod error;
+pub mod filter;
+mod matching;
+mod proxy;
+mod run;
+mod state;
+mod stats;
+
+pub use config::{FieldError, HeaderEdits, Route};
+pub use error::GatewayError;
+pub use run::{GatewayOptions, RunningGateway, run};

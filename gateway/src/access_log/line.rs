@@ -1,0 +1,177 @@
+//! One line of the access log, with the field names of Higress's default format.
+
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::stats::ResponseFlags;
+
+/// What a line says. Absent values are written as `-`, as Envoy does.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) start: SystemTime,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) authority: &'a [u8],
+    pub(crate) protocol: &'a str,
+    pub(crate) code: u16,
+    pub(crate) flags: ResponseFlags,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) cluster: Option<&'a str>,
+    pub(crate) upstream: Option<&'a str>,
+    pub(crate) upstream_ms: Option<u64>,
+    pub(crate) duration_ms: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) request_id: Option<&'a [u8]>,
+    pub(crate) user_agent: Option<&'a [u8]>,
+    pub(crate) forwarded_for: Option<&'a [u8]>,
+    pub(crate) server_name: Option<&'a str>,
+    pub(crate) local: std::net::SocketAddr,
+    pub(crate) remote: std::net::SocketAddr,
+}
+
+impl Line<'_> {
+    /// Appends the line, with its line break, to `out`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        text(out, "{\"authority\":", Some(self.authority));
+        number(out, ",\"bytes_received\":", self.bytes_received);
+        number(out, ",\"bytes_sent\":", self.bytes_sent);
+        plain(out, ",\"downstream_local_address\":", &self.local);
+        plain(out, ",\"downstream_remote_address\":", &self.remote);
+        number(out, ",\"duration\":", self.duration_ms);
+        text(out, ",\"method\":", Some(self.method.as_bytes()));
+        text(out, ",\"path\":", Some(self.path.as_bytes()));
+        text(out, ",\"protocol\":", Some(self.protocol.as_bytes()));
+        text(out, ",\"request_id\":", self.request_id);
+        text(out, ",\"requested_server_name\":", self.server_name.map(str::as_bytes));
+        number(out, ",\"response_code\":", self.code.into());
+        plain(out, ",\"response_flags\":", &self.flags);
+        text(out, ",\"route_name\":", self.route.map(str::as_bytes));
+        out.extend_from_slice(b",\"start_time\":\"");
+        timestamp(out, self.start);
+        text(out, "\",\"upstream_cluster\":", self.cluster.map(str::as_bytes));
+        text(out, ",\"upstream_host\":", self.upstream.map(str::as_bytes));
+        match self.upstream_ms {
+            Some(milliseconds) => number(out, ",\"upstream_service_time\":", milliseconds),
+            None => text(out, ",\"upstream_service_time\":", None),
+        }
+        text(out, ",\"user_agent\":", self.user_agent);
+        text(out, ",\"x_forwarded_for\":", self.forwarded_for);
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+    out.extend_from_slice(key.as_bytes());
+    let _ = write!(out, "{value}");
+}
+
+/// Writes a value whose text needs no escaping.
+fn plain(out: &mut Vec<u8>, key: &str, value: &(impl std::fmt::Display + ?Sized)) {
+    out.extend_from_slice(key.as_bytes());
+    let _ = write!(out, "\"{value}\"");
+}
+
+fn text(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
+    out.extend_from_slice(key.as_bytes());
+    out.push(b'"');
+    escape(out, value.unwrap_or(b"-"));
+    out.push(b'"');
+}
+
+/// Escapes what JSON wants escaped. Bytes that are no UTF-8 become the replacement character.
+fn escape(out: &mut Vec<u8>, value: &[u8]) {
+    if value.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        return out.extend_from_slice(value);
+    }
+    for character in String::from_utf8_lossy(value).chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\0'..='\x1f' | '\x7f' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// Writes `2026-01-31T23:59:59.123Z`.
+fn timestamp(out: &mut Vec<u8>, time: SystemTime) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let millisecond = since.subsec_millis();
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z");
+}
+
+/// Turns days since 1970 into year, month and day: counts eras of 400 years from a first of March, so that the leap day
+/// is the last of its year.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn time(seconds: u64, milliseconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_line_is_json_whatever_the_client_sends() {
+        let line = Line {
+            start: time(1_709_164_799, 7),
+            method: "GET",
+            path: "/a\"b",
+            authority: b"a\\\x01\xff\xc3\xa4",
+            protocol: "HTTP/1.1",
+            code: 503,
+            flags: ResponseFlags::NO_HEALTHY_UPSTREAM,
+            route: Some("default/web"),
+            cluster: None,
+            upstream: None,
+            upstream_ms: None,
+            duration_ms: 12,
+            bytes_received: 1,
+            bytes_sent: 2,
+            request_id: None,
+            user_agent: None,
+            forwarded_for: None,
+            server_name: None,
+            local: ([127, 0, 0, 1], 80).into(),
+            remote: ([127, 0, 0, 1], 4000).into(),
+        };
+        let mut out = Vec::new();
+        line.write(&mut out);
+        assert_eq!(out.pop(), Some(b'\n'));
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["path"], "/a\"b");
+        assert_eq!(value["authority"], "a\\\u{1}\u{fffd}ä");
+        assert_eq!(value["response_code"], 503);
+        assert_eq!(value["response_flags"], "UH");
+        assert_eq!(value["upstream_cluster"], "-");
+        assert_eq!(value["start_time"], "2024-02-28T23:59:59.007Z");
+    }
+
+    #[test]
+    fn days_become_dates() {
+        for (days, date) in
+            [(0, (1970, 1, 1)), (19_782, (2024, 2, 29)), (19_783, (2024, 3, 1)), (20_819, (2027, 1, 1))]
+        {
+            assert_eq!(civil(days), date);
+        }
+    }
+}

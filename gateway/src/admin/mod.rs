@@ -1,0 +1,154 @@
+//! The admin endpoint: `/ready`, `/config_dump`, `/clusters`, `/listeners` and `/stats/prometheus`, on a thread of its
+//! own, so that neither a busy gateway nor a busy scraper disturbs the other.
+
+mod clusters;
+mod config_dump;
+mod prometheus;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::control::{DumpRequest, Progress};
+use crate::error::GatewayError;
+use crate::proxy::Shared;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What the admin endpoint can see.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) dumps: mpsc::Sender<DumpRequest>,
+}
+
+/// Binds the addresses; each comes back as what it became.
+pub(crate) fn bind(
+    addresses: &[SocketAddr],
+) -> Result<Vec<(SocketAddr, std::net::TcpListener)>, GatewayError> {
+    addresses
+        .iter()
+        .map(|&address| {
+            let socket = std::net::TcpListener::bind(address)
+                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+                .map_err(|source| GatewayError::Admin { address, source })?;
+            let bound = socket.local_addr().map_err(|source| GatewayError::Admin { address, source })?;
+            Ok((bound, socket))
+        })
+        .collect()
+}
+
+/// Serves until the control thread has ended.
+pub(crate) async fn serve(sockets: Vec<(SocketAddr, std::net::TcpListener)>, view: View) {
+    let mut progress = view.progress.clone();
+    for (address, socket) in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(socket) => drop(tokio::task::spawn_local(accept(socket, view.clone()))),
+            Err(error) => tracing::error!(%address, %error, "the admin endpoint cannot use its socket"),
+        }
+    }
+    // The sender lives as long as the control thread.
+    while progress.changed().await.is_ok() {}
+}
+
+async fn accept(socket: TcpListener, view: View) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let view = view.clone();
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(move |request| answer(request, view.clone()));
+                    let served = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service);
+                    if let Err(error) = served.await {
+                        tracing::trace!(%error, "an admin connection ended");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an admin connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Ok(response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n".to_owned()));
+    }
+    Ok(match request.uri().path() {
+        "/ready" | "/healthz/ready" => ready(&view),
+        "/stats/prometheus" => response(StatusCode::OK, METRICS, metrics(&view).await),
+        "/clusters" => response(StatusCode::OK, TEXT, clusters::text(&view.shared.snapshot.load())),
+        "/listeners" => response(StatusCode::OK, TEXT, listeners(&view)),
+        "/config_dump" => match dump(&view).await {
+            Some(dump) => response(StatusCode::OK, JSON, config_dump::json(&dump)),
+            None => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the gateway is ending\n".to_owned()),
+        },
+        "/" => response(
+            StatusCode::OK,
+            TEXT,
+            "/ready\n/config_dump\n/clusters\n/listeners\n/stats/prometheus\n".to_owned(),
+        ),
+        _ => response(StatusCode::NOT_FOUND, TEXT, "not found; / lists what there is\n".to_owned()),
+    })
+}
+
+fn ready(view: &View) -> Response<Full<Bytes>> {
+    let progress = view.progress.borrow();
+    if progress.ready {
+        return response(StatusCode::OK, TEXT, "LIVE\n".to_owned());
+    }
+    let mut text = "INITIALIZING\n".to_owned();
+    if !progress.connected {
+        text.push_str("no stream to the xDS server\n");
+    }
+    for (name, (address, _, reason)) in &progress.failed_listeners {
+        text.push_str(&format!("listener {name} cannot listen on {address}: {reason}\n"));
+    }
+    for missing in &progress.missing {
+        text.push_str(&format!("missing: {missing}\n"));
+    }
+    response(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+}
+
+fn listeners(view: &View) -> String {
+    view.progress.borrow().listeners.iter().map(|(name, address)| format!("{name}::{address}\n")).collect()
+}
+
+async fn metrics(view: &View) -> String {
+    let dump = dump(view).await;
+    let connected = view.progress.borrow().connected;
+    prometheus::text(&view.shared, dump.as_ref().map(|dump| &dump.counts), connected)
+}
+
+async fn dump(view: &View) -> Option<crate::control::Dump> {
+    let (sender, receiver) = oneshot::channel();
+    view.dumps.send(sender).await.ok()?;
+    receiver.await.ok()
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

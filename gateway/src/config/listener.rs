@@ -1,0 +1,260 @@
+//! Listeners and their filter chains.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use gatewright_xds::envoy::config::core::v3 as core;
+use gatewright_xds::envoy::config::core::v3::socket_address::{PortSpecifier, Protocol};
+use gatewright_xds::envoy::config::listener::v3 as xds;
+use gatewright_xds::envoy::config::rbac::v3::rbac::Action;
+use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use gatewright_xds::envoy::extensions::filters::network::rbac::v3::Rbac;
+use gatewright_xds::google::protobuf::Any;
+
+use super::error::{FieldError, Within};
+use super::http::HttpConnections;
+use super::take::{name, nothing_left, unpack};
+use super::tls::TlsSettings;
+use crate::filter::FilterRegistry;
+
+const TLS_INSPECTOR: &str =
+    "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
+const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC";
+
+/// An address to listen on and what happens to its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) name: Arc<str>,
+    pub(crate) address: SocketAddr,
+    /// Each server name stands in one chain only.
+    pub(crate) chains: Vec<Arc<FilterChain>>,
+}
+
+/// What happens to connections with certain server names.
+#[derive(Clone, Debug)]
+pub(crate) struct FilterChain {
+    /// Empty takes every connection that no other chain takes.
+    pub(crate) server_names: Box<[ServerName]>,
+    pub(crate) action: ChainAction,
+}
+
+/// What a filter chain does with a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum ChainAction {
+    /// Closes it at once.
+    Refuse,
+    /// Serves HTTP, within TLS where there are settings for it.
+    Serve { tls: Option<TlsSettings>, http: Arc<HttpConnections> },
+}
+
+/// A server name of TLS, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ServerName {
+    Exact(Box<str>),
+    /// With its leading dot.
+    Suffix(Box<str>),
+}
+
+impl Listener {
+    pub(crate) fn new(mut message: xds::Listener, registry: &FilterRegistry) -> Result<Self, FieldError> {
+        let chains = std::mem::take(&mut message.filter_chains)
+            .into_iter()
+            .chain(message.default_filter_chain.take())
+            .enumerate()
+            .map(|(index, chain)| {
+                FilterChain::new(chain, registry).map(Arc::new).within(format!("filter_chains[{index}]"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if chains.is_empty() {
+            return Err(FieldError::missing("filter_chains"));
+        }
+        let listener = Self {
+            name: name(std::mem::take(&mut message.name), "name")?,
+            address: socket_address(message.address.take()).within("address")?,
+            chains,
+        };
+        listener_filters(std::mem::take(&mut message.listener_filters))?;
+        listener.check_names()?;
+        // How long the server name is waited for is the gateway's own limit of a handshake.
+        message.listener_filters_timeout = None;
+        message.metadata = None;
+        message.traffic_direction = 0;
+        message.stat_prefix.clear();
+        message.enable_reuse_port = None;
+        nothing_left(&message)?;
+        Ok(listener)
+    }
+
+    /// Refuses two chains for one name, and clear text beside TLS.
+    fn check_names(&self) -> Result<(), FieldError> {
+        let mut names = std::collections::BTreeSet::new();
+        let mut rest = 0;
+        for (index, chain) in self.chains.iter().enumerate() {
+            let field = format!("filter_chains[{index}].filter_chain_match.server_names");
+            rest += usize::from(chain.server_names.is_empty());
+            if rest > 1 && chain.server_names.is_empty() {
+                return Err(FieldError::new(field, "a second chain takes all other names"));
+            }
+            if let Some(name) = chain.server_names.iter().find(|name| !names.insert((*name).clone())) {
+                return Err(FieldError::new(field, format!("`{name}` stands in a chain before")));
+            }
+        }
+        let clear = |chain: &FilterChain| matches!(&chain.action, ChainAction::Serve { tls: None, .. });
+        if self.chains.len() > 1 && self.chains.iter().any(|chain| clear(chain)) {
+            return Err(FieldError::new("filter_chains", "mix TLS and clear text"));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the first bytes of a connection are a TLS hello.
+    pub(crate) fn is_tls(&self) -> bool {
+        !self.chains.iter().any(|chain| matches!(&chain.action, ChainAction::Serve { tls: None, .. }))
+    }
+
+    /// Returns the HTTP settings of all chains.
+    pub(crate) fn https(&self) -> impl Iterator<Item = (&HttpConnections, Option<&TlsSettings>)> {
+        self.chains.iter().filter_map(|chain| match &chain.action {
+            ChainAction::Serve { tls, http } => Some((&**http, tls.as_ref())),
+            ChainAction::Refuse => None,
+        })
+    }
+}
+
+impl FilterChain {
+    fn new(mut message: xds::FilterChain, registry: &FilterRegistry) -> Result<Self, FieldError> {
+        let server_names = match message.filter_chain_match.take() {
+            None => Box::default(),
+            Some(names) => server_names(names).within("filter_chain_match")?,
+        };
+        let tls =
+            message.transport_socket.take().map(TlsSettings::new).transpose().within("transport_socket")?;
+        let filters = std::mem::take(&mut message.filters);
+        let action = action(filters, tls, registry)?;
+        message.name.clear();
+        message.metadata = None;
+        nothing_left(&message)?;
+        Ok(Self { server_names, action })
+    }
+}
+
+impl ServerName {
+    fn new(text: &str, index: usize) -> Result<Self, FieldError> {
+        let lower = text.to_ascii_lowercase();
+        match lower.strip_prefix('*') {
+            None if !lower.is_empty() && !lower.contains('*') => Ok(Self::Exact(lower.into())),
+            Some(suffix) if suffix.len() > 1 && suffix.starts_with('.') && !suffix.contains('*') => {
+                Ok(Self::Suffix(suffix.into()))
+            }
+            _ => {
+                let problem = format!("`{text}` is neither a server name nor `*.` and one");
+                Err(FieldError::new(format!("server_names[{index}]"), problem))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
+fn server_names(mut message: xds::FilterChainMatch) -> Result<Box<[ServerName]>, FieldError> {
+    let names = std::mem::take(&mut message.server_names)
+        .iter()
+        .enumerate()
+        .map(|(index, text)| ServerName::new(text, index))
+        .collect::<Result<_, _>>()?;
+    if message.transport_protocol == "tls" {
+        message.transport_protocol.clear();
+    }
+    nothing_left(&message)?;
+    Ok(names)
+}
+
+fn listener_filters(messages: Vec<xds::ListenerFilter>) -> Result<(), FieldError> {
+    for (index, message) in messages.into_iter().enumerate() {
+        let known = match &message.config_type {
+            Some(xds::listener_filter::ConfigType::TypedConfig(any)) => any.type_url == TLS_INSPECTOR,
+            _ => false,
+        };
+        if !known || message.filter_disabled.is_some() {
+            let problem = format!("`{}` is not supported", message.name);
+            return Err(FieldError::new(format!("listener_filters[{index}]"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the network filters: one that serves HTTP, or a first one that refuses every connection (what follows it
+/// never sees one).
+fn action(
+    filters: Vec<xds::Filter>,
+    tls: Option<TlsSettings>,
+    registry: &FilterRegistry,
+) -> Result<ChainAction, FieldError> {
+    let mut filters = filters.into_iter();
+    let filter = filters.next().ok_or_else(|| FieldError::missing("filters"))?;
+    let Some(xds::filter::ConfigType::TypedConfig(any)) = filter.config_type else {
+        return Err(FieldError::missing("filters[0].typed_config"));
+    };
+    if any.type_url == RBAC {
+        return refuses_all(any).within("filters[0].typed_config").map(|()| ChainAction::Refuse);
+    }
+    if filters.next().is_some() {
+        return Err(FieldError::unsupported("filters[1]"));
+    }
+    let message: HttpConnectionManager = unpack(Some(any), "filters[0].typed_config")?;
+    let http = HttpConnections::new(message, registry).within("filters[0].typed_config")?;
+    Ok(ChainAction::Serve { tls, http: Arc::new(http) })
+}
+
+/// Accepts rules that deny whoever matches a policy where one policy matches everybody.
+fn refuses_all(any: Any) -> Result<(), FieldError> {
+    use gatewright_xds::envoy::config::rbac::v3::{permission, principal};
+    let message: Rbac = unpack(Some(any), "rules")?;
+    let rules = message.rules.ok_or_else(|| FieldError::missing("rules"))?;
+    let everybody = rules.policies.values().any(|policy| {
+        let any_permission = |p: &gatewright_xds::envoy::config::rbac::v3::Permission| {
+            matches!(p.rule, Some(permission::Rule::Any(true)))
+        };
+        let any_principal = |p: &gatewright_xds::envoy::config::rbac::v3::Principal| {
+            matches!(p.identifier, Some(principal::Identifier::Any(true)))
+        };
+        policy.permissions.iter().any(any_permission) && policy.principals.iter().any(any_principal)
+    });
+    if rules.action != Action::Deny as i32 || !everybody {
+        return Err(FieldError::new("rules", "only the denial of everybody is supported"));
+    }
+    Ok(())
+}
+
+/// Reads an IP address and port.
+pub(super) fn socket_address(message: Option<core::Address>) -> Result<SocketAddr, FieldError> {
+    let (host, port) = host_and_port(message)?;
+    let ip: IpAddr = host
+        .parse()
+        .map_err(|_| FieldError::new("socket_address.address", format!("`{host}` is not an IP address")))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// Reads a host (name or address) and port of TCP.
+pub(super) fn host_and_port(message: Option<core::Address>) -> Result<(String, u16), FieldError> {
+    let Some(core::address::Address::SocketAddress(mut message)) = message.and_then(|m| m.address) else {
+        return Err(FieldError::missing("socket_address"));
+    };
+    if message.protocol != Protocol::Tcp as i32 {
+        return Err(FieldError::new("socket_address.protocol", "only TCP is supported"));
+    }
+    let port = match message.port_specifier.take() {
+        Some(PortSpecifier::PortValue(port)) => u16::try_from(port)
+            .map_err(|_| FieldError::new("socket_address.port_value", format!("{port} is not a port")))?,
+        _ => return Err(FieldError::missing("socket_address.port_value")),
+    };
+    let host = std::mem::take(&mut message.address);
+    nothing_left(&message).within("socket_address")?;
+    Ok((host, port))
+}

@@ -1,0 +1,275 @@
+//! What a route does with a request: forward it, redirect it, or answer it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gatewright_xds::envoy::config::route::v3 as xds;
+use gatewright_xds::envoy::config::route::v3::redirect_action::{
+    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+};
+use gatewright_xds::envoy::config::route::v3::route::Action;
+use gatewright_xds::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
+use gatewright_xds::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
+use http::{HeaderValue, StatusCode};
+use regex::bytes::Regex;
+
+use super::error::{FieldError, Within};
+use super::headers::HeaderEdits;
+use super::retry::RetryPolicy;
+use super::take::{duration, inline, name, nothing_left};
+use super::text_test::anywhere;
+
+/// Envoy's limit of a route that names none.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a route does.
+#[derive(Debug)]
+pub(crate) enum RouteAction {
+    Forward(Forward),
+    Redirect(Redirect),
+    Direct(DirectResponse),
+}
+
+/// Forwarding to an upstream cluster.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) targets: Targets,
+    /// Limit from the end of the request to the end of the response; none is no limit.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) path_rewrite: Option<PathRewrite>,
+    pub(crate) host_rewrite: Option<HeaderValue>,
+    pub(crate) retry: Option<RetryPolicy>,
+}
+
+/// The clusters of a route.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    Single(Arc<str>),
+    /// Never empty; the sum of the weights is above 0.
+    Weighted {
+        targets: Box<[Target]>,
+        total: u64,
+    },
+}
+
+/// One weighted cluster.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) cluster: Arc<str>,
+    pub(crate) weight: u64,
+    pub(crate) request_headers: HeaderEdits,
+    pub(crate) response_headers: HeaderEdits,
+}
+
+/// How the path changes; the query stays.
+#[derive(Debug)]
+pub(crate) enum PathRewrite {
+    /// In the place of what the path test matched: the prefix, or the whole path.
+    Prefix(Box<str>),
+    /// In the place of every match of the expression.
+    Regex { pattern: Regex, substitution: Box<[u8]> },
+}
+
+/// A redirect answer; what is none stays as the request has it.
+#[derive(Debug)]
+pub(crate) struct Redirect {
+    pub(crate) status: StatusCode,
+    pub(crate) scheme: Option<Box<str>>,
+    pub(crate) host: Option<Box<str>>,
+    pub(crate) port: Option<u16>,
+    pub(crate) path: Option<Box<str>>,
+    pub(crate) strip_query: bool,
+}
+
+/// A fixed answer.
+#[derive(Debug)]
+pub(crate) struct DirectResponse {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+pub(super) fn action(message: Option<Action>) -> Result<RouteAction, FieldError> {
+    match message.ok_or_else(|| FieldError::missing("action"))? {
+        Action::Route(message) => forward(message).within("route").map(RouteAction::Forward),
+        Action::Redirect(message) => redirect(message).within("redirect").map(RouteAction::Redirect),
+        Action::DirectResponse(message) => direct(message).within("direct_response").map(RouteAction::Direct),
+        Action::FilterAction(_) => Err(FieldError::unsupported("filter_action")),
+        Action::NonForwardingAction(_) => Err(FieldError::unsupported("non_forwarding_action")),
+    }
+}
+
+fn forward(mut message: xds::RouteAction) -> Result<Forward, FieldError> {
+    let timeout = duration(message.timeout.take(), "timeout")?.unwrap_or(DEFAULT_TIMEOUT);
+    let host_rewrite = match message.host_rewrite_specifier.take() {
+        None => None,
+        Some(HostRewriteSpecifier::HostRewriteLiteral(text)) => Some(
+            HeaderValue::from_str(&text)
+                .map_err(|_| FieldError::new("host_rewrite_literal", "is not a host"))?,
+        ),
+        Some(_) => return Err(FieldError::new("host_rewrite_specifier", "only a literal is supported")),
+    };
+    let forward = Forward {
+        targets: targets(message.cluster_specifier.take())?,
+        timeout: (!timeout.is_zero()).then_some(timeout),
+        path_rewrite: path_rewrite(
+            std::mem::take(&mut message.prefix_rewrite),
+            message.regex_rewrite.take(),
+        )?,
+        host_rewrite,
+        retry: message.retry_policy.take().map(RetryPolicy::try_from).transpose().within("retry_policy")?,
+    };
+    nothing_left(&message)?;
+    Ok(forward)
+}
+
+fn targets(message: Option<ClusterSpecifier>) -> Result<Targets, FieldError> {
+    match message.ok_or_else(|| FieldError::missing("cluster_specifier"))? {
+        ClusterSpecifier::Cluster(cluster) => Ok(Targets::Single(name(cluster, "cluster")?)),
+        ClusterSpecifier::WeightedClusters(message) => weighted(message).within("weighted_clusters"),
+        _ => Err(FieldError::new("cluster_specifier", "use cluster or weighted_clusters")),
+    }
+}
+
+fn weighted(mut message: xds::WeightedCluster) -> Result<Targets, FieldError> {
+    let targets = std::mem::take(&mut message.clusters)
+        .into_iter()
+        .enumerate()
+        .map(|(index, cluster)| target(cluster).within(format!("clusters[{index}]")))
+        .collect::<Result<Box<[Target]>, _>>()?;
+    let total: u64 = targets.iter().map(|target| target.weight).sum();
+    if total == 0 {
+        return Err(FieldError::new("clusters", "the sum of the weights is 0"));
+    }
+    nothing_left(&message)?;
+    Ok(Targets::Weighted { targets, total })
+}
+
+fn target(mut message: xds::weighted_cluster::ClusterWeight) -> Result<Target, FieldError> {
+    let request_add = std::mem::take(&mut message.request_headers_to_add);
+    let response_add = std::mem::take(&mut message.response_headers_to_add);
+    let target = Target {
+        cluster: name(std::mem::take(&mut message.name), "name")?,
+        weight: message.weight.take().map_or(0, |weight| weight.value.into()),
+        request_headers: HeaderEdits::new(
+            "request",
+            request_add,
+            std::mem::take(&mut message.request_headers_to_remove),
+        )?,
+        response_headers: HeaderEdits::new(
+            "response",
+            response_add,
+            std::mem::take(&mut message.response_headers_to_remove),
+        )?,
+    };
+    nothing_left(&message)?;
+    Ok(target)
+}
+
+fn path_rewrite(
+    prefix: String,
+    regex: Option<RegexMatchAndSubstitute>,
+) -> Result<Option<PathRewrite>, FieldError> {
+    match (prefix.is_empty(), regex) {
+        (true, None) => Ok(None),
+        (false, None) => Ok(Some(PathRewrite::Prefix(prefix.into()))),
+        (true, Some(message)) => regex_rewrite(message).within("regex_rewrite").map(Some),
+        (false, Some(_)) => Err(FieldError::new("prefix_rewrite", "excludes regex_rewrite")),
+    }
+}
+
+fn regex_rewrite(message: RegexMatchAndSubstitute) -> Result<PathRewrite, FieldError> {
+    let pattern = message.pattern.ok_or_else(|| FieldError::missing("pattern"))?;
+    let pattern = anywhere(pattern).within("pattern")?;
+    let substitution = substitution(&message.substitution, pattern.captures_len())?;
+    Ok(PathRewrite::Regex { pattern, substitution })
+}
+
+/// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`).
+fn substitution(text: &str, groups: usize) -> Result<Box<[u8]>, FieldError> {
+    let error = |problem: String| FieldError::new("substitution", problem);
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '$' => out.push_str("$$"),
+            '\\' => match characters.next() {
+                Some('\\') => out.push('\\'),
+                Some(digit @ '0'..='9') if (digit as usize - '0' as usize) < groups => {
+                    out.push_str(&format!("${{{digit}}}"));
+                }
+                Some(digit @ '0'..='9') => return Err(error(format!("there is no group {digit}"))),
+                _ => return Err(error("`\\` stands before neither a digit nor `\\`".to_owned())),
+            },
+            other => out.push(other),
+        }
+    }
+    Ok(out.into_bytes().into())
+}
+
+fn redirect(mut message: xds::RedirectAction) -> Result<Redirect, FieldError> {
+    let path = match message.path_rewrite_specifier.take() {
+        None => None,
+        Some(PathRewriteSpecifier::PathRedirect(path)) => non_empty(path),
+        Some(_) => return Err(FieldError::new("path_rewrite_specifier", "use path_redirect")),
+    };
+    let scheme = match message.scheme_rewrite_specifier.take() {
+        None | Some(SchemeRewriteSpecifier::HttpsRedirect(false)) => None,
+        Some(SchemeRewriteSpecifier::HttpsRedirect(true)) => Some("https".into()),
+        Some(SchemeRewriteSpecifier::SchemeRedirect(scheme)) => non_empty(scheme),
+    };
+    let port = u16::try_from(message.port_redirect)
+        .map_err(|_| FieldError::new("port_redirect", "is not a port"))?;
+    Ok(Redirect {
+        status: redirect_status(message.response_code)?,
+        scheme,
+        host: non_empty(message.host_redirect),
+        port: (port != 0).then_some(port),
+        path,
+        strip_query: message.strip_query,
+    })
+}
+
+fn redirect_status(code: i32) -> Result<StatusCode, FieldError> {
+    Ok(match RedirectResponseCode::try_from(code) {
+        Ok(RedirectResponseCode::MovedPermanently) => StatusCode::MOVED_PERMANENTLY,
+        Ok(RedirectResponseCode::Found) => StatusCode::FOUND,
+        Ok(RedirectResponseCode::SeeOther) => StatusCode::SEE_OTHER,
+        Ok(RedirectResponseCode::TemporaryRedirect) => StatusCode::TEMPORARY_REDIRECT,
+        Ok(RedirectResponseCode::PermanentRedirect) => StatusCode::PERMANENT_REDIRECT,
+        Err(_) => return Err(FieldError::new("response_code", "has an unknown value")),
+    })
+}
+
+fn non_empty(text: String) -> Option<Box<str>> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn direct(mut message: xds::DirectResponseAction) -> Result<DirectResponse, FieldError> {
+    let status = u16::try_from(message.status)
+        .ok()
+        .filter(|code| (200..600).contains(code))
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| FieldError::new("status", "is not between 200 and 599"))?;
+    let body = match message.body.take() {
+        None => Bytes::new(),
+        body => inline(body, "body")?.into(),
+    };
+    message.status = 0;
+    nothing_left(&message)?;
+    Ok(DirectResponse { status, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn substitutions_keep_their_meaning_in_the_other_notation() {
+        let check = |text: &str| substitution(text, 3).map(|bytes| String::from_utf8(bytes.into()).unwrap());
+        assert_eq!(check(r"/\2/x\1y").unwrap(), "/${2}/x${1}y");
+        assert_eq!(check(r"$1\\").unwrap(), r"$$1\");
+        assert!(check(r"\3").unwrap_err().to_string().contains("no group 3"));
+        assert!(check(r"\x").is_err() && check(r"x\").is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! The control thread: takes xDS updates, resolves names, owns the state and the listening sockets, and tells the
+//! workers what to listen on. Nothing here can slow a request down.
+
+mod ads;
+mod resolver;
+mod sockets;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatewright_xds_client::{AdsClient, ConfigurationError, InterestHandle};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::access_log::LogWriter;
+use crate::filter::FilterRegistry;
+use crate::proxy::{Shared, Workers};
+use crate::state::{Accepted, Retired, Store};
+use resolver::Resolver;
+use sockets::Sockets;
+
+/// How long the server is waited for before a resource that does not come counts as absent (Envoy's
+/// `initial_fetch_timeout`).
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often old snapshots are looked after while there are any.
+const COLLECT: Duration = Duration::from_millis(500);
+/// Addresses from DNS that may wait to be applied.
+const WAITING_ADDRESSES: usize = 64;
+
+/// How far the gateway is, for everybody who waits for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// Set once, with the first complete configuration.
+    pub(crate) ready: bool,
+    /// What is missing for that.
+    pub(crate) missing: Vec<String>,
+    /// Whether there is a stream to the xDS server.
+    pub(crate) connected: bool,
+    /// Where listeners can be reached.
+    pub(crate) listeners: BTreeMap<String, SocketAddr>,
+    /// Listeners whose address cannot be had.
+    pub(crate) failed_listeners: BTreeMap<String, (SocketAddr, std::io::ErrorKind, String)>,
+}
+
+/// What xDS says at one moment, for the admin endpoint.
+#[derive(Debug)]
+pub(crate) struct Dump {
+    pub(crate) accepted: BTreeMap<&'static str, BTreeMap<String, Accepted>>,
+    pub(crate) counts: BTreeMap<&'static str, crate::state::store::TypeCounts>,
+}
+
+/// Asks the control thread for a [`Dump`].
+pub(crate) type DumpRequest = oneshot::Sender<Dump>;
+
+/// What the control thread starts with.
+pub(crate) struct Setup {
+    pub(crate) server: String,
+    pub(crate) node_id: String,
+    pub(crate) filters: FilterRegistry,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Workers,
+    pub(crate) log: LogWriter,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) dumps: mpsc::Receiver<DumpRequest>,
+    /// Ends the gateway, with the time that connections get to finish.
+    pub(crate) stop: oneshot::Receiver<Duration>,
+}
+
+/// Checks what [`run`] would fail on later.
+pub(crate) fn check(setup: &Setup) -> Result<(), ConfigurationError> {
+    AdsClient::new(ads::options(&setup.server, &setup.node_id)).map(drop)
+}
+
+/// Runs the control thread until the gateway ends.
+pub(crate) async fn run(setup: Setup) -> Result<(), ConfigurationError> {
+    let Setup { server, node_id, filters, shared, workers, log, progress, mut dumps, stop } = setup;
+    let (client, interests) = AdsClient::new(ads::options(&server, &node_id))?;
+    let (found, mut addresses) = mpsc::channel(WAITING_ADDRESSES);
+    let control = Rc::new(RefCell::new(Control {
+        store: Store::new(filters),
+        sockets: Sockets::new(workers.count()),
+        resolver: Resolver::new(found),
+        retired: Retired::default(),
+        shared,
+        workers,
+        interests,
+        progress,
+    }));
+    let mut handler = ads::AdsHandler(control.clone());
+    let subscription = client.run(&mut handler);
+    let patience = tokio::time::sleep(PATIENCE);
+    tokio::pin!(subscription, patience, stop);
+    let mut waiting = true;
+    let mut collect = tokio::time::interval(COLLECT);
+    let grace = loop {
+        tokio::select! {
+            never = &mut subscription => match never {},
+            Some((cluster, endpoints)) = addresses.recv() => control.borrow_mut().resolved(&cluster, endpoints),
+            Some(request) = dumps.recv() => control.borrow().dump(request),
+            () = &mut patience, if waiting => {
+                waiting = false;
+                control.borrow_mut().stop_waiting();
+            }
+            _ = collect.tick() => control.borrow_mut().retired.collect(),
+            // A gateway that nobody holds any more ends as well.
+            grace = &mut stop => break grace.unwrap_or_default(),
+        }
+    };
+    // What is pinned and what borrows it live to the end of this function, so the workers are taken out.
+    let workers = control.borrow_mut().workers.take();
+    workers.shutdown(grace);
+    log.finish();
+    Ok(())
+}
+
+/// The control thread's state.
+struct Control {
+    store: Store,
+    sockets: Sockets,
+    resolver: Resolver,
+    retired: Retired,
+    shared: Arc<Shared>,
+    workers: Workers,
+    interests: InterestHandle,
+    progress: watch::Sender<Progress>,
+}
+
+impl Control {
+    fn resolved(&mut self, cluster: &str, endpoints: crate::config::Endpoints) {
+        if self.store.resolve(cluster, endpoints) {
+            self.publish();
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        if self.progress.borrow().ready || !self.progress.borrow().connected {
+            return;
+        }
+        self.store.stop_waiting();
+        self.publish();
+    }
+
+    fn dump(&self, request: DumpRequest) {
+        let dump = Dump { accepted: self.store.accepted().clone(), counts: self.store.counts().clone() };
+        // Whoever asked may have gone.
+        let _ = request.send(dump);
+    }
+
+    /// Puts the state in effect: first what requests read, then the sockets that bring requests.
+    fn publish(&mut self) {
+        let next = Arc::new(self.store.snapshot());
+        let before = self.shared.snapshot.swap(next.clone());
+        self.retired.push(before);
+        self.resolver.follow(self.store.dns_clusters());
+        ads::subscribe(&self.interests, &self.store.wanted());
+        self.sockets.follow(&next, &self.workers);
+        let missing = self.store.missing();
+        self.progress.send_modify(|progress| {
+            if !progress.ready && missing.is_empty() {
+                progress.ready = true;
+                tracing::info!("the first complete configuration is live");
+            }
+            progress.missing = missing;
+            progress.listeners = self.sockets.addresses();
+            progress.failed_listeners = self.sockets.failures();
+        });
+    }
+}

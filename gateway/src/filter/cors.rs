@@ -1,0 +1,125 @@
+//! The CORS filter: answers preflights and adds the headers that let a browser read a response of another origin.
+
+use std::any::Any as AnySettings;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gatewright_xds::envoy::extensions::filters::http::cors::v3 as xds;
+use gatewright_xds::google::protobuf::Any;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::{Filter, FilterContext, FilterFactory, FilterKind, Flow, LocalReply, RequestHead, ResponseHead};
+use crate::config::{CorsPolicy, FieldError, Route};
+
+pub(super) struct CorsKind;
+
+impl FilterKind for CorsKind {
+    fn chain_type(&self) -> &'static str {
+        "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
+    }
+
+    fn route_type(&self) -> Option<&'static str> {
+        Some("type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
+    }
+
+    fn factory(&self, message: Any) -> Result<Arc<dyn FilterFactory>, FieldError> {
+        gatewright_xds::unpack::<xds::Cors>(&message)
+            .map_err(|error| FieldError::new("typed_config", error.to_string()))?;
+        Ok(Arc::new(CorsFactory))
+    }
+
+    fn route_settings(&self, message: Any) -> Result<Arc<dyn AnySettings + Send + Sync>, FieldError> {
+        let policy: xds::CorsPolicy = gatewright_xds::unpack(&message)
+            .map_err(|error| FieldError::new("typed_config", error.to_string()))?;
+        Ok(Arc::new(CorsPolicy::try_from(policy)?))
+    }
+}
+
+struct CorsFactory;
+
+impl FilterFactory for CorsFactory {
+    fn filter(&self, head: &RequestHead, context: &mut FilterContext<'_>) -> Option<Box<dyn Filter>> {
+        let origin = head.headers.get(header::ORIGIN).filter(|origin| !origin.is_empty())?.clone();
+        let route = context.route(head)?;
+        let policy: &CorsPolicy = route.filter_settings(context.name())?;
+        let allowed = policy.origins.iter().any(|test| test.passes(origin.as_bytes()));
+        Some(Box::new(CorsFilter { origin, allowed, route, answered: false }))
+    }
+}
+
+struct CorsFilter {
+    origin: HeaderValue,
+    allowed: bool,
+    route: Arc<Route>,
+    /// Whether the response is our own answer to a preflight, complete as it is.
+    answered: bool,
+}
+
+impl Filter for CorsFilter {
+    fn request_headers(
+        &mut self,
+        head: &mut RequestHead,
+        _end: bool,
+        context: &mut FilterContext<'_>,
+    ) -> Flow {
+        let preflight = head.method == Method::OPTIONS
+            && head
+                .headers
+                .get(header::ACCESS_CONTROL_REQUEST_METHOD)
+                .is_some_and(|method| !method.is_empty());
+        let Some(policy) = self.route.filter_settings::<CorsPolicy>(context.name()) else {
+            return Flow::Continue;
+        };
+        match (preflight, self.allowed) {
+            (true, true) => {
+                self.answered = true;
+                Flow::Reply(self.preflight_answer(policy))
+            }
+            (true, false) if !policy.forward_foreign_preflights => {
+                Flow::Reply(LocalReply::new(StatusCode::OK, Bytes::new()))
+            }
+            _ => Flow::Continue,
+        }
+    }
+
+    fn response_headers(
+        &mut self,
+        head: &mut ResponseHead,
+        _end: bool,
+        context: &mut FilterContext<'_>,
+    ) -> Flow {
+        if self.answered || !self.allowed {
+            return Flow::Continue;
+        }
+        if let Some(policy) = self.route.filter_settings::<CorsPolicy>(context.name()) {
+            head.headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
+            if policy.credentials {
+                head.headers
+                    .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+            if let Some(expose) = &policy.expose {
+                head.headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+            }
+        }
+        Flow::Continue
+    }
+}
+
+impl CorsFilter {
+    fn preflight_answer(&self, policy: &CorsPolicy) -> LocalReply {
+        let mut reply = LocalReply::new(StatusCode::OK, Bytes::new());
+        let mut set = |name: HeaderName, value: Option<&HeaderValue>| {
+            if let Some(value) = value {
+                reply.headers.insert(name, value.clone());
+            }
+        };
+        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(&self.origin));
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, policy.methods.as_ref());
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, policy.headers.as_ref());
+        set(header::ACCESS_CONTROL_MAX_AGE, policy.max_age.as_ref());
+        let credentials = HeaderValue::from_static("true");
+        set(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, policy.credentials.then_some(&credentials));
+        reply
+    }
+}

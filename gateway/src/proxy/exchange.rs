@@ -1,0 +1,242 @@
+//! One request and its response: accepted, filtered, routed, carried out, filtered again, answered.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::header::{self, HeaderValue};
+use http::{Request, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
+
+use super::body::{ClientBody, Content, RequestBody, ResponseBody};
+use super::connection::Connection;
+use super::filtered::Session;
+use super::forward::{Forwarded, Forwarding};
+use super::incoming::{self, Accepted, Refusal};
+use super::message::{LocalReply, RequestHead, ResponseHead};
+use super::pool::Lease;
+use super::record::Record;
+use super::reply;
+use super::routing::RouteChoice;
+use super::upgrade;
+use super::watch::Watch;
+use crate::config::{HttpConnections, RouteAction};
+use crate::filter::Routing as _;
+use crate::filter::chain::{Chain, Surroundings};
+use crate::stats::ResponseFlags;
+
+/// A request being answered.
+struct Exchange {
+    connection: Rc<Connection>,
+    http: Arc<HttpConnections>,
+    record: Box<Record>,
+    grpc: bool,
+    upgrade: Option<OnUpgrade>,
+}
+
+/// What the router made of a request.
+enum Outcome {
+    Reply(LocalReply),
+    Response(ResponseHead, Content),
+    Upgraded(Response<Incoming>, Lease),
+}
+
+/// Answers one request.
+pub(crate) async fn answer(
+    connection: Rc<Connection>,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let start = Instant::now();
+    let http = connection.http();
+    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let random = &connection.worker.random;
+    let (head, websocket, refusal) =
+        match incoming::accept(parts, &connection.ends, connection.scheme, &http, random) {
+            Ok(Accepted { head, websocket }) => (head, websocket, None),
+            Err((refusal, head)) => (*head, false, Some(refusal)),
+        };
+    let record = Record::new(connection.clone(), start, &head, http.access_log);
+    let grpc = head.is_grpc();
+    let exchange = Exchange { connection, http, record, grpc, upgrade: upgrade.filter(|_| websocket) };
+    match refusal {
+        Some(refusal) => exchange.refuse(refusal),
+        None => {
+            let (watch, server) = (exchange.record.watch.clone(), exchange.http.server_name.clone());
+            unless_expired(&watch, pin!(exchange.run(head, body))).await.unwrap_or_else(|| {
+                let (head, body) = reply::stream_timeout(watch.request_complete.get()).into_parts(grpc);
+                response(head, ResponseBody::unrecorded(Content::Full(body)), server)
+            })
+        }
+    }
+}
+
+/// Runs a request until its response is there, or nothing has moved on it for too long.
+async fn unless_expired<T>(watch: &Watch, mut run: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    poll_fn(|cx| {
+        if watch.is_expired() {
+            return Poll::Ready(None);
+        }
+        let polled = run.as_mut().poll(cx).map(Some);
+        if polled.is_pending() {
+            watch.register(cx.waker());
+        }
+        polled
+    })
+    .await
+}
+
+fn response(head: ResponseHead, body: ResponseBody, server: HeaderValue) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response.headers_mut().insert(header::SERVER, server);
+    response
+}
+
+impl Exchange {
+    fn refuse(mut self, refusal: Refusal) -> Response<ResponseBody> {
+        let reply = match refusal {
+            Refusal::BadRequest => {
+                self.record.flags.add(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+                reply::bad_request()
+            }
+            Refusal::NotFound => {
+                self.record.flags.add(ResponseFlags::NO_ROUTE);
+                reply::not_found()
+            }
+            Refusal::Upgrade => reply::upgrade_refused(),
+        };
+        let (head, body) = reply.into_parts(self.grpc);
+        self.send(head, Content::Full(body))
+    }
+
+    async fn run(mut self, head: RequestHead, body: Incoming) -> Response<ResponseBody> {
+        let body = if body.is_end_stream() || self.upgrade.is_some() {
+            self.record.watch.request_complete.set(true);
+            RequestBody::Empty
+        } else {
+            RequestBody::Client(ClientBody {
+                incoming: body,
+                watch: self.record.watch.clone(),
+                worker: self.connection.worker.clone(),
+            })
+        };
+        let mut choice = RouteChoice::new(self.connection.worker.shared.clone(), self.http.routes.clone());
+        let mut around = Surroundings { uses: &self.http.filters, routing: &mut choice };
+        match Chain::start(head, body.is_end_stream(), &mut around) {
+            Ok(head) => {
+                let route = choice.route(&head);
+                let outcome = self.route(head, route, body).await;
+                self.respond(outcome).await
+            }
+            Err(chain) => {
+                let session = Session::new(chain, choice, self.http.clone());
+                self.run_filtered(session, body).await
+            }
+        }
+    }
+
+    /// Runs a request that filters work on. Their answer at any time takes the place of what is under way.
+    async fn run_filtered(mut self, session: Rc<Session>, body: RequestBody) -> Response<ResponseBody> {
+        let outcome = match session.request_head(body).await {
+            Err(reply) => Outcome::Reply(reply),
+            Ok((head, body)) => {
+                let route = session.route(&head);
+                tokio::select! {
+                    biased;
+                    reply = session.reply() => Outcome::Reply(reply),
+                    outcome = self.route(head, route, body) => outcome,
+                }
+            }
+        };
+        let (head, content) = match outcome {
+            Outcome::Upgraded(response, lease) => return self.switch(response, lease),
+            Outcome::Response(head, content) => (head, content),
+            Outcome::Reply(reply) => {
+                let (head, body) = reply.into_parts(self.grpc);
+                (head, Content::Full(body))
+            }
+        };
+        match session.response(head, content).await {
+            Ok((head, content)) => self.send(head, content),
+            Err(reply) => {
+                let (head, body) = reply.into_parts(self.grpc);
+                self.send(head, Content::Full(body))
+            }
+        }
+    }
+
+    /// Carries out the action of the route.
+    async fn route(
+        &mut self,
+        head: RequestHead,
+        route: Option<Arc<crate::config::Route>>,
+        body: RequestBody,
+    ) -> Outcome {
+        let Some(route) = route else {
+            self.record.flags.add(ResponseFlags::NO_ROUTE);
+            return Outcome::Reply(reply::not_found());
+        };
+        self.record.route = Some(route.clone());
+        match &route.action {
+            RouteAction::Redirect(action) => {
+                Outcome::Reply(reply::redirect(action, &head, &route.response_headers))
+            }
+            RouteAction::Direct(action) => Outcome::Reply(reply::direct(action, &route.response_headers)),
+            RouteAction::Forward(action) => {
+                let forwarding = Forwarding {
+                    worker: &self.connection.worker,
+                    record: &mut self.record,
+                    route: &route,
+                    action,
+                    head,
+                    websocket: self.upgrade.is_some(),
+                };
+                match forwarding.run(body).await {
+                    Forwarded::Reply(reply) => Outcome::Reply(reply),
+                    Forwarded::Response(head, content) => Outcome::Response(head, content),
+                    Forwarded::Upgraded(response, lease) => Outcome::Upgraded(response, lease),
+                }
+            }
+        }
+    }
+
+    async fn respond(self, outcome: Outcome) -> Response<ResponseBody> {
+        match outcome {
+            Outcome::Response(head, content) => self.send(head, content),
+            Outcome::Upgraded(response, lease) => self.switch(response, lease),
+            Outcome::Reply(reply) => {
+                let (head, body) = reply.into_parts(self.grpc);
+                self.send(head, Content::Full(body))
+            }
+        }
+    }
+
+    /// Hands the response over to the connection.
+    fn send(mut self, head: ResponseHead, content: Content) -> Response<ResponseBody> {
+        self.record.code = head.status.as_u16();
+        response(head, ResponseBody::new(content, self.record), self.http.server_name.clone())
+    }
+
+    /// Agrees to the protocol that the upstream agreed to, and carries bytes from then on.
+    fn switch(mut self, mut agreed: Response<Incoming>, lease: Lease) -> Response<ResponseBody> {
+        let upstream = hyper::upgrade::on(&mut agreed);
+        let (parts, _) = agreed.into_parts();
+        let mut headers = parts.headers;
+        let protocol = headers.get(header::UPGRADE).cloned();
+        super::hop::strip(&mut headers);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, protocol.unwrap_or_else(|| HeaderValue::from_static("websocket")));
+        self.record.code = parts.status.as_u16();
+        if let Some(client) = self.upgrade.take() {
+            upgrade::carry(client, upstream, lease, self.record);
+        }
+        let head = ResponseHead { status: parts.status, headers };
+        response(head, ResponseBody::unrecorded(Content::Empty), self.http.server_name.clone())
+    }
+}

@@ -1,0 +1,165 @@
+//! From a request as it came to the head that filters and routes see: host found, path normalized, and the headers set
+//! that tell upstreams about the client.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Version};
+
+use super::address::Ends;
+use super::hop;
+use super::message::{RequestHead, Scheme};
+use super::path;
+use super::random::Random;
+use crate::config::HttpConnections;
+
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers that only the gateway itself may give an upstream.
+const INTERNAL: [HeaderName; 7] = [
+    HeaderName::from_static("x-envoy-internal"),
+    HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("x-envoy-retry-on"),
+    HeaderName::from_static("x-envoy-max-retries"),
+    HeaderName::from_static("x-envoy-upstream-rq-timeout-ms"),
+    HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
+    HeaderName::from_static("x-envoy-original-path"),
+];
+
+/// Why a request is answered right away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No host, no usable path, or a version that is not accepted.
+    BadRequest,
+    /// A path that routes cannot match.
+    NotFound,
+    /// An upgrade to something that is not offered.
+    Upgrade,
+}
+
+/// A request as the proxy handles it.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) head: RequestHead,
+    /// Whether the client asks for a WebSocket.
+    pub(crate) websocket: bool,
+}
+
+/// Reads the head of a request. With a refusal comes the head as far as it could be read, for the log.
+pub(crate) fn accept(
+    parts: Parts,
+    ends: &Ends,
+    scheme: Scheme,
+    http: &HttpConnections,
+    random: &Random,
+) -> Result<Accepted, (Refusal, Box<RequestHead>)> {
+    let mut refusal = (parts.version == Version::HTTP_10 && !http.http_10).then_some(Refusal::BadRequest);
+    let authority = authority(&parts);
+    if authority.as_ref().is_none_or(HeaderValue::is_empty) {
+        refusal.get_or_insert(Refusal::BadRequest);
+    }
+    let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if parts.method == Method::CONNECT || !target.as_str().starts_with('/') {
+        refusal.get_or_insert(Refusal::NotFound);
+    }
+    let mut head = RequestHead {
+        method: parts.method,
+        target,
+        authority: authority.unwrap_or_else(|| HeaderValue::from_static("")),
+        scheme,
+        headers: parts.headers,
+        version: parts.version,
+    };
+    let upgrade = upgrade(&head);
+    if upgrade == Upgrade::Other || upgrade == Upgrade::WebSocket && !http.websocket {
+        refusal.get_or_insert(Refusal::Upgrade);
+    }
+    if refusal.is_none() && http.normalize_path {
+        match path::normalize(head.target.clone(), http.merge_slashes) {
+            Ok(target) => head.target = target,
+            Err(path::InvalidPath) => refusal = Some(Refusal::BadRequest),
+        }
+    }
+    rewrite_headers(&mut head, ends, http, random);
+    match refusal {
+        Some(refusal) => Err((refusal, Box::new(head))),
+        None => Ok(Accepted { head, websocket: upgrade == Upgrade::WebSocket }),
+    }
+}
+
+/// Returns the host that the request names: in its target, where it stands there, else in `Host`.
+fn authority(parts: &Parts) -> Option<HeaderValue> {
+    match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(header::HOST).cloned(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upgrade {
+    None,
+    WebSocket,
+    Other,
+}
+
+fn upgrade(head: &RequestHead) -> Upgrade {
+    if head.version != Version::HTTP_11 {
+        return Upgrade::None;
+    }
+    let Some(protocol) = head.headers.get(header::UPGRADE) else { return Upgrade::None };
+    let asked = head.headers.get_all(header::CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    match asked {
+        false => Upgrade::None,
+        true if protocol.as_bytes().eq_ignore_ascii_case(b"websocket") => Upgrade::WebSocket,
+        // An offer of HTTP/2 can be declined by simply answering.
+        true if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") => Upgrade::None,
+        true => Upgrade::Other,
+    }
+}
+
+fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, random: &Random) {
+    let headers = &mut head.headers;
+    headers.remove(header::HOST);
+    hop::strip(headers);
+    // Answered by the server side itself as soon as the body is read.
+    headers.remove(header::EXPECT);
+    if http.use_remote_address {
+        for name in &INTERNAL {
+            headers.remove(name);
+        }
+        append_client(headers, &ends.client);
+        headers.insert(&FORWARDED_PROTO, head.scheme.header());
+    } else if !headers.contains_key(&FORWARDED_PROTO) {
+        headers.insert(&FORWARDED_PROTO, head.scheme.header());
+    }
+    let keep = http.keep_request_id || !http.use_remote_address;
+    if http.generate_request_id && !(keep && headers.contains_key(&REQUEST_ID)) {
+        let id = HeaderValue::from_bytes(&random.uuid()).expect("hexadecimal digits may stand in a header");
+        headers.insert(&REQUEST_ID, id);
+    }
+}
+
+/// Appends the client's address to `x-forwarded-for`, making one line of it.
+fn append_client(headers: &mut HeaderMap, client: &HeaderValue) {
+    if !headers.contains_key(&FORWARDED_FOR) {
+        headers.insert(&FORWARDED_FOR, client.clone());
+        return;
+    }
+    let mut all = Vec::new();
+    for line in headers.get_all(&FORWARDED_FOR).iter().chain([client]) {
+        if !all.is_empty() {
+            all.push(b',');
+        }
+        all.extend_from_slice(line.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&all) {
+        headers.insert(&FORWARDED_FOR, value);
+    }
+}

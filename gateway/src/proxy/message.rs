@@ -1,0 +1,151 @@
+//! Heads of requests and responses as filters and the router see them, the same for HTTP/1.1 and HTTP/2.
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Version};
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// Method.
+    pub method: Method,
+    /// Path and query, normalized.
+    pub target: PathAndQuery,
+    /// `Host`, or `:authority`.
+    pub authority: HeaderValue,
+    /// Whether the client came by TLS.
+    pub scheme: Scheme,
+    /// Headers without `Host`.
+    pub headers: HeaderMap,
+    /// The client's protocol.
+    pub version: Version,
+}
+
+/// The scheme of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Clear text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// Returns `http` or `https`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    pub(crate) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(self.as_str())
+    }
+}
+
+impl RequestHead {
+    /// Returns whether the request is one of gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            let value = value.as_bytes();
+            value.starts_with(b"application/grpc") && matches!(value.get(16), None | Some(b'+' | b';'))
+        })
+    }
+}
+
+/// The head of a response.
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+}
+
+/// An answer that the gateway gives itself.
+#[derive(Clone, Debug)]
+pub struct LocalReply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers beside those that describe the body.
+    pub headers: HeaderMap,
+    /// Body, sent as plain text unless the headers say otherwise.
+    pub body: Bytes,
+}
+
+impl LocalReply {
+    /// Makes an answer without further headers.
+    pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self { status, headers: HeaderMap::new(), body: body.into() }
+    }
+
+    /// Splits the answer into head and body. A gRPC client gets the status as gRPC has it, as from Envoy.
+    pub(crate) fn into_parts(mut self, grpc: bool) -> (ResponseHead, Bytes) {
+        if grpc {
+            return (self.grpc_head(), Bytes::new());
+        }
+        if !self.body.is_empty() && !self.headers.contains_key(header::CONTENT_TYPE) {
+            self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        (ResponseHead { status: self.status, headers: self.headers }, self.body)
+    }
+
+    fn grpc_head(mut self) -> ResponseHead {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.headers.insert("grpc-status", grpc_status(self.status).into());
+        if !self.body.is_empty()
+            && let Ok(message) = HeaderValue::from_str(&percent_encoded(&self.body))
+        {
+            self.headers.insert("grpc-message", message);
+        }
+        ResponseHead { status: StatusCode::OK, headers: self.headers }
+    }
+}
+
+/// Translates a status as the gRPC specification says for clients.
+fn grpc_status(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    }
+}
+
+/// Writes what is no printable ASCII, and the percent sign, as `%XX`.
+fn percent_encoded(text: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_client_gets_the_status_in_grpc_words() {
+        let reply = LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream\n");
+        let (head, body) = reply.into_parts(true);
+        assert_eq!((head.status, body.len()), (StatusCode::OK, 0));
+        assert_eq!(head.headers["grpc-status"], "14");
+        assert_eq!(head.headers["grpc-message"], "no healthy upstream%0A");
+    }
+
+    #[test]
+    fn plain_text_is_named() {
+        let (head, body) = LocalReply::new(StatusCode::NOT_FOUND, "x").into_parts(false);
+        assert_eq!(head.headers[header::CONTENT_TYPE], "text/plain");
+        assert_eq!(body, "x");
+        assert!(LocalReply::new(StatusCode::NOT_FOUND, "").into_parts(false).0.headers.is_empty());
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers that the gateway gives itself: what each failure says, and redirects.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, StatusCode};
+
+use super::message::{LocalReply, RequestHead, Scheme};
+use crate::config::{DirectResponse, HeaderEdits, Redirect};
+
+/// No route takes the request.
+pub(crate) fn not_found() -> LocalReply {
+    LocalReply::new(StatusCode::NOT_FOUND, Bytes::new())
+}
+
+/// The route's cluster does not exist.
+pub(crate) fn no_cluster() -> LocalReply {
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, Bytes::new())
+}
+
+/// The cluster has no endpoint to choose.
+pub(crate) fn no_healthy_upstream() -> LocalReply {
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream")
+}
+
+/// The route's limit of time is over.
+pub(crate) fn upstream_timeout() -> LocalReply {
+    LocalReply::new(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout")
+}
+
+/// Nothing moved on the request for too long.
+pub(crate) fn stream_timeout(request_complete: bool) -> LocalReply {
+    let status = if request_complete { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::REQUEST_TIMEOUT };
+    LocalReply::new(status, "stream timeout")
+}
+
+/// The upstream gave no response.
+pub(crate) fn upstream_failure(reason: &str) -> LocalReply {
+    let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}");
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, body)
+}
+
+/// The request cannot be understood.
+pub(crate) fn bad_request() -> LocalReply {
+    LocalReply::new(StatusCode::BAD_REQUEST, Bytes::new())
+}
+
+/// The client asks for another protocol that is not offered.
+pub(crate) fn upgrade_refused() -> LocalReply {
+    LocalReply::new(StatusCode::FORBIDDEN, Bytes::new())
+}
+
+/// Carries out a direct response.
+pub(crate) fn direct(action: &DirectResponse, edits: &HeaderEdits) -> LocalReply {
+    let mut reply = LocalReply::new(action.status, action.body.clone());
+    edits.apply(&mut reply.headers);
+    reply
+}
+
+/// Carries out a redirect.
+pub(crate) fn redirect(action: &Redirect, head: &RequestHead, edits: &HeaderEdits) -> LocalReply {
+    let mut headers = HeaderMap::new();
+    match HeaderValue::try_from(location(action, head)) {
+        Ok(location) => drop(headers.insert(header::LOCATION, location)),
+        Err(_) => return bad_request(),
+    }
+    edits.apply(&mut headers);
+    LocalReply { status: action.status, headers, body: Bytes::new() }
+}
+
+fn location(action: &Redirect, head: &RequestHead) -> String {
+    let authority = head.authority.to_str().unwrap_or_default();
+    let scheme = action.scheme.as_deref().unwrap_or(head.scheme.as_str());
+    let mut out = format!("{scheme}://");
+    out.push_str(&redirect_authority(action, authority, scheme, head.scheme));
+    match &action.path {
+        Some(path) => {
+            out.push_str(path);
+            // A path with its own query keeps that.
+            if let Some(query) = head.target.query().filter(|_| !action.strip_query && !path.contains('?')) {
+                let _ = write!(out, "?{query}");
+            }
+        }
+        None if action.strip_query => out.push_str(head.target.path()),
+        None => out.push_str(head.target.as_str()),
+    }
+    out
+}
+
+/// Returns host and port: those of the action, else those of the request, where a changed scheme drops the old
+/// scheme's default port.
+fn redirect_authority(action: &Redirect, authority: &str, scheme: &str, old_scheme: Scheme) -> String {
+    let host = crate::state::snapshot::without_port(authority);
+    let port = authority[host.len()..].strip_prefix(':').filter(|port| !port.is_empty());
+    let new_host = action.host.as_deref().unwrap_or(host);
+    match (action.port, port) {
+        (Some(port), _) => format!("{new_host}:{port}"),
+        (None, Some(port)) if action.host.is_none() => {
+            let default = match old_scheme {
+                Scheme::Http => "80",
+                Scheme::Https => "443",
+            };
+            let changed = scheme != old_scheme.as_str();
+            if changed && port == default { new_host.to_owned() } else { format!("{new_host}:{port}") }
+        }
+        _ => new_host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::uri::PathAndQuery;
+    use http::{Method, Version};
+
+    use super::*;
+
+    fn head(authority: &'static str, target: &'static str) -> RequestHead {
+        RequestHead {
+            method: Method::GET,
+            target: PathAndQuery::from_static(target),
+            authority: HeaderValue::from_static(authority),
+            scheme: Scheme::Http,
+            headers: HeaderMap::new(),
+            version: Version::HTTP_11,
+        }
+    }
+
+    fn redirect() -> Redirect {
+        let status = StatusCode::MOVED_PERMANENTLY;
+        Redirect { status, scheme: None, host: None, port: None, path: None, strip_query: false }
+    }
+
+    #[test]
+    fn a_changed_scheme_drops_the_default_port_only() {
+        let https = Redirect { scheme: Some("https".into()), ..redirect() };
+        assert_eq!(location(&https, &head("a.com:80", "/x?y=1")), "https://a.com/x?y=1");
+        assert_eq!(location(&https, &head("a.com:8080", "/")), "https://a.com:8080/");
+        assert_eq!(location(&https, &head("a.com", "/")), "https://a.com/");
+        let port = Redirect { port: Some(8443), ..https };
+        assert_eq!(location(&port, &head("a.com:80", "/")), "https://a.com:8443/");
+    }
+
+    #[test]
+    fn a_new_host_or_path_replaces_and_the_query_stays() {
+        let host = Redirect { host: Some("b.com".into()), ..redirect() };
+        assert_eq!(location(&host, &head("a.com:8080", "/x")), "http://b.com/x");
+        let path = Redirect { path: Some("/new".into()), ..redirect() };
+        assert_eq!(location(&path, &head("a.com", "/x?y=1")), "http://a.com/new?y=1");
+        let own_query = Redirect { path: Some("/new?z=2".into()), ..redirect() };
+        assert_eq!(location(&own_query, &head("a.com", "/x?y=1")), "http://a.com/new?z=2");
+    }
+}

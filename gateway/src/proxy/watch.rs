@@ -1,0 +1,52 @@
+//! Looks after one request: what has come of its body, and whether anything still moves on it.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+/// The state of one request that its bodies report to and that the worker's tick looks at. Time is counted in ticks.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Bytes of the request's body so far.
+    pub(crate) received: Cell<u64>,
+    /// Whether the whole request has come.
+    pub(crate) request_complete: Cell<bool>,
+    last_move: Cell<u64>,
+    expired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    /// Starts at tick `now`.
+    pub(crate) fn new(now: u64) -> Self {
+        Self { last_move: Cell::new(now), ..Self::default() }
+    }
+
+    /// Notes that something moved.
+    pub(crate) fn touch(&self, now: u64) {
+        self.last_move.set(now);
+    }
+
+    /// Ends the request if nothing has moved for `limit` ticks.
+    pub(crate) fn check(&self, now: u64, limit: u64) {
+        // A tick is not a moment: one more makes sure that the whole time is over.
+        if now.saturating_sub(self.last_move.get()) > limit
+            && !self.expired.replace(true)
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    /// Has the task woken when the request is ended. The latest task counts: first the one that answers, then the one
+    /// that sends the answer.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What the gateway still wants from the server: the resources to subscribe to, and what is missing for the first
+//! complete configuration.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gatewright_xds::type_url;
+
+use super::store::Store;
+use crate::config::Discovery;
+
+/// Names of the resources that others refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) endpoints: BTreeSet<String>,
+    pub(crate) routes: BTreeSet<String>,
+    pub(crate) secrets: BTreeSet<String>,
+    /// Whether virtual hosts are subscribed to.
+    pub(crate) hosts: bool,
+}
+
+impl Store {
+    /// Returns what the listeners and clusters in effect and warming refer to.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted {
+            endpoints: self.services.keys().map(|name| name.to_string()).collect(),
+            hosts: self.routes.values().any(|routes| routes.hosts_on_their_own),
+            ..Wanted::default()
+        };
+        for slot in self.listeners.values() {
+            for config in slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)) {
+                for (http, tls) in config.https() {
+                    wanted.routes.insert(http.routes.to_string());
+                    wanted.secrets.extend(tls.map(|tls| tls.secret.to_string()));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Returns what is missing for the first complete configuration, in words; empty when it is there.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (type_url, what) in [(type_url::LISTENER, "listeners"), (type_url::CLUSTER, "upstream clusters")]
+        {
+            if !self.counts.contains_key(type_url) {
+                missing.push(what.to_owned());
+            }
+        }
+        for (name, slot) in &self.clusters {
+            if slot.live.is_none() {
+                missing.push(match slot.warming.as_ref().map(|config| &config.discovery) {
+                    Some(Discovery::Dns { .. }) => format!("addresses of upstream cluster {name}"),
+                    _ => format!("endpoints of upstream cluster {name}"),
+                });
+            }
+        }
+        let wanted = self.wanted();
+        for name in &wanted.routes {
+            match self.routes.get(name.as_str()) {
+                None => missing.push(format!("route configuration {name}")),
+                Some(routes) if routes.hosts_on_their_own && !self.hosts_seen.contains(name.as_str()) => {
+                    missing.push(format!("virtual hosts of route configuration {name}"));
+                }
+                Some(_) => {}
+            }
+        }
+        missing.extend(
+            wanted
+                .secrets
+                .iter()
+                .filter(|name| !self.secrets.knows(name))
+                .map(|name| format!("secret {name}")),
+        );
+        missing.extend(
+            self.listeners
+                .iter()
+                .filter(|(_, slot)| slot.live.is_none())
+                .map(|(name, _): (&Arc<str>, _)| format!("listener {name}")),
+        );
+        missing
+    }
+}

@@ -1,0 +1,18 @@
+//! The gateway's view of the world: one writer ([`store::Store`]) turns accepted xDS resources into immutable
+//! snapshots, which workers read without a lock. Old snapshots are dropped on the control thread.
+
+pub(crate) mod cluster;
+mod completeness;
+mod hosts;
+mod listener;
+mod retired;
+mod secrets;
+pub(crate) mod snapshot;
+pub(crate) mod store;
+
+pub(crate) use cluster::{Cluster, Endpoint};
+pub(crate) use completeness::Wanted;
+pub(crate) use listener::Listener;
+pub(crate) use retired::Retired;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use store::{Accepted, Store};
