@@ -1,10 +1,8 @@
 //! Compiles every folder of `examples/` and compares all artefacts with `snapshots/examples/NAME`.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Manifests, XDS, folders, for_each};
+use crate::artefacts::{Manifests, XDS, folders, for_each};
 use gatewright_compiler::compile;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_testkit::{assert_golden, workspace_root};

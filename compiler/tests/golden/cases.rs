@@ -2,12 +2,10 @@
 //! A new case is a new folder; its optional `case.toml` says what is compared and with which settings. The Services of
 //! `tests/cases/services.yaml` are part of every case that does not refuse them.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Manifests, folders, for_each};
+use crate::artefacts::{Manifests, folders, for_each};
 use gatewright_compiler::compile;
 use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
 use gatewright_testkit::assert_golden;
