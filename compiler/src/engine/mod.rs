@@ -7,6 +7,7 @@
 
 mod files;
 mod output;
+mod provenance;
 mod references;
 mod report;
 mod unmatched;
@@ -33,6 +34,7 @@ use crate::world::{Dependency, World};
 use files::Files;
 
 pub use output::{Delta, WorkCounters};
+pub use provenance::Provenance;
 
 /// The label that ties an EndpointSlice to its Service.
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -244,7 +246,8 @@ impl Engine {
         let (registries, findings) = registry::read(bridges, &self.options);
         let old = std::mem::replace(&mut self.registries, registries);
         self.registry_findings = findings;
-        let undiscovered_moved = old.undiscovered.keys().ne(self.registries.undiscovered.keys());
+        let unnamed_moved = old.undiscovered.keys().ne(self.registries.undiscovered.keys())
+            || old.unpublished != self.registries.unpublished;
         let hosts: BTreeSet<&String> = old.services.keys().chain(self.registries.services.keys()).collect();
         for host in hosts {
             if old.services.get(host) == self.registries.services.get(host) {
@@ -258,7 +261,7 @@ impl Engine {
                 .extend(ports.into_iter().flatten().map(|port| ClusterName::outbound(port, "", host)));
             stale.clusters.extend(self.cluster_users.keys().filter(|name| name.host() == host).cloned());
         }
-        if undiscovered_moved {
+        if unnamed_moved {
             let readers = self.readers.iter().filter(|(key, _)| matches!(key, Dependency::Registry(_)));
             stale.hosts.extend(readers.flat_map(|(_, hosts)| hosts.iter().cloned()).collect::<Vec<_>>());
         }

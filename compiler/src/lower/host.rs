@@ -30,7 +30,7 @@ pub(crate) struct HostUnit {
     /// Clusters with their fallbacks, where a target has some.
     pub(crate) fallbacks: BTreeSet<Vec<ClusterName>>,
     /// Where each route came from.
-    pub(crate) origins: Vec<(RouteId, Place)>,
+    pub(crate) origins: Arc<[(RouteId, Place)]>,
 }
 
 /// Lowers a host. `ingresses` are all that name it, and for `*` also those with a default backend, oldest first.

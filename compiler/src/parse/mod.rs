@@ -14,6 +14,7 @@ mod locate;
 mod metadata;
 mod names;
 mod nearest;
+mod objects;
 mod placing;
 mod problem;
 mod reader;
@@ -32,6 +33,7 @@ use gatewright_diagnostics::{Code, Fix, Severity, Span};
 
 pub use locate::Locator;
 pub use nearest::nearest;
+pub use objects::{LineIndex, RawObject, raw_objects};
 
 use crate::manifest::{EntityKey, Manifest};
 use crate::options::Profile;

@@ -1,0 +1,84 @@
+//! Where things came from, apart from the engine: a state that can be kept while the engine goes on to the next one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatewright_ir::{HostPattern, RouteId};
+
+use super::{Engine, service_of_slice};
+use crate::finding::Place;
+use crate::manifest::{DocumentIndex, EntityKey, Kind};
+use crate::world::Dependency;
+
+/// The side table of one state: the place of every route, and the file of every manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    files: BTreeMap<EntityKey, (Arc<str>, DocumentIndex)>,
+    routes: BTreeMap<HostPattern, Arc<[(RouteId, Place)]>>,
+}
+
+impl Provenance {
+    /// Returns the place that made a route.
+    pub fn route(&self, route: &RouteId) -> Option<&Place> {
+        // The id is `Ingress/NS/NAME HOST ...`: only one host's table can hold it.
+        let host: HostPattern = route.0.split(' ').nth(1)?.parse().ok()?;
+        self.routes.get(&host)?.iter().find(|(id, _)| id == route).map(|(_, place)| place)
+    }
+
+    /// Returns the file of a manifest, and where in it the manifest stands.
+    pub fn file(&self, entity: &EntityKey) -> Option<(&str, DocumentIndex)> {
+        self.files.get(entity).map(|(path, document)| (&**path, *document))
+    }
+}
+
+impl Engine {
+    /// Returns the side table of the current state.
+    pub fn provenance(&self) -> Provenance {
+        let files = self.manifests.keys().filter_map(|key| {
+            let found = self.files.definitions(key).first()?;
+            Some((key.clone(), (found.path.clone(), found.manifest.document)))
+        });
+        Provenance {
+            files: files.collect(),
+            routes: self.hosts.iter().map(|(host, unit)| (host.clone(), unit.origins.clone())).collect(),
+        }
+    }
+
+    /// Returns the hosts whose routes depend on an object, whether the source has it or not.
+    pub fn dependents(&self, key: &EntityKey) -> BTreeSet<HostPattern> {
+        match key.kind {
+            Kind::Ingress => {
+                let analyzed = self.ingresses.get(key).and_then(|unit| unit.analyzed.as_deref());
+                analyzed.into_iter().flat_map(|ingress| ingress.hosts.keys().cloned()).collect()
+            }
+            Kind::Service => self.all_readers_of([Dependency::Service(key.clone())]),
+            Kind::Secret => self.all_readers_of([Dependency::Secret(key.clone())]),
+            Kind::EndpointSlice => {
+                let service = self.manifests.get(key).and_then(|manifest| service_of_slice(manifest));
+                self.all_readers_of(service.map(Dependency::Service))
+            }
+            Kind::McpBridge => {
+                let published = self.registries.services.iter().filter(|(_, service)| service.bridge == *key);
+                self.all_readers_of(published.map(|(host, _)| Dependency::Registry(host.clone())))
+            }
+            Kind::WasmPlugin => self.covered_by(&key.name),
+            Kind::IngressClass | Kind::ConfigMap => BTreeSet::new(),
+        }
+    }
+
+    fn all_readers_of(&self, dependencies: impl IntoIterator<Item = Dependency>) -> BTreeSet<HostPattern> {
+        let readers = dependencies.into_iter().filter_map(|dependency| self.readers.get(&dependency));
+        readers.flatten().cloned().collect()
+    }
+
+    fn covered_by(&self, plugin: &str) -> BTreeSet<HostPattern> {
+        let covered = self.ir.hosts.iter().filter(|(_, host)| {
+            host.host
+                .routes
+                .iter()
+                .flat_map(|route| &route.plugins)
+                .any(|application| application.plugin == plugin)
+        });
+        covered.map(|((_, pattern), _)| pattern.clone()).collect()
+    }
+}
