@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as EventSpan, St
 
 use super::scalar::{Style, Tag};
 use super::syntax::{self, Complaint};
-use super::text::{CharSpan, Lines};
+use super::text::{CharSpan, LineIndex, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
 
 /// Syntax errors after which a file is given up: it is no YAML, and more of the same helps nobody.
@@ -22,18 +22,18 @@ const MAX_KEY_PROBLEMS: usize = 1000;
 pub(crate) struct Source<'a> {
     /// The text.
     pub(crate) text: &'a str,
-    lines: OnceCell<Lines<'a>>,
+    index: OnceCell<LineIndex>,
 }
 
 impl<'a> Source<'a> {
     /// Wraps a text.
     pub(crate) fn new(text: &'a str) -> Self {
-        Source { text, lines: OnceCell::new() }
+        Source { text, index: OnceCell::new() }
     }
 
     /// Returns the line index.
-    pub(crate) fn lines(&self) -> &Lines<'a> {
-        self.lines.get_or_init(|| Lines::new(self.text))
+    pub(crate) fn lines(&self) -> Lines<'_> {
+        Lines::new(self.text, self.index.get_or_init(|| LineIndex::new(self.text)))
     }
 }
 
@@ -95,6 +95,8 @@ pub(crate) struct Loader<'s, 'a> {
     next_index: u32,
     syntax_errors: usize,
     ended: bool,
+    /// Length of the file in characters, if its last line has no end.
+    unended: Option<u32>,
     /// Whether the current document cannot be used.
     lost: bool,
     stack: Vec<Open>,
@@ -138,6 +140,7 @@ impl<'s, 'a> Loader<'s, 'a> {
             next_index: 0,
             syntax_errors: 0,
             ended: false,
+            unended: (!source.text.ends_with(['\n', '\r'])).then(|| source.text.chars().count() as u32),
             lost: false,
             stack: Vec::new(),
             pending: Vec::new(),
@@ -196,8 +199,18 @@ impl<'s, 'a> Loader<'s, 'a> {
         }
         let place = self.place(span);
         match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+            Event::Scalar(mut text, style, anchor, tag) => {
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+                    && self.unended == Some(place.end)
+                {
+                    let start = self.source.lines().byte_of(place.start);
+                    drop_added_line_end(&mut text, self.source.text, start);
+                }
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
                 let tag = tag.map_or(Tag::Implicit, |tag| Tag::named(&tag.handle, &tag.suffix));
                 let written =
                     !text.is_empty() || style == Style::Quoted || tag != Tag::Implicit || anchor > 0;
@@ -272,11 +285,11 @@ impl<'s, 'a> Loader<'s, 'a> {
         let Some(open) = self.stack.pop() else { return };
         let children = tree.adopt(&self.pending[open.first_child..]);
         let last = self.pending.last().filter(|_| self.pending.len() > open.first_child);
-        // The end of a block collection is told by the next token, however far away that is.
-        let closing = open.bracket && end.end == end.start + 1;
+        // A bracket ends its collection; the end of a block is told by the next token, however far away that is.
+        let bracket = end.end > end.start;
         let end = match last {
-            Some(&last) if !closing => tree.node(last).span,
-            _ => end,
+            Some(&last) if !bracket => tree.node(last).span,
+            _ => CharSpan { end: end.start + u32::from(bracket), ..end },
         };
         self.pending.truncate(open.first_child);
         let node = tree.node_mut(open.id);
@@ -310,6 +323,7 @@ impl<'s, 'a> Loader<'s, 'a> {
             self.syntax_errors += 1;
             let last = self.syntax_errors == MAX_SYNTAX_ERRORS;
             let open = self.stack.last().filter(|open| open.bracket).map(|open| tree.node(open.id).span);
+            let open = open.map(|span| CharSpan { end: span.start + 1, ..span });
             let (at, complaint) = (CharSpan { start: at, end: at + 1 }, syntax::complaint(error.info()));
             self.lose(problems, Problem::Syntax { at, complaint, open, last });
         }
@@ -326,6 +340,19 @@ impl<'s, 'a> Loader<'s, 'a> {
         self.base = Base { bytes, chars: self.base.chars + skipped };
         self.boundary = self.base.chars;
         self.parser = Parser::new_from_str(&self.source.text[bytes..]);
+    }
+}
+
+/// At the end of a file whose last line has no end the parser adds one to a block text; Kubernetes' parser does not.
+/// `start` is the offset of the block's content.
+fn drop_added_line_end(text: &mut Cow<'_, str>, file: &str, start: usize) {
+    let first_line = file[..start].rfind(['\n', '\r']).map_or(0, |end| end + 1);
+    let mut lines = file[first_line..].lines().filter(|line| !line.trim_matches(' ').is_empty());
+    let indentation = lines.next().map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
+    let last_line = file.rsplit(['\n', '\r']).next().unwrap_or_default();
+    let outside = last_line.trim_matches(' ').is_empty() && last_line.len() < indentation;
+    if !outside && text.ends_with('\n') {
+        text.to_mut().pop();
     }
 }
 

@@ -24,8 +24,9 @@ pub(crate) fn key(kind: Kind, namespace: &str, name: &str) -> EntityKey {
     EntityKey::new(kind, namespace, name)
 }
 
-/// Reads and checks `metadata`.
-pub(crate) fn read(kind: Kind, mut fields: Fields, issues: &mut Vec<Issue>) -> Metadata {
+/// Reads and checks `metadata`; the schema has found if there is none.
+pub(crate) fn read(kind: Kind, object: &mut Fields, issues: &mut Vec<Issue>) -> Metadata {
+    let Some(mut fields) = object.some_object("metadata") else { return Metadata::default() };
     match fields.take("name") {
         Some(Value::String(name)) if !name.is_empty() => check_name(kind, &name, issues),
         // The schema has found a name that is no text.

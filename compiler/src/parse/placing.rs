@@ -2,24 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatewright_diagnostics::{Fix, Span, code};
+use gatewright_diagnostics::{Code, Fix, Span, code};
 
 use super::FileFinding;
 use super::issue::{Issue, Repair};
 use super::json::{Converted, Surprise};
-use super::locate::shown;
+use super::locate::{exact, marked, shown};
 use super::scalar::{Meaning, NoValue, Style, Tag};
 use super::text::{CharSpan, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
 use crate::finding::Part;
 use crate::manifest::{EntityKey, Kind};
 
+/// Findings of one sort that an object can have before the rest is only counted: each costs a search for its place.
+const MAX_SHOWN: usize = 200;
+
+/// Cuts the issues of an object, least severe first. Returns those that are shown, and the code and number of the others.
+fn most_severe(mut issues: Vec<Issue>) -> (Vec<Issue>, Option<(&'static Code, usize)>) {
+    if issues.len() <= MAX_SHOWN {
+        return (issues, None);
+    }
+    issues.sort_by_key(|issue| issue.code.severity);
+    let hidden = issues.split_off(MAX_SHOWN);
+    (issues, hidden.first().map(|first| (first.code, hidden.len())))
+}
+
 /// One object in its file.
 pub(crate) struct Placing<'t, 'a> {
     /// The document.
     pub(crate) tree: &'t Tree<'a>,
     /// The file.
-    pub(crate) lines: &'t Lines<'a>,
+    pub(crate) lines: Lines<'t>,
     /// The object's node.
     pub(crate) object: NodeId,
     /// The object's kind.
@@ -36,11 +49,17 @@ impl Placing<'_, '_> {
     ) -> Vec<FileFinding> {
         let surprises: BTreeMap<NodeId, Surprise> = converted.surprises.iter().copied().collect();
         let mut explained = BTreeSet::new();
+        let (issues, hidden) = most_severe(issues);
         let mut findings: Vec<FileFinding> =
             issues.into_iter().map(|issue| self.finding(issue, &surprises, &mut explained)).collect();
-        let remaining = surprises.iter().filter(|(node, _)| !explained.contains(node));
+        findings.extend(hidden.map(|(code, count)| {
+            let message = format!("the object has {count} more findings, which are not shown");
+            FileFinding::new(code, self.span(self.object), message)
+        }));
+        let remaining = surprises.iter().filter(|(node, _)| !explained.contains(node)).take(MAX_SHOWN);
         findings.extend(remaining.map(|(node, surprise)| self.surprise(*node, *surprise)));
-        findings.extend(converted.no_values.iter().map(|(node, why)| self.no_value(*node, why)));
+        let no_values = converted.no_values.iter().take(MAX_SHOWN);
+        findings.extend(no_values.map(|(node, why)| self.no_value(*node, why)));
         for finding in &mut findings {
             finding.entity = key.cloned();
         }
@@ -55,10 +74,7 @@ impl Placing<'_, '_> {
         explained: &mut BTreeSet<NodeId>,
     ) -> FileFinding {
         let (key, value) = self.tree.at(self.object, &issue.pointer);
-        let node = match issue.part {
-            Part::Key => key,
-            Part::Value => value,
-        };
+        let node = marked(self.tree, key, value, issue.part);
         let mut finding = FileFinding::new(issue.code, self.span(node), issue.message);
         finding.notes = issue.notes;
         finding.help = issue.help;
@@ -76,7 +92,7 @@ impl Placing<'_, '_> {
     }
 
     fn span(&self, node: NodeId) -> Span {
-        self.lines.span(shown(self.tree, node))
+        self.lines.span(shown(self.tree, self.lines, node))
     }
 
     fn fix(&self, repair: &Repair, key: NodeId, value: NodeId) -> Option<Fix> {
@@ -84,15 +100,16 @@ impl Placing<'_, '_> {
         if self.tree.has_aliases {
             return None;
         }
+        let exact = |node| exact(self.tree, self.lines, node);
         let (span, replacement) = match repair {
-            Repair::Key(name) => (self.tree.node(key).span, self.quoted_alike(key, name)),
-            Repair::Value(text) => (self.tree.node(value).span, self.quoted_alike(value, text)),
-            Repair::Entry(text) => (self.tree.node(key).span.to(self.tree.node(value).span), text.clone()),
+            Repair::Key(name) => (exact(key), self.quoted_alike(key, name)),
+            Repair::Value(text) => (exact(value), self.quoted_alike(value, text)),
+            Repair::Entry(text) => (exact(key).to(exact(value)), text.clone()),
             Repair::Quote if self.kind != Kind::Secret => {
                 let span = self.plain(value)?;
                 (span, format!("\"{}\"", self.lines.slice(span)))
             }
-            Repair::Literal(text) => (self.tree.node(value).span, text.clone()),
+            Repair::Literal(text) => (exact(value), text.clone()),
             Repair::Quote | Repair::Add(_) | Repair::ByHand => return None,
         };
         Some(Fix { span: self.lines.span(span), replacement })

@@ -7,7 +7,7 @@ use super::issue::bounded;
 use super::json::TooMuch;
 use super::load::Problem;
 use super::locate::shown;
-use super::text::{CharSpan, Lines, MAX_BYTES, Unreadable};
+use super::text::{CharSpan, LineIndex, Lines, MAX_BYTES, Unreadable};
 use super::tree::{MAX_DEPTH, Tree};
 
 /// Returns the finding about bytes that are no text.
@@ -27,25 +27,25 @@ pub(crate) fn unreadable(bytes: &[u8], why: Unreadable) -> FileFinding {
         Unreadable::NotUtf8 { valid_up_to } => {
             let text = std::str::from_utf8(&bytes[..valid_up_to]).unwrap_or_default();
             let end = text.chars().count() as u32;
-            let place = Lines::new(text).span(CharSpan { start: end, end });
+            let place = Lines::new(text, &LineIndex::new(text)).span(CharSpan { start: end, end });
             FileFinding::new(&code::GW0004, place, "the file is not UTF-8 text from this byte on")
         }
     }
 }
 
 /// Returns the finding about aliases that expand to too much.
-pub(crate) fn too_much(why: TooMuch, tree: &Tree<'_>, lines: &Lines<'_>) -> FileFinding {
+pub(crate) fn too_much(why: TooMuch, tree: &Tree<'_>, lines: Lines<'_>) -> FileFinding {
     let (node, message) = match why {
         TooMuch::Budget(node) => (node, "the aliases of this document expand to more than 16 MiB".to_owned()),
         TooMuch::Depth(node) => (node, format!("aliases nest values more than {MAX_DEPTH} levels deep")),
     };
-    let mut finding = FileFinding::new(&code::GW0003, lines.span(shown(tree, node)), message);
+    let mut finding = FileFinding::new(&code::GW0003, lines.span(shown(tree, lines, node)), message);
     finding.help = Some("write the values out, or refer to fewer of them".into());
     finding
 }
 
 /// Returns the finding about a problem of a document.
-pub(crate) fn finding(problem: Problem, lines: &Lines<'_>) -> FileFinding {
+pub(crate) fn finding(problem: Problem, lines: Lines<'_>) -> FileFinding {
     match problem {
         Problem::Syntax { at, complaint, open, last } => {
             let message = format!("the document is not well-formed YAML: {}", complaint.what);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatewright_diagnostics::{Code, code};
+use gatewright_diagnostics::{Code, Span, code};
 use serde_json::Value;
 
 use super::decode::{self, Dialect};
@@ -101,7 +101,7 @@ impl<'a> Reader<'_, 'a> {
             NodeKind::Mapping(_) => format!("the document has {missing} and is left out"),
             _ => "the document is not a mapping and is left out".to_owned(),
         };
-        let span = self.source.lines().span(shown(tree, node));
+        let span = self.span(tree, node);
         let mut finding = FileFinding::new(&code::GW0005, span, message);
         finding.help = Some("list files that are no manifests in `.gatewrightignore`".into());
         self.parsed.findings.push(finding);
@@ -154,6 +154,11 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
+    fn span(&self, tree: &Tree<'_>, node: NodeId) -> Span {
+        let lines = self.source.lines();
+        lines.span(shown(tree, lines, node))
+    }
+
     fn about_kind(
         &mut self,
         tree: &Tree<'_>,
@@ -162,7 +167,7 @@ impl<'a> Reader<'_, 'a> {
         message: String,
     ) -> &mut FileFinding {
         let (_, value) = tree.at(place.node, "/kind");
-        let span = self.source.lines().span(shown(tree, value));
+        let span = self.span(tree, value);
         self.parsed.findings.push(FileFinding::new(code, span, message));
         let last = self.parsed.findings.len() - 1;
         &mut self.parsed.findings[last]
@@ -171,7 +176,7 @@ impl<'a> Reader<'_, 'a> {
     fn other_version(&mut self, tree: &Tree<'_>, place: Place, kind: Kind, api_version: &str) {
         let message = format!("{} {} is not supported", bounded(api_version), kind.as_str());
         let (_, value) = tree.at(place.node, "/apiVersion");
-        let span = self.source.lines().span(shown(tree, value));
+        let span = self.span(tree, value);
         let mut finding = FileFinding::new(&code::GW0103, span, message);
         finding.help = Some(kinds::migration(kind, api_version));
         finding.entity = self.key_before_reading(tree, place.node, kind);
@@ -195,7 +200,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let mut issues = schema.map(|schema| schema.check(&converted.value)).unwrap_or_default();
         let mut object = Fields::of(std::mem::take(&mut converted.value));
-        let metadata = metadata::read(kind, object.object("metadata"), &mut issues);
+        let metadata = metadata::read(kind, &mut object, &mut issues);
         let mut dialect = Dialect::new(self.profile);
         let decoded = decode::decode(kind, &mut object, &mut dialect);
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
@@ -226,7 +231,7 @@ impl<'a> Reader<'_, 'a> {
         let Some(mut converted) = self.convert(tree, place, &[], Some(&key)) else { return };
         let mut issues = schema::of_endpoints().check(&converted.value);
         let mut object = Fields::of(std::mem::take(&mut converted.value));
-        let mut metadata = metadata::read(kind, object.object("metadata"), &mut issues);
+        let mut metadata = metadata::read(kind, &mut object, &mut issues);
         metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name);
         let placing = Placing { tree, lines: self.source.lines(), object: place.node, kind };
         self.parsed.findings.extend(placing.findings(issues, &converted, Some(&key)));
@@ -257,14 +262,19 @@ impl<'a> Reader<'_, 'a> {
     /// Names the object on the findings about the YAML of the current document.
     fn name_owners(&mut self, tree: &Tree<'_>, first_finding: usize) {
         let Reader { parsed, objects, source, .. } = self;
-        for finding in parsed.findings[first_finding..].iter_mut().filter(|finding| finding.entity.is_none())
-        {
+        let findings = &mut parsed.findings[first_finding..];
+        if findings.iter().all(|finding| finding.entity.is_some()) {
+            return;
+        }
+        let owners: Vec<(Span, &EntityKey)> = objects
+            .iter()
+            .map(|(node, key)| (source.lines().span(tree.node(tree.target(*node)).span), key))
+            .collect();
+        for finding in findings.iter_mut().filter(|finding| finding.entity.is_none()) {
             let offset = finding.span.start.offset;
-            let holds = |node: NodeId| {
-                let span = source.lines().span(tree.node(tree.target(node)).span);
-                (span.start.offset..=span.end.offset).contains(&offset)
-            };
-            finding.entity = objects.iter().find(|(node, _)| holds(*node)).map(|(_, key)| key.clone());
+            let behind = owners.partition_point(|(span, _)| span.start.offset <= offset);
+            let owner = owners[..behind].last().filter(|(span, _)| offset <= span.end.offset);
+            finding.entity = owner.map(|(_, key)| (*key).clone());
         }
     }
 }

@@ -11,8 +11,10 @@ use serde_json::Value;
 pub(crate) enum Style {
     /// Without quotes: the text decides the type.
     Plain,
-    /// In quotes or as a block: text.
+    /// In quotes: text.
     Quoted,
+    /// As a block of lines behind `|` or `>`: text.
+    Block,
 }
 
 /// The tag of a scalar.
@@ -272,7 +274,9 @@ pub(crate) enum NoValue {
 /// Returns the JSON value of a scalar, as Kubernetes reads it. The text is moved out where it is the value.
 pub(crate) fn value(text: &mut Cow<'_, str>, style: Style, tag: Tag) -> Result<Value, NoValue> {
     let meaning = match (tag, style) {
-        (Tag::Implicit, Style::Quoted) | (Tag::Text | Tag::Foreign | Tag::Merge, _) => Meaning::Text,
+        (Tag::Implicit, Style::Quoted | Style::Block) | (Tag::Text | Tag::Foreign | Tag::Merge, _) => {
+            Meaning::Text
+        }
         (Tag::Binary, _) => {
             let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
             let bytes = bytes.map_err(|_| NoValue::Tag(tag.written()))?;

@@ -43,6 +43,11 @@ const COMPLAINTS: &[(&str, &str, Option<&str>)] = &[
     ("expected ',' or ']'", "a `,` or `]` is missing", None),
     ("misplaced bracket", "a closing bracket has no opening one", None),
     ("wrongly indented line", "a line of a block text is indented less than the first", Some(INDENTATION)),
+    (
+        "indentation in quoted scalar",
+        "a line of a quoted text is not indented more than its key",
+        Some("indent the lines of the text"),
+    ),
     ("invalid indentation", "the indentation fits nothing above", Some(INDENTATION)),
     ("unknown anchor", "the alias names no anchor of this document", None),
     (

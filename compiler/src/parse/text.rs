@@ -22,9 +22,9 @@ impl CharSpan {
     }
 }
 
-/// Translates characters into positions. Making one costs a pass over the text, so it is made for the first finding.
-pub(crate) struct Lines<'a> {
-    text: &'a str,
+/// Where the lines of a text are. Making one costs a pass over the text, so it is made for the first finding.
+#[derive(Debug)]
+pub(crate) struct LineIndex {
     /// Byte offset at which each line starts.
     starts: Vec<usize>,
     /// Byte offset of every [`STRIDE`]th character; empty where all characters are single bytes.
@@ -34,19 +34,33 @@ pub(crate) struct Lines<'a> {
 /// Characters between two checkpoints.
 const STRIDE: usize = 256;
 
-impl<'a> Lines<'a> {
+impl LineIndex {
     /// Indexes a text.
-    pub(crate) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let checkpoints = if text.is_ascii() {
             Vec::new()
         } else {
             text.char_indices().step_by(STRIDE).map(|(offset, _)| offset).collect()
         };
-        Lines { text, starts: line_starts(text), checkpoints }
+        LineIndex { starts: line_starts(text), checkpoints }
+    }
+}
+
+/// A text with its index: translates characters into positions.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    index: &'a LineIndex,
+}
+
+impl<'a> Lines<'a> {
+    /// Joins a text and its index.
+    pub(crate) fn new(text: &'a str, index: &'a LineIndex) -> Self {
+        Lines { text, index }
     }
 
     /// Returns the place of a stretch of characters.
-    pub(crate) fn span(&self, span: CharSpan) -> Span {
+    pub(crate) fn span(self, span: CharSpan) -> Span {
         let start = self.position(self.byte_of(span.start));
         if span.end <= span.start {
             return Span { start, end: start };
@@ -55,26 +69,26 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the text of a stretch of characters.
-    pub(crate) fn slice(&self, span: CharSpan) -> &'a str {
+    pub(crate) fn slice(self, span: CharSpan) -> &'a str {
         self.text.get(self.byte_of(span.start)..self.byte_of(span.end)).unwrap_or_default()
     }
 
     /// Returns the byte offset of a character.
-    pub(crate) fn byte_of(&self, char_index: u32) -> usize {
+    pub(crate) fn byte_of(self, char_index: u32) -> usize {
         let index = char_index as usize;
-        if self.checkpoints.is_empty() {
+        if self.index.checkpoints.is_empty() {
             return index.min(self.text.len());
         }
-        let Some(&base) = self.checkpoints.get(index / STRIDE) else { return self.text.len() };
+        let Some(&base) = self.index.checkpoints.get(index / STRIDE) else { return self.text.len() };
         self.text[base..]
             .char_indices()
             .nth(index % STRIDE)
             .map_or(self.text.len(), |(offset, _)| base + offset)
     }
 
-    fn position(&self, offset: usize) -> Position {
-        let line = self.starts.partition_point(|&start| start <= offset).max(1);
-        let start = self.starts[line - 1];
+    fn position(self, offset: usize) -> Position {
+        let line = self.index.starts.partition_point(|&start| start <= offset).max(1);
+        let start = self.index.starts[line - 1];
         Position { offset, line, column: self.text[start..offset].chars().count() + 1 }
     }
 }
@@ -121,7 +135,8 @@ mod tests {
     use super::*;
 
     fn place(text: &str, char_index: u32) -> (usize, usize, usize) {
-        let start = Lines::new(text).span(CharSpan { start: char_index, end: char_index + 1 }).start;
+        let index = LineIndex::new(text);
+        let start = Lines::new(text, &index).span(CharSpan { start: char_index, end: char_index + 1 }).start;
         (start.offset, start.line, start.column)
     }
 
@@ -148,7 +163,8 @@ mod tests {
     #[test]
     fn checkpoints_agree_with_counting() {
         let text: String = (0..2000).map(|n| if n % 7 == 0 { 'é' } else { 'e' }).collect();
-        let lines = Lines::new(&text);
+        let index = LineIndex::new(&text);
+        let lines = Lines::new(&text, &index);
         for (index, (offset, _)) in text.char_indices().enumerate() {
             assert_eq!(lines.byte_of(index as u32), offset);
         }

@@ -41,6 +41,19 @@ pub(crate) enum NodeKind<'a> {
     Alias(NodeId),
 }
 
+impl NodeKind<'_> {
+    fn into_owned(self) -> NodeKind<'static> {
+        match self {
+            NodeKind::Scalar { text, style, tag } => {
+                NodeKind::Scalar { text: text.into_owned().into(), style, tag }
+            }
+            NodeKind::Sequence(children) => NodeKind::Sequence(children),
+            NodeKind::Mapping(children) => NodeKind::Mapping(children),
+            NodeKind::Alias(target) => NodeKind::Alias(target),
+        }
+    }
+}
+
 /// A stretch of the arena's table of children.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Children {
@@ -177,6 +190,17 @@ impl<'a> Tree<'a> {
             }
         }
         place
+    }
+
+    /// Returns the tree with texts of its own.
+    pub(crate) fn into_owned(self) -> Tree<'static> {
+        let own = |node: Node<'a>| Node { kind: node.kind.into_owned(), span: node.span };
+        Tree {
+            nodes: self.nodes.into_iter().map(own).collect(),
+            children: self.children,
+            root: self.root,
+            has_aliases: self.has_aliases,
+        }
     }
 
     /// Forgets everything and keeps the memory.
