@@ -118,6 +118,7 @@ impl CorsFilter {
         set(header::ACCESS_CONTROL_ALLOW_METHODS, policy.methods.as_ref());
         set(header::ACCESS_CONTROL_ALLOW_HEADERS, policy.headers.as_ref());
         set(header::ACCESS_CONTROL_MAX_AGE, policy.max_age.as_ref());
+        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, policy.expose.as_ref());
         let credentials = HeaderValue::from_static("true");
         set(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, policy.credentials.then_some(&credentials));
         reply

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::header::HeaderName;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
@@ -29,6 +29,8 @@ use crate::state::{Cluster, cluster};
 use crate::stats::ResponseFlags;
 use retry::{Failure, Plan};
 
+static EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+static ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
 static SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// What forwarding ended in.
@@ -64,21 +66,35 @@ impl Drop for ActiveRequest {
 impl Forwarding<'_> {
     pub(crate) async fn run(mut self, body: RequestBody) -> Forwarded {
         let (name, edits) = choose_target(&self.action.targets, self.worker);
+        let response_edits = edits.map(|(_, response)| response);
         let Some(cluster) = self.worker.shared.snapshot.load().cluster(name).cloned() else {
             self.record.flags.add(ResponseFlags::NO_CLUSTER);
-            return Forwarded::Reply(reply::no_cluster());
+            return self.reply(reply::no_cluster(), response_edits);
         };
         self.record.cluster = Some(cluster.clone());
         let Some(_active) = active_request(&cluster) else {
             self.record.flags.add(ResponseFlags::UPSTREAM_OVERFLOW);
-            return Forwarded::Reply(reply::upstream_failure("overflow"));
+            return self.reply(reply::upstream_failure("overflow"), response_edits);
         };
         self.edit(edits.map(|(request, _)| request));
         let deadline = self.action.timeout.map(|limit| Box::pin(tokio::time::sleep(limit)));
         match self.tries(&cluster, body, deadline).await {
-            Ok((answered, deadline)) => self.finish(answered, deadline, edits.map(|(_, response)| response)),
-            Err(reply) => Forwarded::Reply(reply),
+            Ok((answered, deadline)) => self.finish(answered, deadline, response_edits),
+            Err(reply) => self.reply(reply, response_edits),
         }
+    }
+
+    /// Gives an answer of the gateway the edits that a response would get.
+    fn reply(&self, mut reply: LocalReply, edits: Option<&HeaderEdits>) -> Forwarded {
+        self.edit_response(&mut reply.headers, edits);
+        Forwarded::Reply(reply)
+    }
+
+    fn edit_response(&self, headers: &mut HeaderMap, edits: Option<&HeaderEdits>) {
+        if let Some(edits) = edits {
+            edits.apply(headers);
+        }
+        self.route.response_headers.apply(headers);
     }
 
     /// Edits the request as cluster and route say.
@@ -87,8 +103,15 @@ impl Forwarding<'_> {
             target.apply(&mut self.head.headers);
         }
         self.route.request_headers.apply(&mut self.head.headers);
-        if let Some(host) = &self.action.host_rewrite {
-            self.head.authority = host.clone();
+        if let Some(host) = &self.action.host_rewrite
+            && *host != self.head.authority
+        {
+            let original = std::mem::replace(&mut self.head.authority, host.clone());
+            self.head.headers.insert(&ORIGINAL_HOST, original);
+        }
+        if let Some(timeout) = self.action.timeout {
+            let milliseconds = HeaderValue::from(timeout.as_millis() as u64);
+            self.head.headers.insert(&EXPECTED_TIMEOUT, milliseconds);
         }
         if let Some(rewrite) = &self.action.path_rewrite {
             upstream_request::rewrite_path(&mut self.head, rewrite, &self.route.matches.path);
@@ -250,10 +273,7 @@ impl Forwarding<'_> {
         hop::strip(&mut head.headers);
         let milliseconds = self.record.upstream_time.map_or(0, |time| time.as_millis() as u64);
         head.headers.insert(&SERVICE_TIME, HeaderValue::from(milliseconds));
-        if let Some(edits) = edits {
-            edits.apply(&mut head.headers);
-        }
-        self.route.response_headers.apply(&mut head.headers);
+        self.edit_response(&mut head.headers, edits);
         let body = UpstreamBody { incoming, lease: Some(lease), deadline };
         Forwarded::Response(head, Content::Upstream(body))
     }

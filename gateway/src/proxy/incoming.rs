@@ -15,12 +15,13 @@ use crate::config::HttpConnections;
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that only the gateway itself may give an upstream.
 const INTERNAL: [HeaderName; 7] = [
     HeaderName::from_static("x-envoy-internal"),
-    HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("x-envoy-original-host"),
     HeaderName::from_static("x-envoy-retry-on"),
     HeaderName::from_static("x-envoy-max-retries"),
     HeaderName::from_static("x-envoy-upstream-rq-timeout-ms"),
@@ -57,7 +58,7 @@ pub(crate) fn accept(
 ) -> Result<Accepted, (Refusal, Box<RequestHead>)> {
     let mut refusal = (parts.version == Version::HTTP_10 && !http.http_10).then_some(Refusal::BadRequest);
     let authority = authority(&parts);
-    if authority.as_ref().is_none_or(HeaderValue::is_empty) {
+    if authority.is_none() || is_ambiguous(&parts) {
         refusal.get_or_insert(Refusal::BadRequest);
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -87,6 +88,52 @@ pub(crate) fn accept(
         Some(refusal) => Err((refusal, Box::new(head))),
         None => Ok(Accepted { head, websocket: upgrade == Upgrade::WebSocket }),
     }
+}
+
+/// Returns whether two readers could understand the message differently, or a method came that HTTP/1 parsers of Envoy
+/// refuse.
+fn is_ambiguous(parts: &Parts) -> bool {
+    let headers = &parts.headers;
+    let two_lengths =
+        headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+    let two_hosts = headers.get_all(header::HOST).iter().nth(1).is_some();
+    let http1 = parts.version < Version::HTTP_2;
+    two_lengths || two_hosts || http1 && !is_known_method(&parts.method)
+}
+
+fn is_known_method(method: &Method) -> bool {
+    const RARE: [&str; 27] = [
+        "ACL",
+        "BIND",
+        "CHECKOUT",
+        "COPY",
+        "LINK",
+        "LOCK",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MOVE",
+        "MSEARCH",
+        "NOTIFY",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SOURCE",
+        "SUBSCRIBE",
+        "UNBIND",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
+        "TRACE",
+        "CONNECT",
+    ];
+    matches!(*method, Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD)
+        || matches!(*method, Method::OPTIONS | Method::PATCH)
+        || RARE.contains(&method.as_str())
 }
 
 /// Returns the host that the request names: in its target, where it stands there, else in `Host`.
@@ -135,6 +182,7 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
             headers.remove(name);
         }
         append_client(headers, &ends.client);
+        headers.insert(&EXTERNAL_ADDRESS, ends.client.clone());
         headers.insert(&FORWARDED_PROTO, head.scheme.header());
     } else if !headers.contains_key(&FORWARDED_PROTO) {
         headers.insert(&FORWARDED_PROTO, head.scheme.header());

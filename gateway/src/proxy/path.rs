@@ -30,7 +30,7 @@ pub(crate) fn normalize(target: PathAndQuery, merge_slashes: bool) -> Result<Pat
 fn needs_work(path: &str, merge_slashes: bool) -> bool {
     let bytes = path.as_bytes();
     bytes.iter().enumerate().any(|(index, byte)| match byte {
-        b'%' | b'\\' => true,
+        b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x7f.. => true,
         b'.' => bytes[index - 1] == b'/',
         b'/' => merge_slashes && index > 0 && bytes[index - 1] == b'/',
         _ => false,
@@ -67,16 +67,27 @@ fn normal_path(path: &str, merge_slashes: bool) -> Result<String, InvalidPath> {
     Ok(out)
 }
 
-/// Undoes the encoding of letters, digits, `-`, `.`, `_` and `~`, and refuses an encoded NUL.
+/// Undoes the encoding of letters, digits, `-`, `.`, `_` and `~`, encodes what must not stand in a path, and refuses
+/// non-ASCII characters and an encoded NUL.
 fn decode_unreserved(path: &str) -> Result<String, InvalidPath> {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
-    while let Some(position) = rest.find(['%', '\\']) {
+    while let Some(position) =
+        rest.find(|character: char| character.is_ascii_punctuation() || !character.is_ascii())
+    {
         out.push_str(&rest[..position]);
         rest = &rest[position..];
-        if let Some(after) = rest.strip_prefix('\\') {
-            out.push('/');
-            rest = after;
+        let first = rest.as_bytes()[0];
+        if first != b'%' {
+            match first {
+                b'\\' => out.push('/'),
+                b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => {
+                    out.push_str(&format!("%{first:02X}"))
+                }
+                0x7f.. => return Err(InvalidPath),
+                other => out.push(char::from(other)),
+            }
+            rest = &rest[1..];
             continue;
         }
         match rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
@@ -129,6 +140,9 @@ mod tests {
         assert_eq!(check("/%61%2Fb%20c?q=%61", false).unwrap(), "/a%2Fb%20c?q=%61");
         assert_eq!(check("/a%zz%4", false).unwrap(), "/a%zz%4");
         assert_eq!(check("/a%00b", false), Err(InvalidPath));
+        assert_eq!(check("/a|b{c}\\d'e", false).unwrap(), "/a%7Cb%7Bc%7D/d'e");
+        let target = PathAndQuery::from_maybe_shared(bytes::Bytes::from_static("/ä".as_bytes())).unwrap();
+        assert_eq!(normalize(target, false), Err(InvalidPath));
     }
 
     #[test]

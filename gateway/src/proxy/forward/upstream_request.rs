@@ -72,6 +72,9 @@ pub(super) fn rewrite_path(head: &mut RequestHead, rewrite: &PathRewrite, matche
             pattern.replace_all(path.as_bytes(), &substitution[..]).into_owned()
         }
     };
+    if new.is_empty() {
+        return;
+    }
     let text = match head.target.query() {
         Some(query) => [&new, &b"?"[..], query.as_bytes()].concat(),
         None => new,
