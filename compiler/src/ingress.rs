@@ -29,6 +29,8 @@ pub(crate) struct AnalyzedIngress {
     pub(crate) hosts: BTreeMap<HostPattern, String>,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) default_backend: Option<Backend>,
+    /// An error stands against it: it keeps its hosts and paths, and refuses their requests.
+    pub(crate) erroneous: bool,
 }
 
 /// One path of a rule.
@@ -86,6 +88,7 @@ pub(crate) fn analyze(
         hosts: BTreeMap::new(),
         tls: spec.tls.iter().enumerate().map(tls_entry).collect(),
         default_backend: spec.default_backend.clone(),
+        erroneous: false,
     };
     for (index, rule) in spec.rules.iter().enumerate() {
         let pointer = format!("/spec/rules/{index}");
@@ -98,6 +101,7 @@ pub(crate) fn analyze(
         }
     }
     findings.extend(ignored_destination(&analyzed));
+    findings.extend(drifting_weights(&analyzed));
     if spec.rules.is_empty() && spec.default_backend.is_none() {
         let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
         findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
@@ -110,11 +114,27 @@ fn ignored_destination(ingress: &AnalyzedIngress) -> Option<Finding> {
     let backends = ingress.paths.iter().map(|path| &path.backend).chain(&ingress.default_backend);
     let only_services =
         backends.clone().next().is_some() && backends.into_iter().all(|b| b.service.is_some());
-    (only_services && !ingress.policy.destinations.is_empty()).then(|| {
+    (only_services && !ingress.policy.destinations().is_empty()).then(|| {
         let message = "every backend of the Ingress is a Service, so the destination annotation is ignored";
         Finding::new(&code::GW0413, Place::annotation(&ingress.key, destination::KEY), message).with_help(
             "remove the annotation, or use the resource backend McpBridge `default` instead of the Service",
         )
+    })
+}
+
+/// Higress normalizes the weights once for each path, on the same numbers: where they do not sum to 100, every further
+/// path moves them. Here each path has the shares of the first.
+fn drifting_weights(ingress: &AnalyzedIngress) -> Option<Finding> {
+    let sum: i64 = ingress.policy.destinations().iter().map(|line| line.weight).sum();
+    let by_resource = |path: &&PathRule| path.backend.service.is_none() && path.backend.resource.is_some();
+    let several = ingress.policy.destinations().len() > 1 && ingress.policy.canary.is_none();
+    let uses = ingress.paths.iter().filter(by_resource).count();
+    (several && sum != 100 && uses > 1).then(|| {
+        let message =
+            format!("the weights sum to {sum}, so Higress moves them with each of the {uses} paths");
+        Finding::new(&code::GW0420, Place::annotation_value(&ingress.key, destination::KEY), message)
+            .with_note("every path here gets the shares that Higress computes for the first")
+            .with_help("write weights that sum to 100")
     })
 }
 
@@ -234,7 +254,7 @@ fn path_rule(
     }
     .to_owned();
     let place = Place::value(&ingress.key, format!("{pointer}/path"));
-    let valid = check_path(written, path_type, kind, &place, findings);
+    let matches = path_tests(written, &declared, path_type, kind, &place, findings);
     if let Some(character) = ingress.policy.path.accidental_regex(written) {
         let message =
             format!("`{character}` turns path `{written}` into a regular expression beside rewrite-target");
@@ -250,27 +270,30 @@ fn path_rule(
     PathRule {
         host: host.clone(),
         kind,
-        matches: path_matches(kind, &declared),
+        valid: !matches.is_empty(),
+        matches,
         declared,
         rule_key,
         backend: path.backend.clone(),
         pointer,
-        valid,
     }
 }
 
-/// The API server's rules for paths, and RE2's for regular expressions.
-fn check_path(
+/// Returns the path tests, by the API server's rules for paths and RE2's for regular expressions; none where no request
+/// can be meant. A refused path still tests for the requests that are meant: its route answers 503 and keeps them from
+/// other routes.
+fn path_tests(
     written: &str,
+    declared: &str,
     path_type: &str,
     kind: PathKind,
     place: &Place,
     findings: &mut Vec<Finding>,
-) -> bool {
+) -> Vec<PathMatch> {
     if !written.starts_with('/') {
         let message = format!("path `{written}` must start with `/`");
         findings.push(Finding::new(&code::GW0416, place.clone(), message));
-        return false;
+        return Vec::new();
     }
     let literal = path_type == "Exact" || path_type == "Prefix";
     let forbidden = ["//", "/./", "/../", "%2f", "%2F"]
@@ -280,15 +303,14 @@ fn check_path(
     if let Some(part) = forbidden.filter(|_| literal) {
         let message = format!("path `{written}` of type {path_type} must not have `{part}`");
         findings.push(Finding::new(&code::GW0416, place.clone(), message));
-        return false;
     }
     if matches!(kind, PathKind::PrefixRegex | PathKind::FullPathRegex)
         && let Err(reason) = annotations::regex::validate(written)
     {
         findings.push(annotations::regex::invalid(place.clone(), written, &reason));
-        return false;
+        return vec![PathMatch::Prefix(annotations::regex::literal_prefix(written).to_owned())];
     }
-    true
+    path_matches(kind, declared)
 }
 
 /// Returns the path tests of a path. A prefix below the root is two: the path itself, and everything below it.

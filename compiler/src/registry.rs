@@ -1,6 +1,6 @@
 //! What the McpBridge registries publish: hosts with ports and addresses, as far as they stand in the manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_diagnostics::code;
@@ -30,6 +30,8 @@ pub(crate) struct Registries {
     pub(crate) services: BTreeMap<String, RegistryService>,
     /// Host suffixes (`.nacos`, ...) of registries whose services are not discovered yet.
     pub(crate) undiscovered: BTreeMap<&'static str, Place>,
+    /// Hosts of entries that publish nothing and have a finding that says so.
+    pub(crate) unpublished: BTreeSet<String>,
 }
 
 /// Registry types whose services only the registry knows, with the suffix of their hosts.
@@ -95,6 +97,7 @@ fn read_entry(
             "protocol `{protocol}` to upstreams is not implemented yet: the service's routes answer 503"
         );
         findings.push(Finding::new(&code::GW0209, place, message));
+        registries.unpublished.insert(host_of(entry));
         return;
     }
     match service_of(bridge, entry) {
@@ -109,10 +112,16 @@ fn read_entry(
             }
         }
         Err(reason) => {
+            registries.unpublished.insert(host_of(entry));
             let message = format!("registry `{}` publishes nothing: {reason}", entry.name);
             findings.push(Finding::new(&code::GW0436, place, message));
         }
     }
+}
+
+/// Returns the host of the service that an entry of type `static` or `dns` publishes.
+fn host_of(entry: &Registry) -> String {
+    format!("{}.{}", entry.name, entry.registry_type)
 }
 
 fn service_of(bridge: &EntityKey, entry: &Registry) -> Result<(String, RegistryService), String> {
@@ -144,7 +153,7 @@ fn service_of(bridge: &EntityKey, entry: &Registry) -> Result<(String, RegistryS
         by_name,
         protocol: protocol(entry.protocol.as_deref().unwrap_or_default())?,
     };
-    Ok((format!("{}.{}", entry.name, entry.registry_type), service))
+    Ok((host_of(entry), service))
 }
 
 /// `ip:port` without spaces; IPv6 in brackets.

@@ -105,6 +105,7 @@ codes! {
     GW0210 "port-missing" Warning "0.1.0" "the Service has no such port, so requests answer 503";
     GW0211 "other-class" Info "0.1.0" "the Ingress belongs to another class and is left to its controller";
     GW0212 "secret-unusable" Error "0.1.0" "the Secret holds no usable certificate and key, so handshakes for the host fail";
+    GW0213 "external-name" Warning "0.1.0" "in Higress 2.2 an ExternalName Service is an alias, and this one leads nowhere";
     GW0301 "duplicate-route" Warning "0.1.0" "an older Ingress already owns this host, path and conditions";
     GW0302 "tls-conflict" Warning "0.1.0" "an older Ingress already chose the certificate of this host";
     GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";

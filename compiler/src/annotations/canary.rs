@@ -70,12 +70,10 @@ fn by_header(
 ) -> HeaderMatch {
     let test = match (value, pattern) {
         (Some(value), _) => {
-            super::regex::check(reader, &value.key, &value.value);
-            ValueMatch::Regex(format!("always|{}", value.value))
+            super::regex::test(reader, &value.key, &value.value, format!("always|{}", value.value))
         }
         (None, Some(pattern)) => {
-            super::regex::check(reader, &pattern.key, &pattern.value);
-            ValueMatch::Regex(format!(".*{}.*", pattern.value))
+            super::regex::test(reader, &pattern.key, &pattern.value, format!(".*{}.*", pattern.value))
         }
         (None, None) => ValueMatch::Exact("always".to_owned()),
     };
@@ -83,9 +81,9 @@ fn by_header(
 }
 
 fn by_cookie(reader: &mut Reader<'_>, cookie: &Text) -> HeaderMatch {
-    super::regex::check(reader, &cookie.key, &cookie.value);
     let expression = format!(r"^(.*?;\s*)?({}=always)(;.*)?$", cookie.value);
-    HeaderMatch { name: "cookie".to_owned(), value: ValueMatch::Regex(expression) }
+    let value = super::regex::test(reader, &cookie.key, &cookie.value, expression);
+    HeaderMatch { name: "cookie".to_owned(), value }
 }
 
 fn by_weight(reader: &mut Reader<'_>, disabled: bool) -> Canary {

@@ -17,18 +17,22 @@ pub(crate) struct Destination {
     pub(crate) subset: String,
 }
 
+/// Says that the annotation is there, and that a finding tells why it cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unusable;
+
 /// Reads the annotation. As in Higress one bad weight or a line without address drops all of it.
-pub(crate) fn read(reader: &mut Reader<'_>) -> Vec<Destination> {
-    let Some(found) = reader.higress_string("destination") else { return Vec::new() };
+pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Vec<Destination>, Unusable> {
+    let Some(found) = reader.higress_string("destination") else { return Ok(Vec::new()) };
     let lines: Result<Vec<Destination>, String> =
         found.value.lines().map(str::trim).filter(|line| !line.is_empty()).map(parse_line).collect();
     match lines {
-        Ok(destinations) if weights_usable(&destinations) => destinations,
+        Ok(destinations) if weights_usable(&destinations) => Ok(destinations),
         Ok(_) => {
             let place = Place::annotation_value(reader.entity, KEY);
             let message = "the weights of the destinations are negative or sum to zero";
             reader.findings.push(Finding::new(&code::GW0407, place, message));
-            Vec::new()
+            Err(Unusable)
         }
         Err(reason) => {
             let place = Place::annotation_value(reader.entity, KEY);
@@ -36,7 +40,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Vec<Destination> {
                 Finding::new(&code::GW0406, place, format!("the destination cannot be read: {reason}"))
                     .with_help("write one `WEIGHT% HOST:PORT` a line"),
             );
-            Vec::new()
+            Err(Unusable)
         }
     }
 }

@@ -235,17 +235,21 @@ fn unknown(key: &str, place: Place) -> Option<Finding> {
     Some(finding)
 }
 
-/// Returns the known key closest to `key`, if at most a third of its letters differ.
+/// Returns the known key closest to `key`: the same name under the other prefix, or one of which at most a third of
+/// the letters differ.
 fn nearest(key: &str) -> Option<String> {
+    let suffix = key.split_once('/').map_or(key, |(_, suffix)| suffix);
+    if KNOWN.iter().any(|known| known.suffix == suffix && known.support != Unread) {
+        return Some(format!("{HIGRESS}{suffix}"));
+    }
     let candidates = KNOWN.iter().filter(|known| known.support != Unread).flat_map(|known| {
         let nginx = known.both_prefixes.then(|| format!("{NGINX}{}", known.suffix));
         nginx.into_iter().chain([format!("{HIGRESS}{}", known.suffix)])
     });
-    let suffix_length = key.split_once('/').map_or(key.len(), |(_, suffix)| suffix.len());
     candidates
         .map(|candidate| (edit_distance(key, &candidate), candidate))
         .min()
-        .filter(|(distance, _)| *distance <= suffix_length / 3)
+        .filter(|(distance, _)| *distance <= suffix.len() / 3)
         .map(|(_, candidate)| candidate)
 }
 
@@ -276,6 +280,7 @@ mod tests {
             Some("nginx.ingress.kubernetes.io/enable-cors")
         );
         assert_eq!(nearest("higress.io/something-quite-different"), None);
+        assert_eq!(nearest("nginx.ingress.kubernetes.io/timeout").as_deref(), Some("higress.io/timeout"));
     }
 
     #[test]

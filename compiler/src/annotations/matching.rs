@@ -101,10 +101,7 @@ fn value_test(reader: &mut Reader<'_>, key: &str, test: &str, value: &str) -> Va
         "exact" => ValueMatch::Exact(value.to_owned()),
         "prefix" => ValueMatch::Prefix(value.to_owned()),
         _ if value == "*" => ValueMatch::Present,
-        _ => {
-            super::regex::check(reader, key, value);
-            ValueMatch::Regex(value.to_owned())
-        }
+        _ => super::regex::test(reader, key, value, value.to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ use gatewright_ir::Cors;
 use crate::finding::Finding;
 use crate::manifest::EntityKey;
 use canary::Canary;
-use destination::Destination;
+use destination::{Destination, Unusable};
 use header_control::HeaderControl;
 use matching::Conditions;
 use path::PathPolicy;
@@ -33,7 +33,7 @@ use redirect::RedirectPolicy;
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) canary: Option<Canary>,
-    pub(crate) destinations: Vec<Destination>,
+    pub(crate) destinations: Result<Vec<Destination>, Unusable>,
     pub(crate) conditions: Conditions,
     pub(crate) ignore_case: bool,
     pub(crate) path: PathPolicy,
@@ -43,6 +43,13 @@ pub(crate) struct Policy {
     pub(crate) headers: HeaderControl,
     pub(crate) fallback_service: Option<FallbackService>,
     pub(crate) protections: Protections,
+}
+
+impl Policy {
+    /// Returns the lines of the `destination` annotation; none where it is absent or unusable.
+    pub(crate) fn destinations(&self) -> &[Destination] {
+        self.destinations.as_deref().unwrap_or_default()
+    }
 }
 
 /// The Service of the `default-backend` annotation.

@@ -85,6 +85,7 @@ fn rate_limit(reader: &mut Reader<'_>) -> Option<Refusal> {
     let keys: Vec<String> =
         ["route-limit-rpm", "route-limit-rps"].iter().filter_map(|suffix| reader.present(suffix)).collect();
     let key = keys.first()?.clone();
+    let before = reader.findings.len();
     let limits: Vec<i64> = ["route-limit-rpm", "route-limit-rps"]
         .iter()
         .filter_map(|suffix| reader.higress_integer(suffix))
@@ -93,12 +94,12 @@ fn rate_limit(reader: &mut Reader<'_>) -> Option<Refusal> {
     match limits.first() {
         Some(limit) if *limit > 0 => not_implemented(reader, &key, "the rate limit"),
         Some(_) => broken(reader, &key, "the rate limit must be above 0", "the rate limit is not above 0"),
-        None => broken(
-            reader,
-            &key,
-            "the rate limit is not a number and limits nothing",
-            "the rate limit is no number",
-        ),
+        None => {
+            // One finding for one mistake: the error below says more than that the value is invalid.
+            reader.findings.truncate(before);
+            let message = "the rate limit is not a number and limits nothing";
+            broken(reader, &key, message, "the rate limit is no number")
+        }
     }
 }
 

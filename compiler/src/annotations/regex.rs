@@ -1,17 +1,32 @@
 //! The one dialect of regular expressions: RE2, as Envoy compiles it.
 
 use gatewright_diagnostics::code;
+use gatewright_ir::ValueMatch;
 use regex_syntax::ast::{self, Ast};
 
 use super::reader::Reader;
 use crate::finding::{Finding, Place};
 
-/// Records an annotation value that is no RE2 expression.
-pub(crate) fn check(reader: &mut Reader<'_>, key: &str, expression: &str) {
-    if let Err(reason) = validate(expression) {
-        let place = Place::annotation_value(reader.entity, key);
-        reader.findings.push(invalid(place, expression, &reason));
+/// Returns the test for a whole expression, of which `written` is the part in the annotation `key`. An invalid one is
+/// reported and becomes presence: the route is refused anyway, and Envoy would reject the expression.
+pub(crate) fn test(reader: &mut Reader<'_>, key: &str, written: &str, whole: String) -> ValueMatch {
+    match validate(&whole) {
+        Ok(()) => ValueMatch::Regex(whole),
+        Err(reason) => {
+            let place = Place::annotation_value(reader.entity, key);
+            reader.findings.push(invalid(place, written, &reason));
+            ValueMatch::Present
+        }
     }
+}
+
+/// Returns the literal text with which every path begins that an expression matches; `/` where there is none.
+pub(crate) fn literal_prefix(expression: &str) -> &str {
+    let special = |c: char| "\\.+*?()|[]{}^$".contains(c);
+    let literal = expression.find(special).map_or(expression, |end| &expression[..end]);
+    // A repetition is about the character before it.
+    let whole = literal.rfind('/').map_or("", |slash| &literal[..=slash]);
+    if whole.is_empty() { "/" } else { whole }
 }
 
 /// Returns the finding for an expression that Envoy would reject.

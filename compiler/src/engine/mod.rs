@@ -458,6 +458,7 @@ fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Opt
     let (mut analyzed, findings) = ingress::analyze(&manifest.key, &manifest.metadata, spec, options);
     let erroneous = poisoned || findings.iter().any(|finding| finding.code.severity == Severity::Error);
     if let Some(analyzed) = analyzed.as_mut().filter(|_| erroneous) {
+        analyzed.erroneous = true;
         analyzed.policy.protections.everywhere.get_or_insert_with(host::broken);
     }
     Some(IngressUnit { analyzed: analyzed.map(Arc::new), findings })

@@ -122,7 +122,7 @@ impl Engine {
             let key = EntityKey::new(Kind::Service, ingress.key.namespace.clone(), service.name.clone());
             return vec![self.entity(key)];
         }
-        let hosts = ingress.policy.destinations.iter().map(|line| &line.host);
+        let hosts = ingress.policy.destinations().iter().map(|line| &line.host);
         hosts.map(|host| self.upstream(&ClusterName::outbound(0, "", host))).collect()
     }
 

@@ -7,6 +7,7 @@ use crate::annotations::destination;
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, ServiceBackend};
+use crate::options::HigressVersion;
 use crate::world::{Reads, World};
 
 /// The port part of a cluster name.
@@ -68,7 +69,7 @@ pub(super) fn resolve(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) -> Option<Destinations> {
-    let written = &ingress.policy.destinations;
+    let written = ingress.policy.destinations();
     let weight_total = if written.len() > 1 { written.iter().map(|line| line.weight).sum() } else { 0 };
     if let Some(service) = &backend.service {
         let destination = service_destination(ingress, service, pointer, world, reads, findings)?;
@@ -81,6 +82,9 @@ pub(super) fn resolve(
             place,
             "the path has neither a Service nor a resource backend",
         ));
+        return None;
+    }
+    if ingress.policy.destinations.is_err() {
         return None;
     }
     if written.is_empty() {
@@ -154,13 +158,24 @@ fn check_service(
         findings.push(Finding::new(&code::GW0202, place, message));
         return;
     };
-    if service.service_type.as_deref() == Some("ExternalName") {
+    let alias = world.options.higress == HigressVersion::V2_2;
+    if service.service_type.as_deref() == Some("ExternalName") && alias {
+        let message = format!("Service `{label}` is an alias that leads nowhere, so requests answer 503");
+        findings.push(
+            Finding::new(&code::GW0213, place, message)
+                .with_note("Higress 2.1 resolved the name itself; 2.2 looks for a Service of that name")
+                .with_help(
+                    "declare the name as a registry of type `dns` and name it in `higress.io/destination`",
+                ),
+        );
         return;
     }
     if !service.ports.iter().any(|known| u32::from(known.port) == port) {
         let message = format!("Service `{label}` has no port {port}, so requests answer 503");
         findings.push(Finding::new(&code::GW0210, place, message));
-    } else if !world.has_slices(namespace, name, reads) {
+    } else if service.service_type.as_deref() != Some("ExternalName")
+        && !world.has_slices(namespace, name, reads)
+    {
         let message =
             format!("Service `{label}` has no EndpointSlice in the source and is resolved by DNS name");
         findings.push(Finding::new(&code::GW0205, place, message));
@@ -206,7 +221,9 @@ fn unknown_host(host: &str, port: Port, world: &World<'_>) -> Option<String> {
             "`{host}` has no port here and the source does not tell one: requests answer 503"
         ));
     }
-    if world.registries.undiscovered.keys().any(|suffix| host.ends_with(suffix)) {
+    let reported = world.registries.undiscovered.keys().any(|suffix| host.ends_with(suffix))
+        || world.registries.unpublished.contains(host);
+    if reported && !world.registries.services.contains_key(host) {
         return None;
     }
     match (world.registries.services.get(host), port) {

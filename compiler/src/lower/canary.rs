@@ -4,6 +4,7 @@ use gatewright_diagnostics::code;
 use gatewright_ir::{Entry, HeaderMatch, HostPattern};
 
 use super::backend::{self, Destination};
+use super::host::broken;
 use super::route::Draft;
 use crate::annotations::canary::Canary;
 use crate::finding::{Finding, Place};
@@ -31,6 +32,8 @@ pub(super) fn apply(
                 let draft = by_header(ingress, rule, &drafts[base], test, resolved.list);
                 drafts.insert(base, draft);
             }
+            // No share of the base's requests can be kept for it, so all of them stay with the base.
+            (Some(_), Canary::Weight { .. }) if ingress.erroneous => {}
             (Some(base), Canary::Weight { weight, total }) => {
                 let first = resolved.list.into_iter().next();
                 if let Some(first) = first {
@@ -77,6 +80,7 @@ fn by_header(
         weight_total: 0,
         request_headers: ingress.policy.headers.request.clone(),
         response_headers: ingress.policy.headers.response.clone(),
+        refusal: base.refusal.clone().or_else(|| ingress.erroneous.then(broken)),
         ..base.clone()
     }
 }

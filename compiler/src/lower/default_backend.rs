@@ -4,11 +4,14 @@ use gatewright_diagnostics::code;
 use gatewright_ir::{HostPattern, PathMatch};
 
 use super::backend;
+use super::host::broken;
 use super::route::Draft;
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
 use crate::order::PathKind;
 use crate::world::{Reads, World};
+
+const POINTER: &str = "/spec/defaultBackend";
 
 /// Adds the default backends of `ingresses` (oldest first) to the drafts of `host`.
 ///
@@ -28,6 +31,7 @@ pub(super) fn apply(
             .iter()
             .any(|rule| rule.host == *host && rule.kind == PathKind::Prefix && rule.declared == "/")
     });
+    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
     let mut chosen: Option<(&AnalyzedIngress, Draft)> = None;
     for ingress in ingresses.iter().filter(|ingress| concerns(ingress, host)) {
         if has_root {
@@ -36,7 +40,7 @@ pub(super) fn apply(
         let Some(draft) = draft(ingress, host, world, reads, findings) else { continue };
         match &chosen {
             Some((older, _)) if *host == HostPattern::Any => {
-                findings.push(loses(older, ingress, host, "newer"));
+                findings.extend(opened.then(|| loses(older, ingress, host, "newer")));
                 chosen = Some((ingress, draft));
             }
             Some((older, _)) => findings.push(loses(ingress, older, host, "older")),
@@ -60,7 +64,6 @@ fn draft(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) -> Option<Draft> {
-    const POINTER: &str = "/spec/defaultBackend";
     let backend = ingress.default_backend.as_ref()?;
     if let Some(resource) = &backend.resource
         && (resource.api_group.as_deref(), resource.kind.as_str(), resource.name.as_str())
@@ -75,7 +78,7 @@ fn draft(
             )
             .with_help("write apiGroup `networking.higress.io`, kind `McpBridge`, name `default`"),
         );
-        return None;
+        return Some(Draft { refusal: Some(broken()), ..bare(ingress, host) });
     }
     // `resolve` appends `/backend` to the pointer of a path; a default backend is the backend itself.
     let mut local = Vec::new();
@@ -84,13 +87,23 @@ fn draft(
         finding.place.pointer = finding.place.pointer.replacen("/spec/defaultBackend/backend", POINTER, 1);
         finding
     }));
-    let resolved = resolved?;
+    let mut draft = bare(ingress, host);
+    match resolved {
+        Some(resolved) if !ingress.erroneous => {
+            draft.destinations = resolved.list;
+            draft.weight_total = resolved.weight_total;
+        }
+        // What it is the last route of must not fall through to a wider host while the rest of the source is served.
+        _ => draft.refusal = Some(broken()),
+    }
+    Some(draft)
+}
+
+fn bare(ingress: &AnalyzedIngress, host: &HostPattern) -> Draft {
     let mut draft = Draft::bare(ingress, host, "default-backend", POINTER, PathMatch::Prefix("/".to_owned()));
     draft.name.push_str("-default");
     draft.default_backend = true;
-    draft.destinations = resolved.list;
-    draft.weight_total = resolved.weight_total;
-    Some(draft)
+    draft
 }
 
 fn loses(loser: &AnalyzedIngress, winner: &AnalyzedIngress, host: &HostPattern, which: &str) -> Finding {

@@ -207,6 +207,7 @@ fn app_root(
     let pointer = Place::annotation(&ingress.key, &found.key).pointer;
     let mut draft = Draft::bare(ingress, host, "app-root", &pointer, PathMatch::Exact("/".to_owned()));
     draft.name = format!("{host}-app-root");
+    draft.refusal = ingress.erroneous.then(broken);
     draft.url_redirect =
         Some(Redirect { code: 302, scheme: None, host: None, port: None, path: Some(found.value.clone()) });
     Some(draft)
@@ -275,16 +276,6 @@ fn report_unexposed(host: &HostPattern, ingresses: &[&AnalyzedIngress], findings
                 Finding::new(&code::GW0423, Place::key(&ingress.key, "/spec/defaultBackend"), message)
                     .with_help("add a rule without host and with path `/` instead"),
             );
-        }
-    }
-    for ingress in ingresses.iter().filter(|ingress| ingress.policy.canary.is_some()) {
-        for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
-            let message = format!("only canaries name host `{host}`, so nothing serves it");
-            findings.push(Finding::new(
-                &code::GW0408,
-                Place::value(&ingress.key, rule.pointer.clone()),
-                message,
-            ));
         }
     }
 }
