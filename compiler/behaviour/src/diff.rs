@@ -1,0 +1,354 @@
+//! The behaviour diff: hosts, then paths, then the rest, each cut into atoms on which both sides are constant; see the
+//! crate's documentation for the result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatewright_ir::{Entry, HostPattern, Ir, LoweredHost, Route};
+
+use crate::automata::{Bounds, Regexes};
+use crate::class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
+use crate::decision_list::{Leaf, Row, alike, differences};
+use crate::facet::{Facet, changes};
+use crate::hosts::{
+    Key, affected, changed_clusters, changed_handshakes, changed_hosts, host_set, served_names,
+};
+use crate::outcome::{Handshake, Outcome};
+use crate::paths::{Passes, PathAtom, PathAtoms};
+use crate::region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
+use crate::request::Request;
+use crate::solve::{Place, Solver};
+
+/// Returns the requests whose outcomes differ between `before` and `after`.
+pub fn diff(before: &Ir, after: &Ir, options: &Options) -> BehaviourDiff {
+    let mut comparison = Comparison::new(before, after, options);
+    comparison.compare_handshakes();
+    comparison.compare_hosts();
+    let counters = comparison.counters;
+    BehaviourDiff { classes: classes(comparison.cases(), options), counters }
+}
+
+/// One side with the outcomes of the virtual hosts that were needed.
+struct Side<'a> {
+    ir: &'a Ir,
+    outcomes: BTreeMap<Key, Arc<Vec<Outcome>>>,
+}
+
+struct Comparison<'a> {
+    before: Side<'a>,
+    after: Side<'a>,
+    options: &'a Options,
+    solver: Solver,
+    counters: Counters,
+    served: Option<Arc<ServedNames>>,
+    found: BTreeMap<(Outcome, Outcome, Certainty), Gathered>,
+}
+
+/// What belongs to one case, piece by piece.
+#[derive(Default)]
+struct Gathered {
+    routes: BTreeSet<RoutePair>,
+    pieces: Vec<Piece>,
+    parts: Vec<Part>,
+    witness: Option<Request>,
+}
+
+/// What happens to the requests of a group of leaves, and under which conditions.
+type Change = (Outcome, Outcome, Certainty, Vec<Condition>);
+
+/// Leaves of one host with the same change.
+#[derive(Default)]
+struct Group {
+    atoms: Vec<PathAtom>,
+    routes: BTreeSet<RoutePair>,
+    witness: Option<Request>,
+}
+
+/// A part of a region on one host of one entry.
+struct Piece {
+    entry: Entry,
+    host: HostSet,
+    paths: Vec<PathSet>,
+    conditions: Vec<Condition>,
+}
+
+/// The routes that requests for a host meet on one side, in order.
+struct Chain<'a> {
+    routes: Vec<(&'a Route, Outcome)>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(before: &'a Ir, after: &'a Ir, options: &'a Options) -> Self {
+        let bounds = Bounds { automaton_bytes: options.automaton_bytes, states: options.automaton_states };
+        Comparison {
+            before: Side { ir: before, outcomes: BTreeMap::new() },
+            after: Side { ir: after, outcomes: BTreeMap::new() },
+            options,
+            solver: Solver::new(Regexes::new(bounds)),
+            counters: Counters::default(),
+            served: None,
+            found: BTreeMap::new(),
+        }
+    }
+
+    fn compare_handshakes(&mut self) {
+        let (a, b) = (self.before.ir, self.after.ir);
+        for (pattern, before, after) in changed_handshakes(a, b) {
+            let names = host_set(&pattern, a.tls.keys().chain(b.tls.keys()));
+            let witness = handshake_witness(&names);
+            let part = Part { entries: vec![Entry::Tls], server_names: ServerNames::Of(names), http: None };
+            let gathered =
+                self.gathered(Outcome::Handshake(before), Outcome::Handshake(after), Certainty::Exact);
+            gathered.parts.push(part);
+            gathered.offer(witness);
+        }
+    }
+
+    fn compare_hosts(&mut self) {
+        let (a, b) = (self.before.ir, self.after.ir);
+        let clusters = changed_clusters(a, b);
+        let changed = changed_hosts(a, b, &clusters, &mut self.counters);
+        for (entry, pattern) in affected(a, b, &changed) {
+            if entry == Entry::Tls && !self.any_served() {
+                continue;
+            }
+            let keys = a.hosts.keys().chain(b.hosts.keys());
+            let names = keys.filter(|(other, _)| *other == entry).map(|(_, pattern)| pattern);
+            let host = host_set(&pattern, names);
+            self.compare_host(entry, &host);
+        }
+    }
+
+    /// Whether any server name gets a certificate on either side.
+    fn any_served(&mut self) -> bool {
+        let (a, b) = (self.before.ir, self.after.ir);
+        let served = self.served.get_or_insert_with(|| Arc::new(served_names(a, b)));
+        served.0.values().any(|served| *served)
+    }
+
+    fn compare_host(&mut self, entry: Entry, host: &HostSet) {
+        self.counters.pairs_opened += 1;
+        let before = self.before.chain(entry, &host.pattern);
+        let after = self.after.chain(entry, &host.pattern);
+        let routes = before.routes.iter().chain(&after.routes);
+        let atoms = PathAtoms::new(routes.map(|(route, _)| &route.matches));
+        let served = self.served.clone();
+        let mut leaves: Vec<(PathAtom, Leaf<'a>)> = Vec::new();
+        for atom in atoms.atoms() {
+            self.counters.path_regions += 1;
+            let rows = (before.rows(entry, &atom, &self.solver), after.rows(entry, &atom, &self.solver));
+            if alike(&rows.0, &rows.1) {
+                continue;
+            }
+            let place =
+                Place { entry, host, path: &atom, served: served.as_deref().filter(|_| entry == Entry::Tls) };
+            let (found, branches) =
+                differences(&mut self.solver, &place, self.options.branches, &rows.0, &rows.1);
+            self.counters.branches += branches;
+            leaves.extend(found.into_iter().map(|leaf| (atom.clone(), leaf)));
+        }
+        self.gather(entry, host, &atoms, leaves);
+    }
+
+    /// Puts leaves with the same change and the same conditions together, over all path atoms of a host.
+    fn gather(&mut self, entry: Entry, host: &HostSet, atoms: &PathAtoms, leaves: Vec<(PathAtom, Leaf<'a>)>) {
+        let mut groups: BTreeMap<Change, Group> = BTreeMap::new();
+        for (atom, leaf) in leaves {
+            let conditions = leaf.conditions.into_iter().collect();
+            let group = groups.entry((leaf.before.0, leaf.after.0, leaf.certainty, conditions)).or_default();
+            group.atoms.push(atom);
+            group.routes.insert(RoutePair { before: leaf.before.1.cloned(), after: leaf.after.1.cloned() });
+            if plainer(&leaf.witness, &group.witness) {
+                group.witness = leaf.witness;
+            }
+        }
+        for ((before, after, certainty, conditions), group) in groups {
+            let paths = atoms.sets(&group.atoms, &|_| false);
+            let gathered = self.gathered(before, after, certainty);
+            gathered.routes.extend(group.routes);
+            gathered.pieces.push(Piece { entry, host: host.clone(), paths, conditions });
+            gathered.offer(group.witness);
+        }
+    }
+
+    fn gathered(&mut self, before: Outcome, after: Outcome, certainty: Certainty) -> &mut Gathered {
+        self.found.entry((before, after, certainty)).or_default()
+    }
+
+    fn cases(self) -> Vec<Case> {
+        let names = match &self.served {
+            Some(served)
+                if served.0.get(&HostPattern::Any) == Some(&true)
+                    && served.0.values().all(|served| *served) =>
+            {
+                ServerNames::Any
+            }
+            Some(served) => ServerNames::Served(Arc::clone(served)),
+            None => ServerNames::Any,
+        };
+        let cases = self.found.into_iter().map(|((before, after, certainty), gathered)| {
+            let changes = changes(&before, &after);
+            let (routes, witness) = (gathered.routes.clone(), gathered.witness.clone());
+            Case { region: gathered.region(&names), before, after, changes, routes, certainty, witness }
+        });
+        cases.collect()
+    }
+}
+
+impl<'a> Side<'a> {
+    fn chain(&mut self, entry: Entry, pattern: &HostPattern) -> Chain<'a> {
+        let mut routes = Vec::new();
+        for host in self.ir.chain(entry, pattern) {
+            let outcomes = self.outcomes(host);
+            routes.extend(host.host.routes.iter().zip(outcomes.iter().cloned()));
+        }
+        Chain { routes }
+    }
+
+    fn outcomes(&mut self, host: &LoweredHost) -> Arc<Vec<Outcome>> {
+        let key = (host.host.entry, host.host.host.clone());
+        let ir = self.ir;
+        let of_routes =
+            || host.host.routes.iter().map(|route| Outcome::of_route(ir, host.host.entry, route)).collect();
+        Arc::clone(self.outcomes.entry(key).or_insert_with(|| Arc::new(of_routes())))
+    }
+}
+
+impl<'a> Chain<'a> {
+    /// Returns the routes that may match in a path atom, with what remains to be tested, and 404 at the end.
+    fn rows(&self, entry: Entry, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
+        let mut rows = Vec::new();
+        for (route, outcome) in &self.routes {
+            let Some(tests) = remaining_tests(entry, atom, route, solver) else { continue };
+            let ends = tests.is_empty();
+            rows.push(Row { tests, outcome: outcome.clone(), route: Some(&route.id) });
+            if ends {
+                return rows;
+            }
+        }
+        rows.push(Row { tests: Vec::new(), outcome: Outcome::NoRoute, route: None });
+        rows
+    }
+}
+
+/// Returns the tests of a route that a path atom leaves open; none if the route cannot match there.
+pub(crate) fn remaining_tests(
+    entry: Entry,
+    atom: &PathAtom,
+    route: &Route,
+    solver: &Solver,
+) -> Option<Vec<Test>> {
+    let matches = &route.matches;
+    let mut tests = Vec::new();
+    match atom.passes(matches, &solver.patterns) {
+        Passes::None => return None,
+        Passes::Some => {
+            tests.push(Test::Path { path: matches.path.clone(), case_sensitive: matches.case_sensitive });
+        }
+        Passes::All => {}
+    }
+    if !matches.methods.is_empty() {
+        let mut methods = matches.methods.clone();
+        methods.sort();
+        methods.dedup();
+        tests.push(Test::Method(methods));
+    }
+    for test in &matches.headers {
+        if test.name != ":scheme" {
+            tests.push(Test::Header(test.clone()));
+        } else if !crate::effect::value_matches(&test.value, entry.scheme(), &solver.patterns) {
+            return None;
+        }
+    }
+    tests.extend(matches.queries.iter().cloned().map(Test::Query));
+    Some(tests)
+}
+
+impl Gathered {
+    fn offer(&mut self, witness: Option<Request>) {
+        if plainer(&witness, &self.witness) {
+            self.witness = witness;
+        }
+    }
+
+    /// Joins pieces into few parts: hosts with the same paths and conditions, then entries with the same hosts.
+    fn region(self, names: &ServerNames) -> Region {
+        let mut by_host: BTreeMap<(Entry, Vec<PathSet>, Vec<Condition>), Vec<HostSet>> = BTreeMap::new();
+        for piece in self.pieces {
+            by_host.entry((piece.entry, piece.paths, piece.conditions)).or_default().push(piece.host);
+        }
+        let mut by_entry: BTreeMap<HttpPart, Vec<Entry>> = BTreeMap::new();
+        for ((entry, paths, conditions), hosts) in by_host {
+            by_entry.entry(HttpPart { hosts, paths, conditions }).or_default().push(entry);
+        }
+        let mut parts = self.parts;
+        for (http, entries) in by_entry {
+            let server_names = if entries.contains(&Entry::Tls) { names.clone() } else { ServerNames::Any };
+            parts.push(Part { entries, server_names, http: Some(http) });
+        }
+        parts.sort();
+        Region { parts }
+    }
+}
+
+/// Whether a witness reads better than another: there at all, few headers, a plain method, a short URL.
+pub(crate) fn plainer(a: &Option<Request>, b: &Option<Request>) -> bool {
+    let rank = |request: &Request| {
+        (request.headers.len(), request.method != "GET", request.path.len(), request.to_string())
+    };
+    match (a, b) {
+        (Some(a), Some(b)) => rank(a) < rank(b),
+        (a, _) => a.is_some(),
+    }
+}
+
+fn handshake_witness(names: &HostSet) -> Option<Request> {
+    let example = names.pattern.example();
+    let more = (2..100).map(|n| format!("any{n}.{example}"));
+    let name = std::iter::once(example.clone()).chain(more).find(|name| names.contains(name));
+    match name {
+        Some(name) => Some(Request::get(Entry::Tls, &name, "/")),
+        None if names.pattern == HostPattern::Any => {
+            Some(Request { sni: None, ..Request::get(Entry::Tls, &example, "/") })
+        }
+        None => None,
+    }
+}
+
+/// Groups cases by what changes; where too many changes are of one kind, they become one class.
+fn classes(cases: Vec<Case>, options: &Options) -> Vec<BehaviourClass> {
+    type Kind = (Vec<Facet>, &'static str, &'static str);
+    let mut kinds: BTreeMap<Kind, BTreeMap<Vec<crate::FacetChange>, Vec<Case>>> = BTreeMap::new();
+    for case in cases {
+        let facets = case.changes.iter().map(|change| change.facet).collect();
+        let kind = (facets, kind_of(&case.before), kind_of(&case.after));
+        kinds.entry(kind).or_default().entry(case.changes.clone()).or_default().push(case);
+    }
+    let mut classes = Vec::new();
+    for (_, changes) in kinds {
+        if changes.len() > options.classes_per_change {
+            classes.push(class(changes.into_values().flatten().collect()));
+        } else {
+            classes.extend(changes.into_values().map(class));
+        }
+    }
+    classes.sort_by(|a, b| a.first().region.cmp(&b.first().region));
+    classes
+}
+
+fn class(mut cases: Vec<Case>) -> BehaviourClass {
+    cases.sort_by(|a, b| a.region.cmp(&b.region).then_with(|| a.changes.cmp(&b.changes)));
+    BehaviourClass { changes: cases.first().map(|case| case.changes.clone()).unwrap_or_default(), cases }
+}
+
+fn kind_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::BadRequest(_) => "400",
+        Outcome::Handshake(Handshake::Served { .. }) => "served",
+        Outcome::Handshake(_) => "closed",
+        Outcome::NoRoute => "404",
+        Outcome::Route(_) if outcome.forward().is_some() => "forward",
+        Outcome::Route(_) if outcome.redirect().is_some() => "redirect",
+        Outcome::Route(_) => "refuse",
+    }
+}

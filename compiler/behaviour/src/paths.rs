@@ -1,0 +1,258 @@
+//! Path atoms: the exact and prefix tests of a set of routes cut the paths into points and "below this prefix" cones.
+//! Inside an atom such a test is true or false; only regular expressions, and tests of the other case discipline, may
+//! be either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatewright_ir::{PathMatch, RouteMatch};
+
+use crate::automata::Language;
+use crate::canonical::normalize_path;
+use crate::dialect::Patterns;
+use crate::region::PathSet;
+
+/// A set of paths that no literal test splits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathAtom {
+    pub(crate) shape: Shape,
+    /// Whether texts are folded to lower case and stand for every case.
+    pub(crate) fold: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One path.
+    Point(String),
+    /// The paths that start with a prefix, but not with a longer one of `cones`, and are none of `points`.
+    Cone { prefix: String, cones: Vec<String>, points: Vec<String> },
+}
+
+/// Whether an atom's paths pass a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passes {
+    All,
+    None,
+    /// Some may and some may not.
+    Some,
+}
+
+/// All path atoms of a set of routes.
+#[derive(Clone, Debug)]
+pub(crate) struct PathAtoms {
+    fold: bool,
+    points: BTreeSet<String>,
+    cones: BTreeSet<String>,
+}
+
+impl PathAtoms {
+    /// Cuts the paths by the tests of `matches`.
+    pub(crate) fn new<'m>(matches: impl Iterator<Item = &'m RouteMatch> + Clone) -> Self {
+        let literal = |test: &RouteMatch| !matches!(test.path, PathMatch::Regex(_));
+        let fold = matches.clone().any(|test| !test.case_sensitive && literal(test));
+        let mut atoms = PathAtoms { fold, points: BTreeSet::new(), cones: BTreeSet::from(["/".to_owned()]) };
+        for test in matches {
+            match &test.path {
+                PathMatch::Exact(path) => {
+                    let point = atoms.folded(path);
+                    if normalize_path(&point).as_deref() == Ok(point.as_str()) {
+                        atoms.points.insert(point);
+                    }
+                }
+                PathMatch::Prefix(prefix) if prefix.starts_with('/') => {
+                    let cone = atoms.folded(prefix);
+                    atoms.cones.insert(cone);
+                }
+                PathMatch::Prefix(_) | PathMatch::Regex(_) => {}
+            }
+        }
+        atoms
+    }
+
+    /// Returns the atoms: points, then cones, each in order of text.
+    pub(crate) fn atoms(&self) -> impl Iterator<Item = PathAtom> + '_ {
+        let points = self.points.iter().map(|point| Shape::Point(point.clone()));
+        let mut holes: BTreeMap<&str, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for cone in self.cones.iter().skip(1) {
+            holes.entry(self.enclosing(cone, false)).or_default().0.push(cone.clone());
+        }
+        for point in &self.points {
+            holes.entry(self.enclosing(point, true)).or_default().1.push(point.clone());
+        }
+        let cones = self.cones.iter().map(move |prefix| {
+            let (cones, points) = holes.remove(prefix.as_str()).unwrap_or_default();
+            Shape::Cone { prefix: prefix.clone(), cones, points }
+        });
+        points.chain(cones).map(|shape| PathAtom { shape, fold: self.fold })
+    }
+
+    /// Turns atoms back into few sets: a cone with the atoms inside it that do not belong cut out. `vacant` atoms hold
+    /// no request of the region and may be drawn in.
+    pub(crate) fn sets(&self, chosen: &[PathAtom], vacant: &dyn Fn(&PathAtom) -> bool) -> Vec<PathSet> {
+        let cones: BTreeSet<&str> = chosen.iter().filter_map(PathAtom::cone).collect();
+        let points: BTreeSet<&str> = chosen.iter().filter_map(PathAtom::point).collect();
+        let all: Vec<PathAtom> = self.atoms().collect();
+        let belongs = |atom: &PathAtom| match &atom.shape {
+            Shape::Point(point) => points.contains(point.as_str()) || vacant(atom),
+            Shape::Cone { prefix, .. } => cones.contains(prefix.as_str()) || vacant(atom),
+        };
+        let inside: BTreeSet<&str> =
+            all.iter().filter(|atom| belongs(atom)).filter_map(PathAtom::cone).collect();
+        let top = |prefix: &str| !inside.contains(self.enclosing(prefix, false)) || prefix == "/";
+        let mut sets: Vec<PathSet> = Vec::new();
+        for point in &points {
+            if !cones.is_empty() && self.drawn_from(point, &cones, &inside) {
+                continue;
+            }
+            sets.push(PathSet::Point { path: (*point).to_owned(), ignore_case: self.fold });
+        }
+        for atom in &all {
+            if let Some(prefix) = atom.cone()
+                && cones.contains(prefix)
+                && (top(prefix) || !self.drawn_from_parent(prefix, &cones, &inside))
+            {
+                let mut except = Vec::new();
+                self.cut_out(atom, &all, &belongs, &mut except);
+                sets.push(PathSet::Below { prefix: prefix.to_owned(), ignore_case: self.fold, except });
+            }
+        }
+        sets
+    }
+
+    /// Whether a point lies in a chosen cone, or in vacant cones inside of one.
+    fn drawn_from(&self, point: &str, cones: &BTreeSet<&str>, inside: &BTreeSet<&str>) -> bool {
+        let parent = self.enclosing(point, true);
+        cones.contains(parent) || (inside.contains(parent) && self.drawn_from_parent(parent, cones, inside))
+    }
+
+    fn drawn_from_parent(&self, prefix: &str, cones: &BTreeSet<&str>, inside: &BTreeSet<&str>) -> bool {
+        if prefix == "/" {
+            return false;
+        }
+        let parent = self.enclosing(prefix, false);
+        cones.contains(parent) || (inside.contains(parent) && self.drawn_from_parent(parent, cones, inside))
+    }
+
+    /// Lists what does not belong below a cone: points, and inner cones as a whole.
+    fn cut_out(
+        &self,
+        atom: &PathAtom,
+        all: &[PathAtom],
+        belongs: &dyn Fn(&PathAtom) -> bool,
+        except: &mut Vec<PathSet>,
+    ) {
+        let Shape::Cone { cones, points, .. } = &atom.shape else { return };
+        for point in points {
+            let inner = PathAtom { shape: Shape::Point(point.clone()), fold: self.fold };
+            if !belongs(&inner) {
+                except.push(PathSet::Point { path: point.clone(), ignore_case: self.fold });
+            }
+        }
+        for inner in all
+            .iter()
+            .filter(|inner| inner.cone().is_some_and(|prefix| cones.iter().any(|cone| cone == prefix)))
+        {
+            if belongs(inner) {
+                self.cut_out(inner, all, belongs, except);
+            } else if let Some(prefix) = inner.cone() {
+                let below =
+                    PathSet::Below { prefix: prefix.to_owned(), ignore_case: self.fold, except: Vec::new() };
+                except.push(below);
+            }
+        }
+    }
+
+    /// Returns the longest cone that a text lies in; for a cone itself (`closed` false) a shorter one than it.
+    fn enclosing(&self, text: &str, closed: bool) -> &str {
+        let longest = if closed { text.len() } else { text.len().saturating_sub(1) };
+        let mut lengths = (1..=longest).rev().filter_map(|length| text.get(..length));
+        lengths.find_map(|prefix| self.cones.get(prefix)).map_or("/", String::as_str)
+    }
+
+    fn folded(&self, text: &str) -> String {
+        if self.fold { text.to_ascii_lowercase() } else { text.to_owned() }
+    }
+}
+
+impl PathAtom {
+    pub(crate) fn point(&self) -> Option<&str> {
+        match &self.shape {
+            Shape::Point(point) => Some(point),
+            Shape::Cone { .. } => None,
+        }
+    }
+
+    pub(crate) fn cone(&self) -> Option<&str> {
+        match &self.shape {
+            Shape::Point(_) => None,
+            Shape::Cone { prefix, .. } => Some(prefix),
+        }
+    }
+
+    /// Returns the one path of the atom, if it has but one.
+    pub(crate) fn only_path(&self) -> Option<&str> {
+        self.point().filter(|_| !self.fold)
+    }
+
+    /// Returns the text that every path of the atom starts with, in this case.
+    pub(crate) fn literal_start(&self) -> &str {
+        match &self.shape {
+            _ if self.fold => "/",
+            Shape::Point(text) | Shape::Cone { prefix: text, .. } => text,
+        }
+    }
+
+    /// Returns whether a path is in the atom.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        let folded = if self.fold { path.to_ascii_lowercase() } else { path.to_owned() };
+        match &self.shape {
+            Shape::Point(point) => folded == *point,
+            Shape::Cone { prefix, cones, points } => {
+                folded.starts_with(prefix.as_str())
+                    && !points.contains(&folded)
+                    && !cones.iter().any(|cone| folded.starts_with(cone.as_str()))
+            }
+        }
+    }
+
+    /// Returns whether the atom's paths pass a path test.
+    pub(crate) fn passes(&self, test: &RouteMatch, patterns: &Patterns) -> Passes {
+        let (text, exact) = match &test.path {
+            PathMatch::Regex(pattern) => {
+                return match self.only_path() {
+                    Some(path) if patterns.matches(pattern, path) => Passes::All,
+                    Some(_) => Passes::None,
+                    None => Passes::Some,
+                };
+            }
+            PathMatch::Exact(path) => (path, true),
+            PathMatch::Prefix(prefix) => (prefix, false),
+        };
+        let text = if self.fold { text.to_ascii_lowercase() } else { text.clone() };
+        let possible = match &self.shape {
+            Shape::Point(point) if exact => *point == text,
+            Shape::Point(point) => point.starts_with(text.as_str()),
+            Shape::Cone { .. } if exact => false,
+            Shape::Cone { prefix, .. } => prefix.starts_with(text.as_str()),
+        };
+        match possible {
+            false => Passes::None,
+            true if self.fold && test.case_sensitive && text.len() > 1 => Passes::Some,
+            true => Passes::All,
+        }
+    }
+
+    /// Returns the languages that a path of the atom is in, and those that it is not in.
+    pub(crate) fn languages(&self) -> (Vec<Language>, Vec<Language>) {
+        match &self.shape {
+            Shape::Point(point) => {
+                (vec![Language::Path, Language::Exact(point.as_str().into(), self.fold)], Vec::new())
+            }
+            Shape::Cone { prefix, cones, points } => {
+                let exact = |text: &String| Language::Exact(text.as_str().into(), self.fold);
+                let below = |text: &String| Language::Prefix(text.as_str().into(), self.fold);
+                let none = points.iter().map(exact).chain(cones.iter().map(below)).collect();
+                (vec![Language::Path, Language::Prefix(prefix.as_str().into(), self.fold)], none)
+            }
+        }
+    }
+}

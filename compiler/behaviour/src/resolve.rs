@@ -1,0 +1,205 @@
+//! From a route of the model to its outcome, in canonical form.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatewright_ir::{
+    Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, Ir, OriginMatch, PathMatch,
+    PathRewrite, Redirect, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion, ValueMatch,
+};
+
+use crate::outcome::{
+    Answer, ClusterOutcome, CorsOutcome, ForwardOutcome, Handshake, HeaderChange, HeaderOutcome, Outcome,
+    PathOutcome, RedirectOutcome, RefuseOutcome, RouteOutcome, Supply, TargetOutcome,
+};
+
+impl Outcome {
+    /// Returns the outcome of a route of `ir` behind `entry`.
+    pub fn of_route(ir: &Ir, entry: Entry, route: &Route) -> Self {
+        let answer = match &route.action {
+            RouteAction::Forward(forward) => Answer::Forward(forward_outcome(ir, route, forward)),
+            RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(entry, route, redirect)),
+            RouteAction::Refuse(refusal) => Answer::Refuse(RefuseOutcome {
+                refusal: refusal.clone(),
+                response_headers: HeaderOutcome::of(&[&route.response_headers]),
+            }),
+        };
+        Outcome::Route(Arc::new(RouteOutcome { answer, plugins: route.plugins.clone() }))
+    }
+}
+
+impl Handshake {
+    /// Returns what the TLS listener does with a context, or without any.
+    pub fn of(context: Option<&TlsContext>) -> Self {
+        let Some(context) = context else { return Handshake::NoCertificate };
+        match &context.certificate {
+            Certificate::Missing(secret) => Handshake::MissingSecret(secret.clone()),
+            Certificate::Secret(secret) => Handshake::Served {
+                certificate: secret.clone(),
+                min_version: context.min_version.unwrap_or(TlsVersion::V1_2),
+                max_version: context.max_version,
+                ciphers: context.ciphers.clone(),
+            },
+        }
+    }
+}
+
+impl ClusterOutcome {
+    /// Returns how requests meet the cluster `name` of `ir`.
+    pub fn of(ir: &Ir, name: &ClusterName) -> Self {
+        let cluster = ir.clusters.get(name);
+        let supply = match cluster.map(|cluster| &cluster.discovery) {
+            None => Supply::Missing,
+            Some(Discovery::Dns(names)) if names.is_empty() => Supply::Empty,
+            Some(Discovery::Dns(names)) => Supply::Dns(names.clone()),
+            Some(Discovery::Endpoints) => match ir.endpoints.get(name) {
+                Some(set) if !set.endpoints.is_empty() => Supply::Endpoints,
+                _ => Supply::Empty,
+            },
+        };
+        ClusterOutcome {
+            name: name.clone(),
+            supply,
+            protocol: cluster.map(|cluster| cluster.protocol),
+            load_balancing: cluster.map(|cluster| cluster.load_balancing),
+        }
+    }
+}
+
+impl HeaderOutcome {
+    /// Returns the edits of `stages` one after the other. Within a stage Envoy removes first, then replaces, then adds
+    /// (measured on 1.40; its documentation of the fields does not say).
+    fn of(stages: &[&HeaderEdits]) -> Self {
+        let mut outcome = HeaderOutcome::default();
+        for edits in stages {
+            for name in &edits.remove {
+                outcome.replace(name, Vec::new());
+            }
+            for (name, value) in &edits.set {
+                outcome.replace(name, vec![value.clone()]);
+            }
+            for (name, value) in &edits.add {
+                let change = HeaderChange { keep: true, add: Vec::new() };
+                outcome.0.entry(name.to_ascii_lowercase()).or_insert(change).add.push(value.clone());
+            }
+        }
+        outcome
+    }
+
+    fn replace(&mut self, name: &str, lines: Vec<String>) {
+        self.0.insert(name.to_ascii_lowercase(), HeaderChange { keep: false, add: lines });
+    }
+}
+
+fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome {
+    ForwardOutcome {
+        targets: target_outcomes(ir, route, &forward.targets),
+        path: path_outcome(route, forward.path_rewrite.as_ref()),
+        host: forward.host_rewrite.clone(),
+        cors: route.cors.as_ref().and_then(cors_outcome),
+        timeout_ms: forward.timeout_ms.filter(|ms| *ms > 0),
+        retry: forward.retry.as_deref().filter(|retry| retry.num_retries > 0).map(retry_outcome),
+    }
+}
+
+fn target_outcomes(ir: &Ir, route: &Route, targets: &[Target]) -> Vec<TargetOutcome> {
+    let mut weights: BTreeMap<TargetOutcome, u32> = BTreeMap::new();
+    for target in targets {
+        let outcome = TargetOutcome {
+            cluster: ClusterOutcome::of(ir, &target.cluster),
+            fallbacks: target.fallbacks.iter().map(|name| ClusterOutcome::of(ir, name)).collect(),
+            weight: 0,
+            request_headers: HeaderOutcome::of(&[&target.request_headers, &route.request_headers]),
+            response_headers: HeaderOutcome::of(&[&target.response_headers, &route.response_headers]),
+        };
+        let weight = weights.entry(outcome).or_default();
+        *weight = weight.saturating_add(target.weight);
+    }
+    let divisor = weights.values().copied().fold(0, gcd).max(1);
+    weights.into_iter().map(|(target, weight)| TargetOutcome { weight: weight / divisor, ..target }).collect()
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn path_outcome(route: &Route, rewrite: Option<&PathRewrite>) -> PathOutcome {
+    let ignore_case = !route.matches.case_sensitive;
+    match (rewrite, &route.matches.path) {
+        (None, _) => PathOutcome::Keep,
+        (Some(PathRewrite::Regex { pattern, substitution }), _) => {
+            PathOutcome::Regex { pattern: pattern.clone(), substitution: substitution.clone() }
+        }
+        (Some(PathRewrite::Prefix(with)), PathMatch::Regex(_)) => PathOutcome::Whole(with.clone()),
+        (Some(PathRewrite::Prefix(with)), PathMatch::Exact(_)) if ignore_case => {
+            PathOutcome::Whole(with.clone())
+        }
+        (Some(PathRewrite::Prefix(with)), PathMatch::Exact(cut) | PathMatch::Prefix(cut)) => {
+            replace_outcome(cut, with, ignore_case)
+        }
+    }
+}
+
+/// Drops the common ending of `cut` and `with`: replacing `/a/` by `/b/` is replacing `/a` by `/b`. Where case is
+/// ignored, a letter of `cut` stands for two, so the ending is dropped only up to the last letter.
+fn replace_outcome(cut: &str, with: &str, ignore_case: bool) -> PathOutcome {
+    let common = cut
+        .bytes()
+        .rev()
+        .zip(with.bytes().rev())
+        .take_while(|(a, b)| a == b && !(ignore_case && a.is_ascii_alphabetic()))
+        .count();
+    let (cut_len, with_len) = (cut.len() - common, with.len() - common);
+    match (cut.get(..cut_len), with.get(..with_len)) {
+        (Some(""), Some("")) => PathOutcome::Keep,
+        (Some(cut), Some(with)) => PathOutcome::Replace { cut: cut.into(), with: with.into(), ignore_case },
+        _ => PathOutcome::Replace { cut: cut.into(), with: with.into(), ignore_case },
+    }
+}
+
+fn redirect_outcome(entry: Entry, route: &Route, redirect: &Redirect) -> RedirectOutcome {
+    RedirectOutcome {
+        code: redirect.code,
+        scheme: redirect.scheme.clone().filter(|scheme| scheme != entry.scheme()),
+        host: redirect.host.clone(),
+        port: redirect.port,
+        path: redirect.path.clone(),
+        response_headers: HeaderOutcome::of(&[&route.response_headers]),
+    }
+}
+
+/// A policy without origins allows nobody and is none.
+fn cors_outcome(cors: &Cors) -> Option<CorsOutcome> {
+    let mut origins: Vec<ValueMatch> = cors
+        .allow_origins
+        .iter()
+        .map(|origin| match origin {
+            OriginMatch::Exact(value) => ValueMatch::Exact(value.clone()),
+            OriginMatch::Regex(pattern) => ValueMatch::Regex(pattern.clone()),
+        })
+        .collect();
+    origins.sort();
+    origins.dedup();
+    (!origins.is_empty()).then(|| CorsOutcome {
+        origins,
+        allow_methods: cors.allow_methods.clone(),
+        allow_headers: cors.allow_headers.clone(),
+        expose_headers: cors.expose_headers.clone(),
+        allow_credentials: cors.allow_credentials,
+        max_age_s: cors.max_age_s,
+    })
+}
+
+fn retry_outcome(retry: &RetryPolicy) -> RetryPolicy {
+    let sorted = |words: &[String]| {
+        let mut words = words.to_vec();
+        words.sort();
+        words.dedup();
+        words
+    };
+    RetryPolicy {
+        retry_on: sorted(&retry.retry_on),
+        num_retries: retry.num_retries,
+        excluded_methods: sorted(&retry.excluded_methods),
+    }
+}
