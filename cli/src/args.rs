@@ -18,9 +18,34 @@ working folder, or `git+URL@REV[:SUBDIR]` for a revision of another one.
 
 Exit codes: 0 fine, 1 findings, 2 wrong arguments, 3 a file, repository or peer failed, 70 a bug in gatewright.";
 
+const AFTER_LONG_HELP: &str = "\
+SOURCE:
+  DIR, FILE             manifests on disk (.yaml, .yml, .json)
+  -                     standard input
+  git:REV[:SUBDIR]      a revision of the repository around the working folder
+  git+URL@REV[:SUBDIR]  a branch, tag or full commit id of another one, by URL or path
+  Hidden folders are left out, and so is what a .gatewrightignore names (patterns as in .gitignore).
+
+Exit codes:
+  0   fine
+  1   findings, or a plan refused because of them
+  2   wrong arguments
+  3   a file, repository or peer failed
+  4   the plan has changes (with --detailed-exitcode)
+  5   the plan has risky changes (with --detailed-exitcode)
+  70  a bug in gatewright
+
+Environment:
+  NO_COLOR                                                    turn colors off
+  GATEWRIGHT_CACHE_DIR                                        where fetched repositories are kept
+  GATEWRIGHT_GIT_USERNAME, GATEWRIGHT_GIT_PASSWORD            credentials for http and https
+  GATEWRIGHT_GIT_PASSWORD_FILE                                file that holds the password
+  GATEWRIGHT_GIT_SSH_KEY_FILE, GATEWRIGHT_GIT_SSH_PASSPHRASE  key for ssh, beside an agent";
+
 /// Compiler, planner and gateway for Higress-style gateway configuration
 #[derive(Debug, Parser)]
 #[command(name = "gatewright", version, styles = STYLES, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(after_long_help = AFTER_LONG_HELP)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Cli {
     /// When to use colors; `auto` also heeds NO_COLOR

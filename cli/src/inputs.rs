@@ -53,14 +53,11 @@ impl Context {
 
     /// Reads the settings: the file that a flag names, else that of the SOURCE, else that of the working folder.
     pub fn settings(&self, flags: &SettingsArgs, source: Option<&Source>) -> Result<Configured, CliError> {
-        let (path, text) = match self.settings_file(flags, source)? {
-            Some(file) => file,
-            None => {
-                return Ok(Configured { options: Settings::default().with(flags).options(), problem: None });
-            }
+        let Some(SettingsFile { path, relative, text }) = self.settings_file(flags, source)? else {
+            return Ok(Configured { options: Settings::default().with(flags).options(), problem: None });
         };
         let (settings, findings) = Settings::read(&path, &text);
-        let problem = (!findings.is_empty()).then(|| Settled { findings, path, text: text.into() });
+        let problem = (!findings.is_empty()).then(|| Settled { findings, path, relative, text: text.into() });
         Ok(Configured { options: settings.with(flags).options(), problem })
     }
 
@@ -68,23 +65,32 @@ impl Context {
         &self,
         flags: &SettingsArgs,
         source: Option<&Source>,
-    ) -> Result<Option<(String, Vec<u8>)>, CliError> {
+    ) -> Result<Option<SettingsFile>, CliError> {
         let read = |path: &Path| {
-            std::fs::read(self.working_folder.join(path))
-                .map_err(|error| CliError::environment(format!("cannot read `{}`: {error}", path.display())))
+            let text = std::fs::read(self.working_folder.join(path)).map_err(|error| {
+                CliError::environment(format!("cannot read `{}`: {error}", path.display()))
+            })?;
+            let relative = path.strip_prefix(&self.working_folder).unwrap_or(path).display().to_string();
+            Ok(Some(SettingsFile { path: path.display().to_string(), relative, text }))
         };
         if let Some(path) = &flags.config {
-            return Ok(Some((path.display().to_string(), read(path)?)));
+            return read(path);
         }
         if let Some(source) = source
             && let (Some(path), Some(text)) = (&source.settings, source.read_settings()?)
         {
-            return Ok(Some((source.shown(path), text.to_vec())));
+            let (path, relative) = (source.shown(path), source.relative(path));
+            return Ok(Some(SettingsFile { path, relative, text: text.to_vec() }));
         }
         let own = Path::new(settings::FILE);
-        let exists = self.working_folder.join(own).is_file();
-        exists.then(|| Ok((settings::FILE.to_owned(), read(own)?))).transpose()
+        if self.working_folder.join(own).is_file() { read(own) } else { Ok(None) }
     }
+}
+
+struct SettingsFile {
+    path: String,
+    relative: String,
+    text: Vec<u8>,
 }
 
 /// Settings, and what is wrong with their file.

@@ -15,8 +15,10 @@ use crate::terminal::Terminal;
 pub struct Settled {
     /// The findings.
     pub findings: Vec<Diagnostic>,
-    /// Path of the file, for showing.
+    /// Path of the file as the user knows it; the findings have it too.
     pub path: String,
+    /// The same for programs: relative.
+    pub relative: String,
     /// Its text.
     pub text: Arc<[u8]>,
 }
@@ -111,7 +113,14 @@ impl<'a> Findings<'a> {
                 places.entry(shown).or_insert(inside);
             }
         }
-        diagnostics.extend(self.other.iter().flat_map(|other| other.findings.iter().cloned()));
+        if let Some(other) = self.other {
+            diagnostics.extend(other.findings.iter().cloned().map(|mut finding| {
+                if reader == Reader::Program {
+                    finding.primary.path.clone_from(&other.relative);
+                }
+                finding
+            }));
+        }
         sort(&mut diagnostics);
         diagnostics
     }

@@ -1,6 +1,6 @@
 //! Standard output and standard error: colors where they are wanted, and silence when the reader has gone away.
 
-use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,16 +57,6 @@ impl Terminal {
             Err(error) => Err(CliError::environment(format!("cannot write to standard output: {error}"))),
             Ok(()) => Ok(()),
         }
-    }
-
-    /// Returns whether the reader of standard output has gone away, for commands that run until stopped.
-    pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    /// Returns whether a person is likely to read standard output.
-    pub fn is_interactive(&self) -> bool {
-        io::stdout().is_terminal()
     }
 
     /// Writes to standard error. Nobody can be told when that fails.

@@ -21,6 +21,9 @@ error[GW0801]: there is no setting `ingressclass`
 ";
     assert!(run.stdout.contains(expected), "{}", run.stdout);
     assert!(run.stdout.contains("`profile` must be `higress` or `native`"), "{run:?}");
+    let absolute = folder.path().canonicalize().unwrap().join("shop");
+    let json = folder.run(&["validate", absolute.to_str().unwrap(), "--format", "json"]).json();
+    assert_eq!(json["diagnostics"][0]["primary"]["path"], "shop/gatewright.yaml");
     let run = folder.run(&["compile", "shop"]);
     assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
     assert!(run.stderr.contains("GW0801"), "{run:?}");
