@@ -1,7 +1,7 @@
 //! The ADS server: brings every connected data plane to the newest published snapshot, in both forms of the protocol.
 //!
-//! [`stream`] is the state machine of one stream, [`types`] that of one resource type on it; both are synchronous.
-//! [`service`] connects them to gRPC, and [`status`] tells how far every node is and what it rejects.
+//! `stream` is the state machine of one stream, `types` that of one resource type on it; both are synchronous.
+//! `service` connects them to gRPC, and `status` tells how far every node is and what it rejects.
 
 mod delta;
 mod service;
