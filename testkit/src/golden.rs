@@ -32,6 +32,19 @@ pub fn assert_golden(path: impl AsRef<Path>, actual: &str) {
     }
 }
 
+/// Compares `actual` with a generated file that is committed outside `snapshots/`, such as a page of `docs/`; `path` is
+/// relative to the root of the checkout.
+///
+/// # Panics
+/// Like [`assert_golden`].
+pub fn assert_generated(path: impl AsRef<Path>, actual: &str) {
+    let path = path.as_ref();
+    let bless = std::env::var_os(BLESS).is_some_and(|value| value == "1");
+    if let Err(difference) = check(&crate::workspace_root().join(path), actual, bless) {
+        panic!("generated {}: {difference}", path.display());
+    }
+}
+
 fn check(file: &Path, actual: &str, bless: bool) -> Result<(), String> {
     let expected = match fs::read_to_string(file) {
         Ok(text) => Some(text),

@@ -15,7 +15,7 @@ pub mod process;
 pub mod wait;
 
 pub use backend::EchoBackend;
-pub use golden::assert_golden;
+pub use golden::{assert_generated, assert_golden};
 pub use ports::free_port;
 pub use wait::eventually;
 

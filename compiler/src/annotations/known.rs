@@ -84,7 +84,7 @@ pub static KNOWN: &[KnownAnnotation] = &[
     row("cors-expose-headers", true, Implemented, true, "answer headers that scripts may read"),
     row("cors-allow-credentials", true, Implemented, true, "whether credentials may be sent"),
     row("cors-max-age", true, Implemented, true, "seconds that a preflight may be cached"),
-    row("app-root", true, Implemented, false, "redirects `/` of the host"),
+    row("app-root", true, Implemented, true, "redirects `/` of the host"),
     row("temporal-redirect", true, Implemented, true, "redirects with 302"),
     row("permanent-redirect", true, Implemented, true, "redirects with 301 or `permanent-redirect-code`"),
     row("permanent-redirect-code", true, Implemented, true, "code of `permanent-redirect`"),
@@ -125,7 +125,7 @@ pub static KNOWN: &[KnownAnnotation] = &[
     ),
     row("custom-http-errors", true, NotImplemented, true, "answers these codes from the default backend"),
     row("whitelist-source-range", true, Protection, true, "source addresses that may use the routes"),
-    row("auth-tls-secret", true, Protection, false, "asks clients for certificates"),
+    row("auth-tls-secret", true, Protection, true, "asks clients for certificates"),
     row("route-limit-rpm", false, Protection, true, "requests a minute"),
     row("route-limit-rps", false, Protection, true, "requests a second"),
     row("route-limit-burst-multiplier", false, Protection, true, "burst of the rate limit"),
@@ -203,7 +203,7 @@ pub(super) fn check(
             Some(known) if canary && known.from_base && known.support != NotImplemented => {
                 findings.push(
                     Finding::new(&code::GW0410, place, format!("`{key}` has no effect on a canary"))
-                        .with_note("Higress copies this from the base route")
+                        .with_note("Higress takes this from the base Ingress")
                         .with_help("set it on the base Ingress, or remove it here"),
                 );
             }
