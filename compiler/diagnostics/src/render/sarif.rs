@@ -289,7 +289,12 @@ mod tests {
 
     #[test]
     fn shows_rules_results_and_fixes() {
-        gatewright_testkit::assert_golden("diagnostics/sarif.json", &examples::render(sarif));
+        // Pages are long and change for reasons of their own.
+        let without_pages = examples::findings().iter().fold(examples::render(sarif), |text, finding| {
+            let page = serde_json::to_string(finding.code.page).expect("text");
+            text.replace(&page, &format!("\"the page of {}\"", finding.code.id))
+        });
+        gatewright_testkit::assert_golden("diagnostics/sarif.json", &without_pages);
     }
 
     #[test]
