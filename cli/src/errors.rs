@@ -5,6 +5,7 @@ use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use gatewright_compiler::source::ReadError;
+use gatewright_reconciler::control::ControlError;
 use gatewright_reconciler::source::SourceError;
 use gatewright_xds::render::RenderError;
 
@@ -94,6 +95,14 @@ impl From<SourceError> for CliError {
 impl From<ReadError> for CliError {
     fn from(error: ReadError) -> Self {
         CliError::environment(error.to_string())
+    }
+}
+
+impl From<ControlError> for CliError {
+    fn from(error: ControlError) -> Self {
+        let reason =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        CliError::environment(format!("{error}{reason}"))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod files;
 pub mod inputs;
 pub mod report;
 pub mod runtime;
+pub mod serving;
 pub mod settings;
 pub mod terminal;
 

@@ -3,5 +3,5 @@
 pub mod control;
 pub mod live;
 pub mod serve;
-
 pub mod source;
+pub mod sync;

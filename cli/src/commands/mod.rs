@@ -3,10 +3,13 @@
 pub mod compile;
 pub mod completions;
 pub mod explain;
+pub mod gateway;
 pub mod graph;
 pub mod schema;
+pub mod sync;
 pub mod validate;
 pub mod version;
+pub mod xds;
 
 use clap::Subcommand;
 
@@ -40,6 +43,9 @@ commands! {
     validate::Validate,
     compile::Compile,
     graph::Graph,
+    gateway::Gateway,
+    xds::Xds,
+    sync::Sync,
     explain::Explain,
     schema::Schema,
     completions::Completions,

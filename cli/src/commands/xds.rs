@@ -1,0 +1,75 @@
+//! `gatewright xds`: serves the compiled xDS over ADS and follows the source.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use gatewright_reconciler::live::OnErrors;
+use tokio::net::TcpListener;
+
+use crate::Context;
+use crate::errors::{CliError, Exit};
+use crate::inputs::InputArgs;
+use crate::runtime::{self, Shutdown};
+use crate::serving::Serving;
+
+/// Serve the compiled xDS to Envoy and to gateways
+///
+/// Speaks aggregated discovery in both forms, incremental and state of the world. A state without errors goes out as
+/// soon as it is there; one with errors leaves the last state in place.
+#[derive(Debug, Args)]
+pub struct Xds {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Address on which data planes connect
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:15010")]
+    listen: SocketAddr,
+    /// Address of the clear-text listener of the data planes
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:80")]
+    http: SocketAddr,
+    /// Address of the TLS listener of the data planes
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:443")]
+    https: SocketAddr,
+    /// Answer `gatewright apply` on this unix socket
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Serve what is sound although errors stand; what a broken object covers answers 503
+    #[arg(long)]
+    keep_going: bool,
+}
+
+impl Xds {
+    /// Carries the command out.
+    pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let inputs = context.inputs(&self.input)?;
+        let mut options = inputs.options;
+        options.http = self.http;
+        options.https = self.https;
+        let on_errors = if self.keep_going { OnErrors::KeepGoing } else { OnErrors::Stop };
+        let serving =
+            Serving::start(&context.terminal, context.loader()?, inputs.source, options, on_errors)?;
+        runtime::run(|shutdown| self.serve(serving, context, shutdown))
+    }
+
+    async fn serve(&self, serving: Serving, context: &Context, shutdown: Shutdown) -> Result<Exit, CliError> {
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|error| CliError::environment(format!("cannot listen on {}: {error}", self.listen)))?;
+        let address = listener.local_addr().unwrap_or(self.listen);
+        context.terminal.tell(&format!("serving xDS on {address}\n"));
+        let control = async {
+            match &self.control {
+                Some(path) => serving.control(path.clone(), shutdown.clone()).await.map_err(CliError::from),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = serving.follow(shutdown.clone()) => Ok(Exit::Fine),
+            Err(error) = control => Err(error),
+            ended = serving.server.serve_tcp(listener) => match ended {
+                Ok(()) => Ok(Exit::Fine),
+                Err(error) => Err(CliError::environment(format!("the xDS server ended: {error}"))),
+            },
+        }
+    }
+}
