@@ -1,5 +1,7 @@
 //! What routes do with requests: matching beyond the path, edits, rewrites, redirects, fixed answers, weights, CORS.
 
+#![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
+
 mod support;
 
 use gatewright_testkit::EchoBackend;

@@ -1,5 +1,7 @@
 //! Requests through the gateway: matching, forwarding, answers of its own, headers, the admin endpoint.
 
+#![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
+
 mod support;
 
 use gatewright_testkit::EchoBackend;

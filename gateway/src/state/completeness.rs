@@ -55,6 +55,13 @@ impl Store {
                 });
             }
         }
+        // A rejected host or cluster costs itself; without a listener everything behind it is cut off.
+        if let Some(counts) = self.counts.get(type_url::LISTENER) {
+            let first =
+                counts.rejected.iter().filter(|(name, _)| !self.listeners.contains_key(name.as_str()));
+            missing
+                .extend(first.map(|(name, reason)| format!("listener {name}, which is rejected: {reason}")));
+        }
         let wanted = self.wanted();
         for name in &wanted.routes {
             match self.routes.get(name.as_str()) {

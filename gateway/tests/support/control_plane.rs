@@ -41,6 +41,12 @@ struct Shared {
 
 impl ControlPlane {
     pub fn start(resources: Vec<Resource>) -> Self {
+        Self::start_on("http://127.0.0.1:0", resources)
+    }
+
+    /// Starts where another one was.
+    pub fn start_on(url: &str, resources: Vec<Resource>) -> Self {
+        let wanted: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let (sender, receiver) = watch::channel(keyed(resources));
         let shared = Arc::new(Shared::default());
         let service = Service { resources: receiver, shared: shared.clone() };
@@ -49,7 +55,7 @@ impl ControlPlane {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let listener = TcpListener::bind(wanted).await.unwrap();
                 address_sender.send(listener.local_addr().unwrap()).unwrap();
                 let server = tonic::transport::Server::builder()
                     .add_service(AggregatedDiscoveryServiceServer::new(service))

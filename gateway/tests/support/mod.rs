@@ -1,6 +1,5 @@
 //! A gateway under test with a small control plane of its own: resources in, real delta ADS out.
 
-#![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of what is shared")]
 
 pub mod control_plane;
