@@ -19,6 +19,8 @@
 //! - [`diff`] compares two models: a [`BehaviourDiff`] of [`BehaviourClass`]es (rows), each made of [`Case`]s that have a
 //!   region, one outcome before and one after, the routes of both sides, a [`Certainty`] and a witness.
 //!
+//! - [`risks`] marks what a careful operator would stop a merge for.
+//!
 //! # Example
 //!
 //! ```
@@ -48,6 +50,7 @@ mod region;
 mod request;
 mod resolve;
 mod rewrite;
+mod risk;
 mod solve;
 mod summary;
 mod table;
@@ -65,3 +68,4 @@ pub use outcome::{
 };
 pub use region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
 pub use request::{Request, RequestError};
+pub use risk::{Risk, RiskKind, RiskLevel, RiskOptions, risks};
