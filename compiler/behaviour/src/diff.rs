@@ -119,7 +119,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Whether any server name gets a certificate on either side.
+    /// Whether any server name gets a certificate on both sides.
     fn any_served(&mut self) -> bool {
         let (a, b) = (self.before.ir, self.after.ir);
         let served = self.served.get_or_insert_with(|| Arc::new(served_names(a, b)));

@@ -135,11 +135,11 @@ pub(crate) fn host_set<'k>(pattern: &HostPattern, keys: impl Iterator<Item = &'k
     HostSet { pattern: pattern.clone(), except: Arc::new(except) }
 }
 
-/// Returns which server names get a certificate on either side.
+/// Returns which server names get a certificate on both sides. For the others the handshake is the whole difference.
 pub(crate) fn served_names(a: &Ir, b: &Ir) -> ServedNames {
     let served = |ir: &Ir, pattern: &HostPattern| handshake_at(ir, pattern).is_served();
     let patterns = joined(&a.tls, &b.tls).map(|(pattern, ..)| pattern);
-    ServedNames(patterns.map(|pattern| (pattern.clone(), served(a, pattern) || served(b, pattern))).collect())
+    ServedNames(patterns.map(|pattern| (pattern.clone(), served(a, pattern) && served(b, pattern))).collect())
 }
 
 /// Returns the server-name atoms whose handshakes differ, with both.

@@ -54,6 +54,9 @@ mod risk;
 mod solve;
 mod summary;
 mod table;
+#[doc(hidden)]
+pub mod testing;
+pub mod twin;
 mod verdict;
 
 pub use canonical::{BadRequest, Canonical, host_of, normalize_path};

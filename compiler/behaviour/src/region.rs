@@ -51,13 +51,13 @@ pub struct HttpPart {
 pub enum ServerNames {
     /// No matter.
     Any,
-    /// Names for which a certificate is served before or after the change.
+    /// Names for which a certificate is served before and after the change.
     Served(Arc<ServedNames>),
     /// The names of a set; the set of [`HostPattern::Any`] also has clients that send no name.
     Of(HostSet),
 }
 
-/// Which of the patterns in the TLS tables of both sides lead to a certificate on either.
+/// Which of the patterns in the TLS tables of both sides lead to a certificate on both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServedNames(pub BTreeMap<HostPattern, bool>);
 
@@ -188,7 +188,7 @@ impl ServerNames {
 }
 
 impl ServedNames {
-    /// Returns whether a certificate is served for a name on either side.
+    /// Returns whether a certificate is served for a name on both sides.
     pub fn serves(&self, sni: Option<&str>) -> bool {
         let found = match sni.map(str::to_ascii_lowercase) {
             Some(name) => HostPattern::candidates(&name)

@@ -1,0 +1,420 @@
+//! The reference twin: what happens to one request, worked out slowly and plainly from the model itself.
+//!
+//! It shares no code with the engine, the canonical outcomes or the diff; only the request's path normalization and the
+//! RE2 dialect, which are measured against Envoy by themselves, are common. Everything is a scan from top to bottom.
+
+use std::collections::BTreeMap;
+
+use gatewright_ir::{
+    Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, HostPattern, Ir, OriginMatch,
+    PathMatch, PathRewrite, Redirect, Route, RouteAction, RouteId, TlsVersion, ValueMatch,
+};
+use serde::Serialize;
+
+use crate::dialect;
+use crate::request::Request;
+
+/// What client and upstream notice of one request, in plain words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Observed {
+    /// The certificate served, with its parameters; none on the plain entry or where the connection is closed.
+    pub certificate: Option<String>,
+    /// Whether the connection is closed during the handshake.
+    pub closed: bool,
+    /// The status, where no upstream decides it.
+    pub status: Option<u16>,
+    /// The body of a refusal.
+    pub body: Option<String>,
+    /// `Location` of a redirect.
+    pub location: Option<String>,
+    /// Response headers that the gateway itself makes, and what becomes of an upstream's `x-up: up` line.
+    pub response_headers: BTreeMap<String, Vec<String>>,
+    /// The possible upstreams with the share of each, as a reduced fraction.
+    pub upstreams: BTreeMap<Upstream, (u64, u64)>,
+    /// Time limit in milliseconds; 0 is none.
+    pub timeout_ms: u64,
+    /// Retries: number, conditions, excluded methods.
+    pub retries: Option<(u32, Vec<String>, Vec<String>)>,
+    /// Plugins that see the request.
+    pub plugins: Vec<String>,
+    /// The route that took it.
+    pub route: Option<RouteId>,
+}
+
+/// One possible upstream with the request that it would get.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Upstream {
+    /// Clusters in order of preference, each with what is known of it.
+    pub clusters: Vec<String>,
+    /// Path and query.
+    pub path: String,
+    /// Host.
+    pub host: String,
+    /// Request headers.
+    pub headers: BTreeMap<String, Vec<String>>,
+    /// Response headers for the client.
+    pub response_headers: BTreeMap<String, Vec<String>>,
+}
+
+/// Works out what happens to a request.
+pub fn observe(ir: &Ir, request: &Request) -> Observed {
+    let mut observed = Observed::default();
+    if request.entry == Entry::Tls {
+        observed.certificate = certificate(ir, request.sni.as_deref());
+        if observed.certificate.is_none() {
+            observed.closed = true;
+            return observed;
+        }
+    }
+    let (path, query) = match request.path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (request.path.as_str(), None),
+    };
+    let bad_query = query.is_some_and(|query| !query.chars().all(|c| ('!'..='~').contains(&c) && c != '#'));
+    let path = match crate::canonical::normalize_path(path) {
+        Ok(path) if !bad_query => path,
+        _ => {
+            observed.status = Some(400);
+            return observed;
+        }
+    };
+    let seen = Seen { request, path: &path, query };
+    match find_route(ir, &seen) {
+        None => observed.status = Some(404),
+        Some(route) => take_route(ir, &seen, route, &mut observed),
+    }
+    observed
+}
+
+/// A request with its normalized path.
+struct Seen<'r> {
+    request: &'r Request,
+    path: &'r str,
+    query: Option<&'r str>,
+}
+
+impl Seen<'_> {
+    fn host(&self) -> String {
+        let authority = &self.request.authority;
+        let inside_brackets = authority.rfind(']').unwrap_or(0);
+        let host = match authority.rfind(':') {
+            Some(colon) if colon >= inside_brackets => &authority[..colon],
+            _ => authority,
+        };
+        host.to_lowercase()
+    }
+
+    fn lines(&self, name: &str) -> Vec<&str> {
+        let lines = self.request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| value.trim()).collect()
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        match name {
+            ":authority" | "host" => Some(self.request.authority.clone()),
+            ":method" => Some(self.request.method.clone()),
+            ":scheme" => Some(if self.request.entry == Entry::Tls { "https".into() } else { "http".into() }),
+            ":path" => Some(self.with_query(self.path)),
+            _ => {
+                let lines = self.lines(name);
+                if lines.is_empty() { None } else { Some(lines.join(",")) }
+            }
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        for pair in self.query?.split('&') {
+            let mut parts = pair.splitn(2, '=');
+            if parts.next() == Some(name) {
+                return Some(parts.next().unwrap_or("").to_owned());
+            }
+        }
+        None
+    }
+
+    fn with_query(&self, path: &str) -> String {
+        match self.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+}
+
+/// How narrow a pattern is: exact names first, then longer suffixes.
+fn narrowness(pattern: &HostPattern) -> (u8, usize) {
+    match pattern {
+        HostPattern::Exact(_) => (2, 0),
+        HostPattern::Suffix(parent) => (1, parent.len()),
+        HostPattern::Any => (0, 0),
+    }
+}
+
+fn certificate(ir: &Ir, sni: Option<&str>) -> Option<String> {
+    let name = sni.map(str::to_lowercase);
+    let fitting = ir.tls.values().filter(|context| match &name {
+        Some(name) => context.host.covers(name),
+        None => context.host == HostPattern::Any,
+    });
+    let context = fitting.max_by_key(|context| narrowness(&context.host))?;
+    match &context.certificate {
+        Certificate::Missing(_) => None,
+        Certificate::Secret(secret) => {
+            let min = context.min_version.unwrap_or(TlsVersion::V1_2);
+            Some(format!("{secret} {min:?} {:?} {:?}", context.max_version, context.ciphers))
+        }
+    }
+}
+
+fn find_route<'a>(ir: &'a Ir, seen: &Seen<'_>) -> Option<&'a Route> {
+    let host = seen.host();
+    let mut hosts: Vec<_> = ir
+        .hosts
+        .values()
+        .map(|lowered| &lowered.host)
+        .filter(|virtual_host| virtual_host.entry == seen.request.entry && virtual_host.host.covers(&host))
+        .collect();
+    hosts.sort_by_key(|virtual_host| std::cmp::Reverse(narrowness(&virtual_host.host)));
+    hosts.into_iter().flat_map(|virtual_host| &virtual_host.routes).find(|route| matches(route, seen))
+}
+
+fn matches(route: &Route, seen: &Seen<'_>) -> bool {
+    let fold =
+        |text: &str| if route.matches.case_sensitive { text.to_owned() } else { text.to_ascii_lowercase() };
+    let path_fits = match &route.matches.path {
+        PathMatch::Exact(path) => fold(path) == fold(seen.path),
+        PathMatch::Prefix(prefix) => fold(seen.path).starts_with(&fold(prefix)),
+        PathMatch::Regex(pattern) => whole_match(pattern, seen.path),
+    };
+    let method_fits =
+        route.matches.methods.is_empty() || route.matches.methods.contains(&seen.request.method);
+    let headers_fit = route.matches.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
+    let queries_fit = route.matches.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
+    path_fits && method_fits && headers_fit && queries_fit
+}
+
+fn fits(test: &ValueMatch, value: Option<String>) -> bool {
+    match (test, value) {
+        (_, None) => false,
+        (ValueMatch::Present, Some(_)) => true,
+        (ValueMatch::Exact(exact), Some(value)) => *exact == value,
+        (ValueMatch::Prefix(prefix), Some(value)) => value.starts_with(prefix),
+        (ValueMatch::Regex(pattern), Some(value)) => whole_match(pattern, &value),
+    }
+}
+
+fn whole_match(pattern: &str, value: &str) -> bool {
+    dialect::whole(pattern).is_ok_and(|regex| regex.is_match(value))
+}
+
+fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) {
+    observed.route = Some(route.id.clone());
+    for plugin in &route.plugins {
+        let acts = match plugin.only_host.as_deref().map(str::to_lowercase) {
+            None => true,
+            Some(domain) if domain.starts_with('*') => seen.host().ends_with(&domain[1..]),
+            Some(domain) if domain.ends_with('*') => seen.host().starts_with(&domain[..domain.len() - 1]),
+            Some(domain) => seen.host() == domain,
+        };
+        if acts {
+            let (name, module, config) = (&plugin.plugin, &plugin.module, &plugin.config.0);
+            observed.plugins.push(format!("{name} {module} {config} {:?}", plugin.fail_strategy));
+        }
+    }
+    match &route.action {
+        RouteAction::Refuse(refusal) => {
+            observed.status = Some(503);
+            observed.body = Some(format!("{} {}", refusal.code, refusal.reason));
+            observed.response_headers = edited(BTreeMap::new(), &[&route.response_headers]);
+        }
+        RouteAction::Redirect(redirect) => {
+            observed.status = Some(redirect.code);
+            observed.location = Some(location(redirect, seen));
+            observed.response_headers = edited(BTreeMap::new(), &[&route.response_headers]);
+        }
+        RouteAction::Forward(forward) => {
+            let origin = seen.header("origin").filter(|origin| !origin.is_empty());
+            let cors = route
+                .cors
+                .as_ref()
+                .filter(|cors| origin.as_deref().is_some_and(|origin| allows(cors, origin)));
+            let asked = seen.header("access-control-request-method").is_some_and(|method| !method.is_empty());
+            if let (Some(cors), Some(origin)) = (cors, &origin) {
+                cors_headers(cors, origin, &mut observed.response_headers);
+                if seen.request.method == "OPTIONS" && asked {
+                    observed.status = Some(200);
+                    preflight_headers(cors, &mut observed.response_headers);
+                    return;
+                }
+            }
+            forward_request(ir, seen, route, forward, observed);
+        }
+    }
+}
+
+fn allows(cors: &Cors, origin: &str) -> bool {
+    cors.allow_origins.iter().any(|test| match test {
+        OriginMatch::Exact(exact) => exact == origin,
+        OriginMatch::Regex(pattern) => whole_match(pattern, origin),
+    })
+}
+
+fn cors_headers(cors: &Cors, origin: &str, headers: &mut BTreeMap<String, Vec<String>>) {
+    let mut put = |name: &str, value: &str| headers.insert(name.to_owned(), vec![value.to_owned()]);
+    put("access-control-allow-origin", origin);
+    if cors.allow_credentials {
+        put("access-control-allow-credentials", "true");
+    }
+    if !cors.expose_headers.is_empty() {
+        put("access-control-expose-headers", &cors.expose_headers);
+    }
+}
+
+fn preflight_headers(cors: &Cors, headers: &mut BTreeMap<String, Vec<String>>) {
+    let mut put = |name: &str, value: &str| headers.insert(name.to_owned(), vec![value.to_owned()]);
+    put("access-control-max-age", &cors.max_age_s.to_string());
+    if !cors.allow_methods.is_empty() {
+        put("access-control-allow-methods", &cors.allow_methods);
+    }
+    if !cors.allow_headers.is_empty() {
+        put("access-control-allow-headers", &cors.allow_headers);
+    }
+}
+
+fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, observed: &mut Observed) {
+    observed.timeout_ms = forward.timeout_ms.unwrap_or(0);
+    observed.retries = forward.retry.as_ref().filter(|retry| retry.num_retries > 0).map(|retry| {
+        let (mut on, mut never) = (retry.retry_on.clone(), retry.excluded_methods.clone());
+        on.sort();
+        never.sort();
+        (retry.num_retries, on, never)
+    });
+    let mut own_headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in &seen.request.headers {
+        own_headers.entry(name.to_lowercase()).or_default().push(value.trim().to_owned());
+    }
+    let total: u64 = forward.targets.iter().map(|target| u64::from(target.weight)).sum();
+    for target in &forward.targets {
+        let mut clusters = vec![describe(ir, &target.cluster)];
+        clusters.extend(target.fallbacks.iter().map(|name| describe(ir, name)));
+        let answer = BTreeMap::from([("x-up".to_owned(), vec!["up".to_owned()])]);
+        let upstream = Upstream {
+            clusters,
+            path: seen.with_query(&new_path(route, forward.path_rewrite.as_ref(), seen.path)),
+            host: forward.host_rewrite.clone().unwrap_or_else(|| seen.request.authority.clone()),
+            headers: edited(own_headers.clone(), &[&target.request_headers, &route.request_headers]),
+            response_headers: edited(answer, &[&target.response_headers, &route.response_headers]),
+        };
+        observed.upstreams.entry(upstream).or_insert((0, total)).0 += u64::from(target.weight);
+    }
+    for share in observed.upstreams.values_mut() {
+        let divisor = (1..=share.1).rev().find(|d| share.0 % d == 0 && share.1 % d == 0).unwrap_or(1);
+        *share = (share.0 / divisor, share.1 / divisor);
+    }
+}
+
+fn describe(ir: &Ir, name: &ClusterName) -> String {
+    let Some(cluster) = ir.clusters.get(name) else { return format!("{name} missing") };
+    let endpoints = match &cluster.discovery {
+        Discovery::Dns(names) => names.iter().map(|name| format!("{}:{}", name.address, name.port)).collect(),
+        Discovery::Endpoints if ir.endpoints.get(name).is_some_and(|set| !set.endpoints.is_empty()) => {
+            "some".to_owned()
+        }
+        Discovery::Endpoints => String::new(),
+    };
+    format!("{name} [{endpoints}] {:?} {:?}", cluster.protocol, cluster.load_balancing)
+}
+
+fn new_path(route: &Route, rewrite: Option<&PathRewrite>, path: &str) -> String {
+    match (rewrite, &route.matches.path) {
+        (None, _) => path.to_owned(),
+        (Some(PathRewrite::Prefix(with)), PathMatch::Prefix(prefix)) => {
+            format!("{with}{}", &path[prefix.len()..])
+        }
+        (Some(PathRewrite::Prefix(with)), _) => with.clone(),
+        (Some(PathRewrite::Regex { pattern, substitution }), _) => regex_rewrite(pattern, substitution, path),
+    }
+}
+
+/// Replaces match by match; an empty match right behind the last one does not count.
+fn regex_rewrite(pattern: &str, substitution: &str, path: &str) -> String {
+    let Ok(regex) = dialect::anywhere(pattern) else { return path.to_owned() };
+    let mut out = String::new();
+    let (mut copied, mut at, mut last_end) = (0, 0, None);
+    while at <= path.len() {
+        let Some(groups) = regex.captures_at(path, at) else { break };
+        let Some(whole) = groups.get(0) else { break };
+        if whole.is_empty() && last_end == Some(whole.start()) {
+            at = whole.start() + 1;
+            continue;
+        }
+        out.push_str(&path[copied..whole.start()]);
+        let mut escaped = false;
+        for c in substitution.chars() {
+            match (escaped, c.to_digit(10)) {
+                (false, _) if c == '\\' => {
+                    escaped = true;
+                    continue;
+                }
+                (true, Some(digit)) => {
+                    out.push_str(groups.get(digit as usize).map(|group| group.as_str()).unwrap_or(""));
+                }
+                _ => out.push(c),
+            }
+            escaped = false;
+        }
+        copied = whole.end();
+        last_end = Some(whole.end());
+        at = if whole.is_empty() { whole.end() + 1 } else { whole.end() };
+    }
+    out.push_str(&path[copied..]);
+    out
+}
+
+fn edited(
+    mut headers: BTreeMap<String, Vec<String>>,
+    stages: &[&HeaderEdits],
+) -> BTreeMap<String, Vec<String>> {
+    for stage in stages {
+        for name in &stage.remove {
+            headers.remove(&name.to_lowercase());
+        }
+        for (name, value) in &stage.set {
+            headers.insert(name.to_lowercase(), vec![value.clone()]);
+        }
+        for (name, value) in &stage.add {
+            headers.entry(name.to_lowercase()).or_default().push(value.clone());
+        }
+    }
+    headers
+}
+
+fn location(redirect: &Redirect, seen: &Seen<'_>) -> String {
+    let own_scheme = seen.header(":scheme").unwrap_or_default();
+    let scheme = redirect.scheme.clone().unwrap_or_else(|| own_scheme.clone());
+    let host = match &redirect.host {
+        Some(host) => host.clone(),
+        None => {
+            let authority = &seen.request.authority;
+            let bracket = if authority.starts_with('[') { authority.rfind(']').unwrap_or(0) } else { 0 };
+            match authority.rfind(':') {
+                Some(colon) if colon >= bracket => {
+                    let port = &authority[colon + 1..];
+                    let default = if own_scheme == "https" { "443" } else { "80" };
+                    if redirect.port.is_some() || (scheme != own_scheme && port == default) {
+                        authority[..colon].to_owned()
+                    } else {
+                        authority.clone()
+                    }
+                }
+                _ => authority.clone(),
+            }
+        }
+    };
+    let port = redirect.port.map_or_else(String::new, |port| format!(":{port}"));
+    let path = match &redirect.path {
+        None => seen.with_query(seen.path),
+        Some(path) if path.contains('?') => path.clone(),
+        Some(path) => seen.with_query(path),
+    };
+    format!("{scheme}://{host}{port}{path}")
+}
