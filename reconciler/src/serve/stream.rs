@@ -179,8 +179,8 @@ impl StreamState {
     /// Takes a request in. [`StreamState::advance`] then says what to send.
     pub(super) fn receive(&mut self, request: Request) {
         let first = !self.types.contains_key(request.type_url);
-        if !first && !self.take_reply(request.type_url, request.reply.as_ref()) {
-            return;
+        if let Some(reply) = request.reply.filter(|_| !first) {
+            self.take_reply(request.type_url, &reply);
         }
         let protocol = self.protocol;
         let state = self.types.entry(request.type_url).or_insert_with_key(|type_url| {
@@ -205,16 +205,11 @@ impl StreamState {
         }
     }
 
-    /// Takes an acknowledgement or a refusal in. Returns whether the rest of the request counts.
-    fn take_reply(&mut self, type_url: &'static str, reply: Option<&Reply>) -> bool {
-        let Some(state) = self.types.get_mut(type_url) else { return true };
-        let Some(reply) = reply else { return true };
-        if !state.awaits(&reply.nonce) {
-            // The client had not seen the newest response. In the state-of-the-world form its names are out of date
-            // as well then; it will say them again.
-            let stale = self.protocol == Protocol::StateOfTheWorld && state.is_busy();
-            return !stale;
-        }
+    /// Takes an acknowledgement or a refusal in; one of an older response says nothing any more.
+    fn take_reply(&mut self, type_url: &'static str, reply: &Reply) {
+        let Some(state) = self.types.get_mut(type_url).filter(|state| state.awaits(&reply.nonce)) else {
+            return;
+        };
         let applied = match &reply.error {
             None => Some(state.accepted()),
             Some(message) => {
@@ -228,7 +223,6 @@ impl StreamState {
         if let Some(applied) = applied {
             self.note_applied(type_url, &applied);
         }
-        true
     }
 
     fn note_applied(&mut self, type_url: &str, applied: &Batch) {

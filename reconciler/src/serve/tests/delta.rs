@@ -376,6 +376,64 @@ fn going_back_to_the_last_good_version_ends_the_refusal() {
 }
 
 #[test]
+fn a_refused_version_that_comes_back_before_anything_was_sent_is_not_tried_again() {
+    let mut peer = Peer::at(Manner::Whole, &whole());
+    let mut edited = whole();
+    edited[4] = host("http.80/a", &["worse"]);
+    peer.bad.insert(edited[4].version().to_owned());
+    peer.aim(&edited);
+    peer.settle();
+    peer.take_log();
+    // The cluster keeps the hosts waiting while they change and change back.
+    let mut detour = edited.clone();
+    detour[0] = cluster("c1", "edited");
+    let back = detour.clone();
+    detour[4] = host("http.80/a", &["detour"]);
+    peer.aim(&detour);
+    peer.aim(&back);
+    peer.settle();
+    assert!(!peer.take_log().iter().any(|line| line.starts_with("VirtualHost")));
+    assert_eq!(peer.refused(), ["http.80/a"]);
+}
+
+#[test]
+fn narrowing_sends_nothing_that_is_out_of_date() {
+    let mut peer = Peer::at(Manner::Whole, &whole());
+    let mut edited = whole();
+    edited.extend((0..4).map(|n| host(&format!("http.80/h{n}"), &[&format!("h{n}")])));
+    let old = edited[8].clone();
+    peer.bad.insert(edited[5].version().to_owned());
+    peer.aim(&edited);
+    peer.answer(0);
+    edited[8] = host("http.80/h3", &["newer"]);
+    peer.aim(&edited);
+    while !peer.inbox.is_empty() {
+        peer.answer(0);
+        assert!(!peer.has(&old));
+    }
+    assert!(peer.has(&edited[8]));
+    assert_eq!(peer.refused(), ["http.80/h0"]);
+}
+
+#[test]
+fn hosts_of_a_route_configuration_that_goes_are_kept_until_the_listener_has_moved() {
+    let mut peer = Peer::at(Manner::ByName, &whole());
+    let mut edited = whole();
+    edited[3] = routes("http.new");
+    edited[4] = host("http.new/a", &["a"]);
+    peer.aim(&edited);
+    peer.settle();
+    let expected = [
+        "RouteConfiguration http.new",
+        "VirtualHost http.new/a",
+        "RouteConfiguration -http.80",
+        "VirtualHost -http.80/a",
+    ];
+    assert_eq!(peer.take_log(), expected);
+    assert_eq!(peer.holds(), snapshot(&edited));
+}
+
+#[test]
 fn a_client_that_names_what_it_refuses_is_not_asked_again() {
     let mut peer = Peer::at(Manner::ByName, &whole());
     let mut edited = whole();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_xds::envoy::config::listener::v3::Listener;
-use gatewright_xds::envoy::config::route::v3::{RouteConfiguration, VirtualHost};
+use gatewright_xds::envoy::config::route::v3::{RouteConfiguration, Vhds, VirtualHost};
 use gatewright_xds::type_url::{CLUSTER, ENDPOINT, LISTENER, ROUTE, VIRTUAL_HOST};
 use gatewright_xds::{Resource, type_url};
 
@@ -105,7 +105,10 @@ fn an_empty_list_of_endpoints_asks_for_none() {
 }
 
 /// Returns each route configuration of a response with its hosts, and answers the response.
-fn take_routes(stream: &mut StreamState, mut verdict: impl FnMut(&[VirtualHost]) -> bool) -> Vec<String> {
+fn take_routes(
+    stream: &mut StreamState,
+    mut verdict: impl FnMut(&RouteConfiguration) -> bool,
+) -> Vec<String> {
     let mut log = Vec::new();
     for _ in 0..100 {
         let Some(outgoing) = stream.advance().pop() else { return log };
@@ -114,7 +117,7 @@ fn take_routes(stream: &mut StreamState, mut verdict: impl FnMut(&[VirtualHost])
         for resource in &outgoing.resources {
             let whole: RouteConfiguration = resource.decode().unwrap();
             assert_eq!(whole.vhds, None);
-            good &= verdict(&whole.virtual_hosts);
+            good &= verdict(&whole);
             let hosts: Vec<&str> = whole.virtual_hosts.iter().map(|host| host.name.as_str()).collect();
             log.push(format!("{}: {} {good}", whole.name, hosts.join(" ")));
         }
@@ -124,6 +127,10 @@ fn take_routes(stream: &mut StreamState, mut verdict: impl FnMut(&[VirtualHost])
         stream.receive(Request { type_url: ROUTE, names, reply, held: BTreeMap::new() });
     }
     panic!("the stream never comes to rest: {log:?}");
+}
+
+fn is_good(routes: &RouteConfiguration) -> bool {
+    !routes.virtual_hosts.iter().any(|host| host.domains == ["worse"])
 }
 
 fn ask_for_routes(stream: &mut StreamState) {
@@ -159,13 +166,12 @@ fn a_bad_host_does_not_keep_the_others_of_its_route_configuration_back() {
         host("http.80/d", &["d"]),
     ];
     stream.set_target(snapshot(&target));
-    let is_good = |hosts: &[VirtualHost]| !hosts.iter().any(|host| host.domains == ["worse"]);
     let mut accepted: Vec<VirtualHost> = Vec::new();
-    take_routes(&mut stream, |hosts| {
-        if is_good(hosts) {
-            accepted = hosts.to_vec();
+    take_routes(&mut stream, |routes| {
+        if is_good(routes) {
+            accepted = routes.virtual_hosts.clone();
         }
-        is_good(hosts)
+        is_good(routes)
     });
     let refused = stream.refused();
     assert_eq!((refused.len(), refused[0].type_url, &*refused[0].name), (1, VIRTUAL_HOST, "http.80/b"));
@@ -181,14 +187,33 @@ fn a_cold_route_configuration_with_a_bad_host_serves_the_others() {
     let mut stream = at(&target);
     ask_for_routes(&mut stream);
     let mut served = 0;
-    take_routes(&mut stream, |hosts| {
-        let good = !hosts.iter().any(|host| host.domains == ["worse"]);
-        served = if good { hosts.len() } else { served };
-        good
+    take_routes(&mut stream, |routes| {
+        served = if is_good(routes) { routes.virtual_hosts.len() } else { served };
+        is_good(routes)
     });
     assert_eq!(served, 9);
     assert_eq!(&*stream.refused()[0].name, "http.80/bad");
     assert_eq!(stream.progress(), Progress::Complete);
+}
+
+#[test]
+fn hosts_wait_for_a_route_configuration_that_is_refused_itself() {
+    let hosts = [host("http.80/a", &["a"]), host("http.80/bad", &["worse"]), host("http.80/c", &["c"])];
+    let mut target = vec![routes("http.80")];
+    target.extend(hosts.clone());
+    let mut stream = at(&target);
+    ask_for_routes(&mut stream);
+    take_routes(&mut stream, |_| false);
+    let refused: Vec<_> = stream.refused().iter().map(|refused| refused.type_url).collect();
+    assert_eq!(refused, [ROUTE]);
+    let repaired =
+        RouteConfiguration { name: "http.80".into(), vhds: Some(Vhds::default()), ..Default::default() };
+    target[0] = Resource::of(&RouteConfiguration { ignore_port_in_host_matching: true, ..repaired });
+    stream.set_target(snapshot(&target));
+    let log = take_routes(&mut stream, is_good);
+    assert!(log.contains(&"http.80: http.80/a http.80/c true".to_owned()), "{log:?}");
+    let refused: Vec<_> = stream.refused().iter().map(|refused| refused.name.to_string()).collect();
+    assert_eq!(refused, ["http.80/bad"]);
 }
 
 /// A client that applies responses whole or not at all: all clusters, the endpoints of those, and one route
