@@ -1,6 +1,7 @@
 //! Rules of the repository that no compiler knows; each is a function from the checkout to findings.
 
 mod diagnostics;
+mod documents;
 mod layers;
 mod purity;
 mod sources;
@@ -31,6 +32,7 @@ fn check() -> Result<Vec<String>> {
     findings.extend(purity::check(&files));
     findings.extend(sources::check(&files));
     findings.extend(diagnostics::check(&files));
+    findings.extend(documents::check(&files));
     Ok(findings)
 }
 
