@@ -42,7 +42,7 @@ impl Route {
         settings.downcast_ref()
     }
 
-    pub(super) fn new(mut message: xds::Route, filters: &FilterRegistry) -> Result<Self, FieldError> {
+    pub(crate) fn new(mut message: xds::Route, filters: &FilterRegistry) -> Result<Self, FieldError> {
         let matches = message.r#match.take().ok_or_else(|| FieldError::missing("match"))?;
         let mut filter_settings = Vec::new();
         for (name, any) in std::mem::take(&mut message.typed_per_filter_config) {

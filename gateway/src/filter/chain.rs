@@ -454,3 +454,7 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
     all.extend_from_slice(&second);
     all.freeze()
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -100,3 +100,105 @@ fn first(routes: &[Arc<Route>], positions: &[u32], head: &RequestHead, limit: u3
         .find(|&position| passes_beside_path(&routes[position as usize].matches, head))
         .unwrap_or(limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use gatewright_xds::envoy::config::route::v3 as xds;
+    use gatewright_xds::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+    use gatewright_xds::envoy::config::route::v3::route_match::PathSpecifier;
+    use gatewright_xds::envoy::r#type::matcher::v3::RegexMatcher;
+    use http::uri::PathAndQuery;
+    use http::{HeaderMap, HeaderValue, Method, Version};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::filter::FilterRegistry;
+    use crate::proxy::message::Scheme;
+
+    #[derive(Clone, Debug)]
+    struct Drawn {
+        path: PathSpecifier,
+        ignore_case: bool,
+        header: bool,
+    }
+
+    fn drawn_path() -> impl Strategy<Value = String> {
+        // Few letters and short paths, so that many routes take many requests.
+        "(/[abA]{0,2}){1,3}"
+    }
+
+    fn drawn_route() -> impl Strategy<Value = Drawn> {
+        let path = prop_oneof![
+            3 => drawn_path().prop_map(PathSpecifier::Path),
+            3 => drawn_path().prop_map(PathSpecifier::Prefix),
+            1 => drawn_path().prop_map(|path| PathSpecifier::SafeRegex(RegexMatcher {
+                regex: format!("{path}.?"),
+                ..RegexMatcher::default()
+            })),
+        ];
+        (path, prop::bool::weighted(0.2), prop::bool::weighted(0.3))
+            .prop_map(|(path, ignore_case, header)| Drawn { path, ignore_case, header })
+    }
+
+    fn route((index, drawn): (usize, Drawn)) -> Arc<Route> {
+        let header = xds::HeaderMatcher {
+            name: "x-test".to_owned(),
+            header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),
+            ..xds::HeaderMatcher::default()
+        };
+        let message = xds::Route {
+            name: index.to_string(),
+            r#match: Some(xds::RouteMatch {
+                path_specifier: Some(drawn.path),
+                case_sensitive: Some((!drawn.ignore_case).into()),
+                headers: if drawn.header { vec![header] } else { Vec::new() },
+                ..xds::RouteMatch::default()
+            }),
+            action: Some(xds::route::Action::DirectResponse(xds::DirectResponseAction {
+                status: 200,
+                ..xds::DirectResponseAction::default()
+            })),
+            ..xds::Route::default()
+        };
+        Arc::new(Route::new(message, &FilterRegistry::standard()).unwrap())
+    }
+
+    fn head(path: &str, header: bool) -> RequestHead {
+        let mut headers = HeaderMap::new();
+        if header {
+            headers.insert("x-test", HeaderValue::from_static("1"));
+        }
+        RequestHead {
+            method: Method::GET,
+            target: PathAndQuery::try_from(path).unwrap(),
+            authority: HeaderValue::from_static("a"),
+            scheme: Scheme::Http,
+            headers,
+            version: Version::HTTP_11,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_walk_finds(
+            drawn in prop::collection::vec(drawn_route(), WALK + 1..60),
+            requests in prop::collection::vec((drawn_path(), any::<bool>()), 1..20),
+        ) {
+            let list = RouteList::new(drawn.into_iter().enumerate().map(route).collect());
+            prop_assert!(list.index.is_some());
+            for (path, header) in requests {
+                let head = head(&path, header);
+                let (found, walked) = (list.find(&head), list.walk(&head));
+                prop_assert_eq!(found.map(|route| route.name()), walked.map(|route| route.name()), "{}", path);
+            }
+        }
+    }
+
+    #[test]
+    fn few_routes_are_walked() {
+        let drawn = Drawn { path: PathSpecifier::Prefix("/".to_owned()), ignore_case: false, header: false };
+        let list = RouteList::new(vec![route((0, drawn))]);
+        assert!(list.index.is_none());
+        assert!(list.find(&head("/x", false)).is_some());
+    }
+}
