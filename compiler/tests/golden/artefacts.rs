@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gatewright_compiler::Compiled;
 use gatewright_compiler::source::SourceTree;
+use gatewright_compiler::{BootstrapOptions, Compiled};
 use gatewright_diagnostics::Severity;
 use gatewright_diagnostics::render::{Report, TextOptions, text};
-use gatewright_testkit::golden;
-use gatewright_xds::render::{Keys, resource, yaml_text};
+use gatewright_testkit::{envoy, golden};
+use gatewright_xds::render::{Keys, message, resource, yaml_text};
 use gatewright_xds::type_url;
 
 /// The xDS types with an artefact of their own, by the name of its file.
@@ -83,6 +84,17 @@ fn resources(compiled: &Compiled, kind: &str) -> String {
         (found.name().to_owned(), value)
     });
     yaml_text(&rendered.collect::<serde_json::Map<_, _>>().into())
+}
+
+/// Lets a real Envoy judge what a source becomes, errors or not: what is broken refuses and must be valid all the same.
+pub(crate) fn assert_envoy_accepts(compiled: &Compiled) {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    // Validation opens no port.
+    let options = BootstrapOptions { http: at(10080), https: at(10443), admin: at(10000) };
+    let bootstrap = message(&compiled.engine.bootstrap(&options), Keys::Shown).unwrap();
+    if let Err(reason) = envoy::validate(&yaml_text(&bootstrap)) {
+        panic!("Envoy refuses it:\n{reason}");
+    }
 }
 
 /// Returns the folders of a folder, sorted.

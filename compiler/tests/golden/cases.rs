@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::artefacts::{Manifests, folders, for_each};
-use gatewright_compiler::compile;
+use crate::artefacts::{Manifests, assert_envoy_accepts, folders, for_each};
 use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
+use gatewright_compiler::{Compiled, compile};
 use gatewright_testkit::assert_golden;
 use serde::Deserialize;
 
@@ -69,6 +69,21 @@ impl Case {
 
 #[test]
 fn every_case_compiles_to_its_goldens() {
+    for_each_case(|case, manifests, compiled, place| {
+        for name in &case.artefacts {
+            assert_golden(place.join(name), &manifests.artefact(compiled, name));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn real_envoy_accepts_every_case() {
+    for_each_case(|_, _, compiled, _| assert_envoy_accepts(compiled));
+}
+
+/// Compiles each case and hands it over with the folder of its goldens.
+fn for_each_case(check: impl Fn(&Case, &Manifests, &Compiled, &Path)) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let services = fs::read_to_string(cases.join("services.yaml")).unwrap();
     let all: Vec<PathBuf> = folders(&cases).iter().flat_map(|area| folders(area)).collect();
@@ -80,8 +95,6 @@ fn every_case_compiles_to_its_goldens() {
         }
         let compiled = compile(&manifests.tree(), &case.options()).unwrap();
         let place = Path::new("compiler").join(folder.strip_prefix(&cases).unwrap());
-        for name in &case.artefacts {
-            assert_golden(place.join(name), &manifests.artefact(&compiled, name));
-        }
+        check(&case, &manifests, &compiled, &place);
     });
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::artefacts::{Manifests, XDS, folders, for_each};
+use crate::artefacts::{Manifests, XDS, assert_envoy_accepts, folders, for_each};
 use gatewright_compiler::compile;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_testkit::{assert_golden, workspace_root};
@@ -19,5 +19,14 @@ fn every_example_compiles_to_its_goldens() {
         for name in names {
             assert_golden(place.join(name), &manifests.artefact(&compiled, name));
         }
+    });
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn real_envoy_accepts_every_example() {
+    for_each(&folders(&workspace_root().join("examples")), |folder| {
+        let tree = Manifests::read(folder).tree();
+        assert_envoy_accepts(&compile(&tree, &CompileOptions::higress_defaults()).unwrap());
     });
 }

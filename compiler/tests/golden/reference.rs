@@ -1,8 +1,10 @@
-//! Writes `docs/reference/annotations.md` from the table of known annotations.
+//! Writes `docs/reference/annotations.md` from the table of known annotations, and the index of the pages of
+//! `docs/diagnostics` from the table of codes.
 
 use std::fmt::Write as _;
 
 use gatewright_compiler::{KNOWN, KnownAnnotation, Support};
+use gatewright_diagnostics::CODES;
 use gatewright_testkit::assert_generated;
 
 const HEAD: &str = "\
@@ -73,4 +75,37 @@ fn row(known: &KnownAnnotation) -> String {
     let prefix = if known.both_prefixes { "both" } else { "higress" };
     let canary = if known.from_base { "base" } else { "own" };
     format!("| `{}` | {prefix} | {canary} | {} |\n", known.suffix, known.summary)
+}
+
+/// Bands of codes: what the first two digits say about the stage that finds something.
+const BANDS: [(&str, &str); 10] = [
+    ("GW00", "Reading files"),
+    ("GW01", "Reading manifests"),
+    ("GW02", "References between manifests"),
+    ("GW03", "Conflicts"),
+    ("GW04", "Meaning"),
+    ("GW05", "Serving in spite of errors"),
+    ("GW06", "Plans and pushes"),
+    ("GW07", "Data planes"),
+    ("GW08", "Settings and tests of gatewright itself"),
+    ("GW09", "Bugs"),
+];
+
+#[test]
+fn the_index_of_codes_is_the_table() {
+    let mut page = "<!-- Written by `cargo xtask bless` from compiler/diagnostics/src/codes.rs. -->\n\n# Codes\n\n\
+        Every finding has one. `gatewright explain CODE` prints its page. An error is what the API server, Higress or \
+        Envoy\nrefuses, or what loses a protection; a warning is served, but probably not as meant.\n"
+        .to_owned();
+    for (band, title) in BANDS {
+        write!(page, "\n## {band}xx: {title}\n\n| code | | |\n|---|---|---|\n").unwrap();
+        for code in CODES.iter().filter(|code| code.id.starts_with(band)) {
+            let severity = code.severity.as_str();
+            writeln!(page, "| [{0}]({0}.md) {1} | {severity} | {2} |", code.id, code.slug, code.summary)
+                .unwrap();
+        }
+    }
+    let listed = CODES.iter().all(|code| BANDS.iter().any(|(band, _)| code.id.starts_with(band)));
+    assert!(listed, "a code is in no band");
+    assert_generated("docs/diagnostics/README.md", &page);
 }
