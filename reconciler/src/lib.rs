@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod live;
+pub mod planning;
 pub mod serve;
 pub mod source;
 pub mod sync;

@@ -33,7 +33,7 @@ use gatewright_diagnostics::{Code, Fix, Severity, Span};
 
 pub use locate::Locator;
 pub use nearest::nearest;
-pub use objects::{LineIndex, RawObject, raw_objects};
+pub use objects::{RawObject, raw_objects};
 
 use crate::manifest::{EntityKey, Manifest};
 use crate::options::Profile;

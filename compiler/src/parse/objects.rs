@@ -1,15 +1,11 @@
-//! The objects of a file as they were written, of whatever kind, and the lines of their fields: what a plan shows of a
-//! file that changed.
-
-use std::collections::BTreeMap;
+//! The objects of a file as they were written, of whatever kind: what a plan shows of a file that changed.
 
 use serde_json::Value;
 
 use super::json;
 use super::load::{Loader, Source};
 use super::text;
-use super::tree::{NodeId, NodeKind, Tree};
-use crate::finding::{Part, escape};
+use super::tree::Tree;
 use crate::manifest::DocumentIndex;
 
 /// One object as it was written: the value that the API server would get.
@@ -65,75 +61,6 @@ fn add(document: DocumentIndex, mut value: Value, objects: &mut Vec<RawObject>) 
     }
 }
 
-/// The line of every key and value of a file, for many questions about one file.
-#[derive(Clone, Debug, Default)]
-pub struct LineIndex {
-    /// Line of the key and of the value, by document and JSON pointer below it.
-    lines: BTreeMap<(u32, String), (usize, usize)>,
-}
-
-impl LineIndex {
-    /// Reads a file.
-    pub fn of(bytes: &[u8]) -> Self {
-        let source = Source::new(text::read(bytes).unwrap_or_default());
-        let mut loader = Loader::new(&source);
-        let mut tree = Tree::default();
-        let mut index = LineIndex::default();
-        while let Some(loaded) = loader.next(&mut tree) {
-            if let Some(root) = tree.root().filter(|_| loaded.usable) {
-                let mut pointer = String::new();
-                index.add(&source, &tree, loaded.index, &mut pointer, (root, root));
-            }
-        }
-        index
-    }
-
-    /// Returns the line (from 1) of the key or value at a JSON pointer below an object. Where the pointer leads to
-    /// nothing, the nearest ancestor that exists stands in.
-    pub fn line(&self, document: DocumentIndex, pointer: &str, part: Part) -> Option<usize> {
-        let mut path = document.item.map(|item| format!("/items/{item}")).unwrap_or_default();
-        path.push_str(pointer);
-        let mut key = (document.document, path);
-        loop {
-            if let Some((of_key, of_value)) = self.lines.get(&key) {
-                return Some(if part == Part::Key { *of_key } else { *of_value });
-            }
-            key.1.truncate(key.1.rfind('/')?);
-        }
-    }
-
-    /// Aliases are not followed: what they stand for has lines of its own.
-    fn add(
-        &mut self,
-        source: &Source<'_>,
-        tree: &Tree<'_>,
-        document: u32,
-        pointer: &mut String,
-        (key, value): (NodeId, NodeId),
-    ) {
-        let line = |node| source.lines().span(tree.node(node).span).start.line;
-        self.lines.insert((document, pointer.clone()), (line(key), line(value)));
-        let length = pointer.len();
-        let children: Vec<(String, (NodeId, NodeId))> = match tree.node(value).kind {
-            NodeKind::Mapping(_) => {
-                let named = |(key, value): (NodeId, NodeId)| Some((escape(&tree.key(key)?), (key, value)));
-                tree.entries(value).filter_map(named).collect()
-            }
-            NodeKind::Sequence(_) => {
-                let elements = tree.elements(value).iter().enumerate();
-                elements.map(|(index, &element)| (index.to_string(), (element, element))).collect()
-            }
-            NodeKind::Scalar { .. } | NodeKind::Alias(_) => Vec::new(),
-        };
-        for (segment, nodes) in children {
-            pointer.push('/');
-            pointer.push_str(&segment);
-            self.add(source, tree, document, pointer, nodes);
-            pointer.truncate(length);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,30 +90,5 @@ not: an object
         assert_eq!(kinds, [(0, None, &Value::from("Ingress")), (1, Some(0), &Value::from("Secret"))]);
         assert_eq!(objects[1].value["apiVersion"], "v1");
         assert!(raw_objects(b"\xff\xfe").is_empty());
-    }
-
-    #[test]
-    fn lines_are_those_of_the_file() {
-        let index = LineIndex::of(FILE.as_bytes());
-        let item = DocumentIndex { document: 1, item: Some(0) };
-        assert_eq!(index.line(DocumentIndex { document: 0, item: None }, "", Part::Value), Some(1));
-        assert_eq!(index.line(item, "", Part::Value), Some(7));
-        assert_eq!(index.line(item, "/data", Part::Key), Some(9));
-        assert_eq!(index.line(item, "/data/k", Part::Value), Some(10));
-        assert_eq!(index.line(item, "/data/missing/deep", Part::Value), Some(10));
-        assert_eq!(index.line(DocumentIndex { document: 9, item: None }, "", Part::Value), None);
-    }
-
-    #[test]
-    fn an_alias_that_repeats_itself_ends() {
-        let text = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n";
-        assert_eq!(
-            LineIndex::of(text.as_bytes()).line(
-                DocumentIndex { document: 0, item: None },
-                "/d/1/0/0",
-                Part::Value
-            ),
-            Some(4)
-        );
     }
 }

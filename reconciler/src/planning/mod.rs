@@ -1,0 +1,201 @@
+//! Plans from two states of one engine: everything that the pure planner may not do itself, such as reading the files
+//! that differ.
+
+mod changed;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatewright_compiler::finding::Part;
+use gatewright_compiler::manifest::DocumentIndex;
+use gatewright_compiler::parse::Locator;
+use gatewright_compiler::source::ReadError;
+use gatewright_compiler::{Engine, Provenance};
+use gatewright_diagnostics::{Diagnostic, code};
+use gatewright_plan::{Describe, EntityName, Finding, Ir, Location, Plan, PlanOptions, RouteId, Side};
+use gatewright_xds::XdsSnapshot;
+use serde_json::Value;
+
+use crate::source::Source;
+use changed::{Object, Objects};
+
+/// One compiled state, kept while its engine goes on to another one. Model and resources share their parts with the
+/// engine's.
+pub struct State<'s> {
+    source: &'s Source,
+    provenance: Provenance,
+    ir: Ir,
+    xds: XdsSnapshot,
+    /// With paths as the user knows them.
+    diagnostics: Vec<Diagnostic>,
+    input: String,
+    locators: RefCell<BTreeMap<Arc<str>, Arc<Locator>>>,
+    /// The first file that could not be read any more.
+    failure: RefCell<Option<ReadError>>,
+}
+
+impl<'s> State<'s> {
+    /// Takes the state that `engine` has reached by compiling `source`.
+    ///
+    /// # Errors
+    /// A file to which a finding points cannot be read any more.
+    pub fn of(engine: &Engine, source: &'s Source) -> Result<Self, ReadError> {
+        let mut diagnostics = engine.diagnostics()?;
+        for diagnostic in &mut diagnostics {
+            diagnostic.primary.path = source.shown(&diagnostic.primary.path);
+        }
+        Ok(State {
+            source,
+            provenance: engine.provenance(),
+            ir: engine.ir().clone(),
+            xds: engine.xds().clone(),
+            diagnostics,
+            input: input_digest(engine, source),
+            locators: RefCell::default(),
+            failure: RefCell::default(),
+        })
+    }
+
+    /// Returns where a route was written. None also where its file cannot be read any more.
+    pub fn route(&self, route: &RouteId) -> Option<Location> {
+        let place = self.provenance.route(route)?;
+        let (path, document) = self.provenance.file(&place.entity)?;
+        self.location(path, document, &place.pointer, place.part)
+    }
+
+    /// Returns the objects that can change what requests meet and are not modelled.
+    pub fn not_modelled(&self) -> Vec<Finding> {
+        let revisions = self.shown_revisions();
+        let found = self.diagnostics.iter().filter(|found| found.code.id == code::GW0104.id);
+        found.map(|found| Finding::of(found, revisions.get(&found.primary.path).cloned())).collect()
+    }
+
+    fn location(&self, path: &str, document: DocumentIndex, pointer: &str, part: Part) -> Option<Location> {
+        let line = self.locator(path)?.locate(document, pointer, part).map_or(1, |span| span.start.line);
+        let revision = self.source.revision(path).map(|revision| revision.short.clone());
+        Some(Location { path: self.source.shown(path), line, revision })
+    }
+
+    fn locator(&self, path: &str) -> Option<Arc<Locator>> {
+        if let Some(locator) = self.locators.borrow().get(path) {
+            return Some(locator.clone());
+        }
+        let tree = &self.source.tree;
+        let (path, content) = tree.files.get_key_value(path)?;
+        match tree.reader.read(path, content) {
+            Ok(bytes) => {
+                let locator = Arc::new(Locator::new(&bytes));
+                self.locators.borrow_mut().insert(path.clone(), locator.clone());
+                Some(locator)
+            }
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    fn side<'a>(&'a self, view: &'a View<'a>, revision_of: &'a dyn Fn(&str) -> Option<String>) -> Side<'a> {
+        let specs: Vec<String> = self.source.specs().map(ToString::to_string).collect();
+        let mut revisions = self.source.revisions();
+        let revision = match (revisions.next(), revisions.next()) {
+            (Some((_, revision)), None) => Some(revision.id.clone()),
+            _ => None,
+        };
+        Side {
+            source: specs.join(" "),
+            revision,
+            input: self.input.clone(),
+            entities: view.objects.names(),
+            describe: view,
+            ir: &self.ir,
+            xds: &self.xds,
+            diagnostics: &self.diagnostics,
+            revision_of,
+        }
+    }
+}
+
+/// Compares two states. `engine` is the one that has reached the head.
+///
+/// # Errors
+/// A file that differs cannot be read any more.
+pub fn plan(
+    base: &State<'_>,
+    head: &State<'_>,
+    engine: &Engine,
+    options: &PlanOptions,
+) -> Result<Plan, ReadError> {
+    let (old, new) = changed::objects(base, head)?;
+    let old = View { state: base, objects: &old, engine: None };
+    let new = View { state: head, objects: &new, engine: Some(engine) };
+    let revisions = [base, head].map(State::shown_revisions);
+    let of_base = |path: &str| revisions[0].get(path).cloned();
+    let of_head = |path: &str| revisions[1].get(path).cloned();
+    let plan = gatewright_plan::plan(&base.side(&old, &of_base), &head.side(&new, &of_head), options);
+    match base.failure.take().or(head.failure.take()) {
+        Some(error) => Err(error),
+        None => Ok(plan),
+    }
+}
+
+impl State<'_> {
+    /// Returns the short commit id of each file to which a finding points, by the path as it is shown.
+    fn shown_revisions(&self) -> BTreeMap<String, String> {
+        let files = self.source.tree.files.keys();
+        let named: BTreeSet<&str> =
+            self.diagnostics.iter().map(|found| found.primary.path.as_str()).collect();
+        if named.is_empty() {
+            return BTreeMap::new();
+        }
+        files
+            .filter_map(|path| Some((self.source.shown(path), self.source.revision(path)?.short.clone())))
+            .filter(|(shown, _)| named.contains(shown.as_str()))
+            .collect()
+    }
+}
+
+/// Answers the planner's questions about one state.
+struct View<'a> {
+    state: &'a State<'a>,
+    objects: &'a Objects,
+    /// Where the state is the one that the engine has reached.
+    engine: Option<&'a Engine>,
+}
+
+impl Describe for View<'_> {
+    fn manifest(&self, entity: &EntityName) -> Option<Value> {
+        Some(self.objects.get(entity)?.value.clone())
+    }
+
+    fn place(&self, entity: &EntityName, pointer: &str) -> Option<Location> {
+        let object = self.objects.get(entity)?;
+        self.state.location(&object.path, object.document, pointer, Part::Key)
+    }
+
+    fn route(&self, route: &RouteId) -> Option<Location> {
+        self.state.route(route)
+    }
+
+    fn dependents(&self, entity: &EntityName) -> BTreeSet<String> {
+        match (self.engine, changed::key_of(entity)) {
+            (Some(engine), Some(key)) => engine.dependents(&key).iter().map(ToString::to_string).collect(),
+            // The engine has left this state; what is left of it are the manifests.
+            _ => self.objects.get(entity).map(Object::hosts).unwrap_or_default(),
+        }
+    }
+}
+
+/// Returns a digest of all that a state was compiled from: files by path and content, and the settings.
+fn input_digest(engine: &Engine, source: &Source) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (path, content) in &source.tree.files {
+        hasher.update(&(path.len() as u64).to_le_bytes());
+        hasher.update(path.as_bytes());
+        hasher.update(&content.0);
+    }
+    // The settings are few, and their debug form names each of them.
+    hasher.update(format!("{:?}", engine.options()).as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
