@@ -265,7 +265,11 @@ pub(crate) fn path_matches(test: &PathMatch, case_sensitive: bool, path: &str, p
 }
 
 /// The first test besides the path that a request fails.
-fn mismatch_beside_path(route: &Route, request: &Canonical, patterns: &Patterns) -> Option<Mismatch> {
+pub(crate) fn mismatch_beside_path(
+    route: &Route,
+    request: &Canonical,
+    patterns: &Patterns,
+) -> Option<Mismatch> {
     let passes = |test: &ValueMatch, found: Option<&str>| {
         found.is_some_and(|value| value_matches(test, value, patterns))
     };

@@ -18,8 +18,9 @@
 //!   that it failed. [`Trail::matched`] names the route, whose [`gatewright_ir::RouteId`] is the key to provenance.
 //! - [`diff`] compares two models: a [`BehaviourDiff`] of [`BehaviourClass`]es (rows), each made of [`Case`]s that have a
 //!   region, one outcome before and one after, the routes of both sides, a [`Certainty`] and a witness.
-//!
 //! - [`risks`] marks what a careful operator would stop a merge for.
+//! - [`shadowed`] finds routes of a virtual host that no request can reach, and which route takes theirs.
+//! - [`twin::observe`] is the slow, obvious reference that the tests compare all of this with.
 //!
 //! # Example
 //!
@@ -51,6 +52,7 @@ mod request;
 mod resolve;
 mod rewrite;
 mod risk;
+mod shadow;
 mod solve;
 mod summary;
 mod table;
@@ -58,6 +60,7 @@ mod table;
 pub mod testing;
 pub mod twin;
 mod verdict;
+mod words;
 
 pub use canonical::{BadRequest, Canonical, host_of, normalize_path};
 pub use class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
@@ -72,3 +75,4 @@ pub use outcome::{
 pub use region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
 pub use request::{Request, RequestError};
 pub use risk::{Risk, RiskKind, RiskLevel, RiskOptions, risks};
+pub use shadow::{Shadowed, shadowed};
