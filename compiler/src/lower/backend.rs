@@ -6,7 +6,7 @@ use gatewright_ir::{ClusterName, Entry, HeaderEdits};
 use crate::annotations::destination;
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
-use crate::manifest::{Backend, ServiceBackend};
+use crate::manifest::{Backend, Service, ServiceBackend};
 use crate::options::HigressVersion;
 use crate::world::{Reads, World};
 
@@ -112,40 +112,64 @@ fn service_destination(
 ) -> Option<Destination> {
     let namespace = &ingress.key.namespace;
     let known = world.service(namespace, &service.name, reads);
-    let place = Place::value(&ingress.key, format!("{pointer}/backend/service"));
+    let place = |part: &str| Place::value(&ingress.key, format!("{pointer}/backend/service{part}"));
     let port = match (service.port.number, &service.port.name) {
         (Some(number), _) => u32::from(number),
         (None, Some(name)) => {
             let found =
                 known.and_then(|known| known.ports.iter().find(|port| port.name.as_deref() == Some(name)));
             let Some(found) = found else {
-                let message = match known {
-                    Some(_) => format!("Service `{}` has no port named `{name}`", service.name),
-                    None => format!(
-                        "port name `{name}` needs Service `{namespace}/{}`, which is not in the source",
-                        service.name
-                    ),
-                };
-                findings.push(Finding::new(&code::GW0203, place, message).with_help("use the port's number"));
+                findings.push(unknown_port_name(namespace, service, name, known, place("/port/name")));
                 return None;
             };
             u32::from(found.port)
         }
         (None, None) => {
-            findings.push(Finding::new(&code::GW0414, place, "the Service backend has no port"));
+            findings.push(Finding::new(&code::GW0414, place(""), "the Service backend has no port"));
             return None;
         }
     };
     let host = world.service_host(namespace, &service.name);
-    check_service(&host, port, place, world, reads, findings);
+    let places = ServicePlaces { service: place("/name"), port: place("/port/number") };
+    check_service(&host, port, places, world, reads, findings);
     Some(Destination::new(host, Port::Number(port), String::new(), 100))
+}
+
+fn unknown_port_name(
+    namespace: &str,
+    service: &ServiceBackend,
+    name: &str,
+    known: Option<&Service>,
+    place: Place,
+) -> Finding {
+    let Some(known) = known else {
+        let message = format!(
+            "port name `{name}` needs Service `{namespace}/{}`, which is not in the source",
+            service.name
+        );
+        return Finding::new(&code::GW0203, place, message).with_help("use the port's number");
+    };
+    let message = format!("Service `{}` has no port named `{name}`", service.name);
+    let finding = Finding::new(&code::GW0203, place, message);
+    let names: Vec<String> =
+        known.ports.iter().filter_map(|port| Some(format!("`{}`", port.name.as_ref()?))).collect();
+    finding.with_help(match names.is_empty() {
+        true => "its ports have no names: use the port's number".to_owned(),
+        false => format!("use the port's number or one of its names: {}", names.join(", ")),
+    })
+}
+
+/// Where a manifest names a Service and its port.
+struct ServicePlaces {
+    service: Place,
+    port: Place,
 }
 
 /// Remarks on a Service port that requests will be sent to.
 fn check_service(
     host: &str,
     port: u32,
-    place: Place,
+    places: ServicePlaces,
     world: &World<'_>,
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
@@ -155,14 +179,14 @@ fn check_service(
     let Some(service) = world.service(namespace, name, reads) else {
         let message =
             format!("Service `{label}` is not in the source: requests answer 503 as far as the source tells");
-        findings.push(Finding::new(&code::GW0202, place, message));
+        findings.push(Finding::new(&code::GW0202, places.service, message));
         return;
     };
     let alias = world.options.higress == HigressVersion::V2_2;
     if service.service_type.as_deref() == Some("ExternalName") && alias {
         let message = format!("Service `{label}` is an alias that leads nowhere, so requests answer 503");
         findings.push(
-            Finding::new(&code::GW0213, place, message)
+            Finding::new(&code::GW0213, places.service, message)
                 .with_note("Higress 2.1 resolved the name itself; 2.2 looks for a Service of that name")
                 .with_help(
                     "declare the name as a registry of type `dns` and name it in `higress.io/destination`",
@@ -172,13 +196,13 @@ fn check_service(
     }
     if !service.ports.iter().any(|known| u32::from(known.port) == port) {
         let message = format!("Service `{label}` has no port {port}, so requests answer 503");
-        findings.push(Finding::new(&code::GW0210, place, message));
+        findings.push(Finding::new(&code::GW0210, places.port, message));
     } else if service.service_type.as_deref() != Some("ExternalName")
         && !world.has_slices(namespace, name, reads)
     {
         let message =
             format!("Service `{label}` has no EndpointSlice in the source and is resolved by DNS name");
-        findings.push(Finding::new(&code::GW0205, place, message));
+        findings.push(Finding::new(&code::GW0205, places.service, message));
     }
 }
 
@@ -196,7 +220,8 @@ fn by_host(
         None => Port::Listener,
     };
     if let (Some(_), Port::Number(number)) = (world.split_service_host(&line.host), port) {
-        check_service(&line.host, number, place, world, reads, findings);
+        let places = ServicePlaces { service: place.clone(), port: place };
+        check_service(&line.host, number, places, world, reads, findings);
     } else if let Some(message) = unknown_host(&line.host, port, world) {
         findings.push(Finding::new(&code::GW0206, place, message));
     }
