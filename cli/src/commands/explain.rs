@@ -66,7 +66,7 @@ fn annotation_page(annotation: &KnownAnnotation) -> String {
         writeln!(out, "Also `nginx.ingress.kubernetes.io/{}`.\n", annotation.suffix)
             .expect("writing to a string");
     }
-    writeln!(out, "It {}.\n", annotation.summary).expect("writing to a string");
+    writeln!(out, "What it does: {}.\n", annotation.summary).expect("writing to a string");
     let support = match annotation.support {
         Support::Implemented => "It is implemented.",
         Support::NotImplemented => "It is not implemented yet (GW0402): it has no effect.",
@@ -75,7 +75,7 @@ fn annotation_page(annotation: &KnownAnnotation) -> String {
     };
     writeln!(out, "{support}").expect("writing to a string");
     if annotation.from_base {
-        writeln!(out, "\nA canary Ingress takes it from its base route (GW0410).")
+        writeln!(out, "\nA canary Ingress takes it from its base Ingress (GW0410).")
             .expect("writing to a string");
     }
     out
