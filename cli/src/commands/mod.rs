@@ -5,8 +5,11 @@ pub mod completions;
 pub mod explain;
 pub mod gateway;
 pub mod graph;
+pub mod plan;
 pub mod schema;
 pub mod sync;
+pub mod test;
+pub mod trace;
 pub mod validate;
 pub mod version;
 pub mod xds;
@@ -43,6 +46,9 @@ commands! {
     validate::Validate,
     compile::Compile,
     graph::Graph,
+    trace::Trace,
+    test::Test,
+    plan::Plan,
     gateway::Gateway,
     xds::Xds,
     sync::Sync,

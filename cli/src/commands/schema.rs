@@ -26,6 +26,9 @@ macro_rules! schemas {
 
 schemas! {
     "diagnostics" "diagnostics.schema.json" "what `validate --format json` prints",
+    "plan" "plan.schema.json" "what `plan --format json` prints and `plan --out` saves",
+    "trace" "trace.schema.json" "what `trace --format json` prints",
+    "gwtest" "gwtest.schema.json" "route tests, *.gwtest.yaml",
     "gatewright" "gatewright.schema.json" "the settings file gatewright.yaml",
     "ConfigMap" "manifests/ConfigMap.json" "accepted manifests of this kind",
     "EndpointSlice" "manifests/EndpointSlice.json" "accepted manifests of this kind",

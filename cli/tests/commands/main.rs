@@ -3,7 +3,10 @@
 mod compile;
 mod explain;
 mod graph;
+mod plan;
 mod settings;
 mod sources;
 mod support;
+mod test_command;
+mod trace;
 mod validate;

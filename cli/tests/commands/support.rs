@@ -88,7 +88,7 @@ pub(crate) fn program(folder: &Path) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str], stdin: &str) -> Run {
+pub(crate) fn run(folder: &Path, arguments: &[&str], stdin: &str) -> Run {
     let mut child = program(folder)
         .args(arguments)
         .stdin(Stdio::piped())

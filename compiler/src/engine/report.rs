@@ -62,12 +62,12 @@ impl Engine {
 /// Finds spans, reading each file once.
 struct Spans<'e> {
     engine: &'e Engine,
-    contents: BTreeMap<Arc<str>, Arc<[u8]>>,
+    locators: BTreeMap<Arc<str>, Arc<Locator>>,
 }
 
 impl<'e> Spans<'e> {
     fn new(engine: &'e Engine) -> Self {
-        Spans { engine, contents: BTreeMap::new() }
+        Spans { engine, locators: BTreeMap::new() }
     }
 
     fn diagnostic(&mut self, finding: &Finding) -> Result<Option<Diagnostic>, ReadError> {
@@ -110,21 +110,21 @@ impl<'e> Spans<'e> {
         part: Part,
         text: &str,
     ) -> Result<Label, ReadError> {
-        let bytes = self.content(&found.path)?;
-        let span = Locator::new(&bytes).locate(found.manifest.document, pointer, part).unwrap_or_default();
+        let locator = self.locator(&found.path)?;
+        let span = locator.locate(found.manifest.document, pointer, part).unwrap_or_default();
         Ok(Label { path: found.path.to_string(), span, text: text.to_owned() })
     }
 
-    fn content(&mut self, path: &Arc<str>) -> Result<Arc<[u8]>, ReadError> {
-        if let Some(bytes) = self.contents.get(path) {
-            return Ok(bytes.clone());
+    fn locator(&mut self, path: &Arc<str>) -> Result<Arc<Locator>, ReadError> {
+        if let Some(locator) = self.locators.get(path) {
+            return Ok(locator.clone());
         }
         let lost = || ReadError { path: path.to_string(), reason: "not part of the source".to_owned() };
         let tree = self.engine.files.tree().ok_or_else(lost)?;
         let content = tree.files.get(path).ok_or_else(lost)?;
-        let bytes = tree.reader.read(path, content)?;
-        self.contents.insert(path.clone(), bytes.clone());
-        Ok(bytes)
+        let locator = Arc::new(Locator::new(&tree.reader.read(path, content)?));
+        self.locators.insert(path.clone(), locator.clone());
+        Ok(locator)
     }
 }
 

@@ -1,0 +1,183 @@
+//! Cost follows the difference, not the size: counters over a large model, and the rows that one change makes.
+
+use std::sync::Arc;
+
+use gatewright_behaviour::{BehaviourDiff, Facet, Options, diff};
+use gatewright_ir::{
+    ClusterName, Discovery, Endpoint, EndpointSet, Entry, Forward, HostPattern, Ir, LoadBalancing,
+    LoweredHost, PathMatch, Route, RouteAction, RouteId, RouteMatch, Target, UpstreamCluster,
+    UpstreamProtocol, VirtualHost,
+};
+
+const CLUSTERS: usize = 200;
+
+fn cluster(index: usize) -> ClusterName {
+    ClusterName::outbound(80, "", &format!("svc-{index}.shop.svc.cluster.local"))
+}
+
+fn route(host: &str, path: PathMatch, index: usize) -> Route {
+    let target = Target {
+        cluster: cluster(index % CLUSTERS),
+        weight: 100,
+        fallbacks: Vec::new(),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
+    };
+    Route {
+        id: RouteId(format!("Ingress/shop/{host} {host}")),
+        name: format!("shop/{host}"),
+        matches: RouteMatch::path(path),
+        action: RouteAction::Forward(Forward {
+            targets: vec![target],
+            path_rewrite: None,
+            host_rewrite: None,
+            timeout_ms: None,
+            retry: None,
+        }),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
+        cors: None,
+        plugins: Vec::new(),
+    }
+}
+
+fn put(ir: &mut Ir, name: &str, routes: Vec<Route>) {
+    let host: HostPattern = name.parse().expect("a host");
+    let lowered = LoweredHost::new(VirtualHost { entry: Entry::Plain, host: host.clone(), routes });
+    ir.hosts.insert((Entry::Plain, host), Arc::new(lowered));
+}
+
+/// `hosts` names with two paths each, over 200 clusters, and a wildcard and a default host.
+fn shop(hosts: usize) -> Ir {
+    let mut ir = Ir::default();
+    for index in 0..CLUSTERS {
+        let cluster = UpstreamCluster {
+            name: cluster(index),
+            discovery: Discovery::Endpoints,
+            protocol: UpstreamProtocol::Http1,
+            load_balancing: LoadBalancing::LeastRequest,
+        };
+        let endpoint = Endpoint { address: format!("10.0.0.{}", index % 250), port: 80 };
+        ir.endpoints.insert(cluster.name.clone(), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
+        ir.clusters.insert(cluster.name.clone(), Arc::new(cluster));
+    }
+    for index in 0..hosts {
+        let name = format!("h{index}.example.com");
+        let cart = ["/cart".to_owned(), "/cart/".to_owned()];
+        let [exact, below] = cart;
+        let routes = vec![
+            route(&name, PathMatch::Exact(exact), index),
+            route(&name, PathMatch::Prefix(below), index),
+            route(&name, PathMatch::Exact("/pay".into()), index + 1),
+        ];
+        put(&mut ir, &name, routes);
+    }
+    put(&mut ir, "*.example.com", vec![route("*.example.com", PathMatch::Prefix("/static/".into()), 1)]);
+    put(&mut ir, "*", vec![route("*", PathMatch::Prefix("/".into()), 2)]);
+    ir
+}
+
+fn edit(ir: &Ir, name: &str, change: impl Fn(&mut Vec<Route>)) -> Ir {
+    let host: HostPattern = name.parse().expect("a host");
+    let mut routes = ir.hosts[&(Entry::Plain, host)].host.routes.clone();
+    change(&mut routes);
+    let mut edited = ir.clone();
+    put(&mut edited, name, routes);
+    edited
+}
+
+fn forward(route: &mut Route) -> &mut Forward {
+    match &mut route.action {
+        RouteAction::Forward(forward) => forward,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn compare(a: &Ir, b: &Ir) -> BehaviourDiff {
+    diff(a, b, &Options::default())
+}
+
+#[test]
+fn one_edit_among_many_hosts_opens_one_pair() {
+    for hosts in [200, 20_000] {
+        let before = shop(hosts);
+        let after = edit(&before, "h7.example.com", |routes| forward(&mut routes[2]).timeout_ms = Some(500));
+        let diff = compare(&before, &after);
+        assert_eq!((diff.counters.hosts_changed, diff.counters.pairs_opened), (1, 1));
+        assert!(diff.counters.path_regions <= 8, "{:?}", diff.counters);
+        assert_eq!(diff.classes.len(), 1);
+        let class = &diff.classes[0];
+        assert_eq!(
+            class.witness().map(ToString::to_string).as_deref(),
+            Some("GET http://h7.example.com/pay")
+        );
+        assert_eq!(class.facets().into_iter().collect::<Vec<_>>(), [Facet::Timeout]);
+    }
+}
+
+#[test]
+fn one_change_of_many_hosts_is_one_row() {
+    let before = shop(400);
+    let mut after = before.clone();
+    for index in 0..400 {
+        let name = format!("h{index}.example.com");
+        after = edit(&after, &name, |routes| {
+            routes.iter_mut().for_each(|route| forward(route).timeout_ms = Some(9))
+        });
+    }
+    let diff = compare(&before, &after);
+    assert_eq!(diff.classes.len(), 1);
+    assert_eq!(diff.classes[0].hosts().len(), 400);
+    assert_eq!(diff.classes[0].cases.len(), CLUSTERS);
+}
+
+/// The wildcard host is what 400 exact hosts fall through to: an edit there is one row with all of them.
+#[test]
+fn an_edit_of_a_wildcard_is_one_row() {
+    let before = shop(400);
+    let after = edit(&before, "*.example.com", |routes| forward(&mut routes[0]).timeout_ms = Some(9));
+    let diff = compare(&before, &after);
+    assert_eq!(diff.classes.len(), 1);
+    let region = diff.classes[0].region();
+    assert_eq!(region.parts.len(), 1);
+    assert_eq!(
+        region.parts[0].to_string(),
+        "401 hosts: h0.example.com, h1.example.com, h10.example.com, ... /static/..., http only"
+    );
+}
+
+#[test]
+fn only_hosts_that_use_a_changed_cluster_are_opened() {
+    let before = shop(2_000);
+    let mut after = before.clone();
+    after.endpoints.remove(&cluster(3));
+    let diff = compare(&before, &after);
+    assert_eq!(diff.counters.hosts_changed, 0);
+    assert_eq!(diff.counters.pairs_opened, 20);
+    assert_eq!(diff.classes.len(), 1);
+    assert_eq!(diff.classes[0].facets().into_iter().collect::<Vec<_>>(), [Facet::Endpoints]);
+
+    let mut moved = before.clone();
+    let endpoint = Endpoint { address: "10.9.9.9".into(), port: 80 };
+    moved.endpoints.insert(cluster(3), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
+    let diff = compare(&before, &moved);
+    assert!(diff.is_empty());
+    assert_eq!(diff.counters.pairs_opened, 0);
+}
+
+#[test]
+#[ignore = "times: run in a release build"]
+fn one_edit_among_20_000_hosts_takes_milliseconds() {
+    let before = shop(20_000);
+    let after = edit(&before, "h7.example.com", |routes| forward(&mut routes[2]).timeout_ms = Some(500));
+    for _ in 0..3 {
+        let start = std::time::Instant::now();
+        let diff = compare(&before, &after);
+        println!("{:?} for {} class", start.elapsed(), diff.classes.len());
+        assert!(start.elapsed().as_millis() < 50);
+    }
+    let after = edit(&before, "*.example.com", |routes| forward(&mut routes[0]).timeout_ms = Some(9));
+    let start = std::time::Instant::now();
+    let diff = compare(&before, &after);
+    println!("wildcard: {:?} for {} class, {:?}", start.elapsed(), diff.classes.len(), diff.counters);
+}
