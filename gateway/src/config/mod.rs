@@ -35,3 +35,6 @@ pub(crate) use route_action::{DirectResponse, Forward, PathRewrite, Redirect, Ro
 pub(crate) use routes::{Domain, RouteConfiguration, VirtualHost};
 pub(crate) use secret::certified_key;
 pub(crate) use tls::TlsSettings;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::config::core::v3::node::UserAgentVersionType;
@@ -68,6 +68,7 @@ impl Handler for AdsHandler {
             version = update.system_version,
             "an xDS update"
         );
+        control.last_update = Instant::now();
         let rejected = control.store.apply(update, &mut control.sockets);
         for Rejected { name, reason } in &rejected {
             tracing::warn!(kind, %name, %reason, "an xDS resource is rejected");
@@ -84,6 +85,8 @@ impl Handler for AdsHandler {
                 tracing::warn!(%reason, ?retry_in, "no stream to the xDS server")
             }
         }
-        self.0.borrow().progress.send_modify(|progress| progress.connected = connected);
+        let control = &mut *self.0.borrow_mut();
+        control.last_update = Instant::now();
+        control.progress.send_modify(|progress| progress.connected = connected);
     }
 }

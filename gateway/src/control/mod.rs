@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatewright_xds_client::{AdsClient, ConfigurationError, InterestHandle};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,7 +25,7 @@ use sockets::Sockets;
 /// How long the server is waited for before a resource that does not come counts as absent (Envoy's
 /// `initial_fetch_timeout`).
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often old snapshots are looked after while there are any.
+/// How often old snapshots and missing resources are looked after.
 const COLLECT: Duration = Duration::from_millis(500);
 /// Addresses from DNS that may wait to be applied.
 const WAITING_ADDRESSES: usize = 64;
@@ -88,23 +88,18 @@ pub(crate) async fn run(setup: Setup) -> Result<(), ConfigurationError> {
         workers,
         interests,
         progress,
+        last_update: Instant::now(),
     }));
     let mut handler = ads::AdsHandler(control.clone());
     let subscription = client.run(&mut handler);
-    let patience = tokio::time::sleep(PATIENCE);
-    tokio::pin!(subscription, patience, stop);
-    let mut waiting = true;
+    tokio::pin!(subscription, stop);
     let mut collect = tokio::time::interval(COLLECT);
     let grace = loop {
         tokio::select! {
             never = &mut subscription => match never {},
             Some((cluster, endpoints)) = addresses.recv() => control.borrow_mut().resolved(&cluster, endpoints),
             Some(request) = dumps.recv() => control.borrow().dump(request),
-            () = &mut patience, if waiting => {
-                waiting = false;
-                control.borrow_mut().stop_waiting();
-            }
-            _ = collect.tick() => control.borrow_mut().retired.collect(),
+            _ = collect.tick() => control.borrow_mut().tick(),
             // A gateway that nobody holds any more ends as well.
             grace = &mut stop => break grace.unwrap_or_default(),
         }
@@ -126,6 +121,8 @@ struct Control {
     workers: Workers,
     interests: InterestHandle,
     progress: watch::Sender<Progress>,
+    /// When the server sent something last.
+    last_update: Instant,
 }
 
 impl Control {
@@ -135,12 +132,18 @@ impl Control {
         }
     }
 
-    fn stop_waiting(&mut self) {
-        if self.progress.borrow().ready || !self.progress.borrow().connected {
-            return;
+    /// Drops what nobody uses any more, and stops waiting for a server that is there and silent.
+    fn tick(&mut self) {
+        self.retired.collect();
+        let waits = {
+            let progress = self.progress.borrow();
+            progress.connected && !progress.missing.is_empty()
+        };
+        if waits && self.last_update.elapsed() >= PATIENCE {
+            self.last_update = Instant::now();
+            self.store.stop_waiting();
+            self.publish();
         }
-        self.store.stop_waiting();
-        self.publish();
     }
 
     fn dump(&self, request: DumpRequest) {

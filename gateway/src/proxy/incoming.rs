@@ -177,6 +177,7 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
     hop::strip(headers);
     // Answered by the server side itself as soon as the body is read.
     headers.remove(header::EXPECT);
+    join_lines(headers, &header::COOKIE, b"; ");
     if http.use_remote_address {
         for name in &INTERNAL {
             headers.remove(name);
@@ -196,18 +197,20 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
 
 /// Appends the client's address to `x-forwarded-for`, making one line of it.
 fn append_client(headers: &mut HeaderMap, client: &HeaderValue) {
-    if !headers.contains_key(&FORWARDED_FOR) {
-        headers.insert(&FORWARDED_FOR, client.clone());
-        return;
-    }
-    let mut all = Vec::new();
-    for line in headers.get_all(&FORWARDED_FOR).iter().chain([client]) {
-        if !all.is_empty() {
-            all.push(b',');
-        }
+    headers.append(&FORWARDED_FOR, client.clone());
+    join_lines(headers, &FORWARDED_FOR, b",");
+}
+
+/// Makes one line of several. HTTP/2 clients split cookies into many, which HTTP/1.1 does not allow.
+fn join_lines(headers: &mut HeaderMap, name: &HeaderName, separator: &[u8]) {
+    let mut lines = headers.get_all(name).iter();
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
+    let mut all = [first.as_bytes(), second.as_bytes()].join(separator);
+    for line in lines {
+        all.extend_from_slice(separator);
         all.extend_from_slice(line.as_bytes());
     }
     if let Ok(value) = HeaderValue::from_bytes(&all) {
-        headers.insert(&FORWARDED_FOR, value);
+        headers.insert(name, value);
     }
 }
