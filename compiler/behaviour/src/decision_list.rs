@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatewright_ir::RouteId;
+use gatewright_ir::{PathMatch, RouteId};
 
 use crate::class::Certainty;
 use crate::diff::plainer;
+use crate::effect::Effect;
 use crate::outcome::Outcome;
 use crate::region::{Condition, Test};
 use crate::request::Request;
@@ -40,7 +41,6 @@ pub(crate) struct Walk<'a, 'w> {
     used: usize,
     known: BTreeMap<Test, bool>,
     conditions: Vec<Condition>,
-    doubt: Option<String>,
     leaves: Vec<Leaf<'a>>,
 }
 
@@ -59,11 +59,29 @@ pub(crate) fn differences<'a>(
         used: 0,
         known: BTreeMap::new(),
         conditions: Vec::new(),
-        doubt: None,
         leaves: Vec::new(),
     };
     walk.lists(before, after);
-    (merged(walk.leaves), walk.used)
+    let (used, leaves) = (walk.used, walk.leaves);
+    let mut leaves = merged(solver, place, leaves);
+    leaves.iter_mut().for_each(|leaf| leaf.drop_implied(solver, place));
+    (leaves, used)
+}
+
+impl Leaf<'_> {
+    /// Drops conditions that follow from the others, negative ones first.
+    fn drop_implied(&mut self, solver: &mut Solver, place: &Place<'_>) {
+        let all: Vec<Condition> = self.conditions.iter().cloned().collect();
+        for condition in all.iter().filter(|condition| !condition.holds).chain(all.iter().filter(|c| c.holds))
+        {
+            let mut others: Vec<Condition> =
+                self.conditions.iter().filter(|other| *other != condition).cloned().collect();
+            others.push(Condition { test: condition.test.clone(), holds: !condition.holds });
+            if solver.solve(place, &others) == Solution::Nothing {
+                self.conditions.remove(condition);
+            }
+        }
+    }
 }
 
 impl<'a> Walk<'a, '_> {
@@ -108,16 +126,13 @@ impl<'a> Walk<'a, '_> {
         for holds in [true, false] {
             self.conditions.push(Condition { test: test.clone(), holds });
             match self.solver.solve(self.place, &self.conditions) {
-                Solution::Request(_) => possible.push((holds, None)),
-                Solution::Unknown(reason) => possible.push((holds, Some(reason))),
+                Solution::Request(_) | Solution::Unknown(_) => possible.push(holds),
                 Solution::Nothing => {}
             }
             self.conditions.pop();
         }
         let forced = possible.len() == 1;
-        for (holds, doubt) in possible {
-            let before = self.doubt.clone();
-            self.doubt = before.clone().or(doubt);
+        for holds in possible {
             self.known.insert(test.clone(), holds);
             if !forced {
                 self.conditions.push(Condition { test: test.clone(), holds });
@@ -127,7 +142,6 @@ impl<'a> Walk<'a, '_> {
                 self.conditions.pop();
             }
             self.known.remove(test);
-            self.doubt = before;
         }
     }
 
@@ -154,15 +168,32 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    /// Returns a request of the region that shows the difference, or the given one if a few tries find none.
+    fn telling(&mut self, a: &Row<'a>, b: &Row<'a>, first: Request) -> Request {
+        let mut conditions = self.conditions.clone();
+        let mut request = first.clone();
+        for _ in 0..TRIES {
+            let Ok(canonical) = request.canonical() else { break };
+            let effect = |outcome: &Outcome| Effect::of(outcome, None, &canonical, &self.solver.patterns);
+            if effect(&a.outcome) != effect(&b.outcome) {
+                return request;
+            }
+            let path = PathMatch::Exact(canonical.path.clone());
+            conditions.push(Condition { test: Test::Path { path, case_sensitive: true }, holds: false });
+            match self.solver.solve(self.place, &conditions) {
+                Solution::Request(other) => request = other,
+                _ => break,
+            }
+        }
+        first
+    }
+
     fn leaf(&mut self, a: &Row<'a>, b: &Row<'a>, certainty: Certainty) {
         let (witness, certainty) = match self.solver.solve(self.place, &self.conditions) {
             Solution::Nothing => return,
-            Solution::Request(request) => (Some(request), certainty),
+            Solution::Request(request) if certainty == Certainty::Exact => (Some(request), certainty),
+            Solution::Request(request) => (Some(self.telling(a, b, request)), certainty),
             Solution::Unknown(reason) => (None, Certainty::MayDiffer(reason)),
-        };
-        let certainty = match (&self.doubt, certainty, &witness) {
-            (Some(reason), Certainty::Exact, None) => Certainty::MayDiffer(reason.clone()),
-            (_, certainty, _) => certainty,
         };
         self.leaves.push(Leaf {
             conditions: self.conditions.iter().cloned().collect(),
@@ -174,23 +205,39 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
+/// Leaves of one path region up to which pairs are joined with the solver's help.
+const FEW: usize = 16;
+
+/// Requests that are tried for a witness that shows a difference, where not every request does.
+const TRIES: usize = 8;
+
 /// Whether two lists decide alike, whatever the answers to their tests.
 pub(crate) fn alike(a: &[Row<'_>], b: &[Row<'_>]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.tests == b.tests && a.outcome == b.outcome)
 }
 
-/// Joins leaves that differ in the answer to one test only, until none do.
-fn merged<'a>(mut leaves: Vec<Leaf<'a>>) -> Vec<Leaf<'a>> {
+/// Joins leaves whose union has a product form, until no two have.
+fn merged<'a>(solver: &mut Solver, place: &Place<'_>, mut leaves: Vec<Leaf<'a>>) -> Vec<Leaf<'a>> {
     'again: loop {
         for i in 0..leaves.len() {
-            for j in i + 1..leaves.len() {
-                if let Some(conditions) = joined(&leaves[i], &leaves[j]) {
-                    let other = leaves.remove(j);
+            for j in 0..leaves.len() {
+                if i == j {
+                    continue;
+                }
+                let product = joined(&leaves[i], &leaves[j]);
+                let few = leaves.len() <= FEW;
+                let union = match product {
+                    None if few => absorbing(solver, place, &leaves[i], &leaves[j]),
+                    product => product,
+                };
+                if let Some(conditions) = union {
+                    let other = leaves[j].witness.take();
                     let leaf = &mut leaves[i];
                     leaf.conditions = conditions;
-                    if plainer(&other.witness, &leaf.witness) {
-                        leaf.witness = other.witness;
+                    if plainer(&other, &leaf.witness) {
+                        leaf.witness = other;
                     }
+                    leaves.remove(j);
                     continue 'again;
                 }
             }
@@ -199,9 +246,43 @@ fn merged<'a>(mut leaves: Vec<Leaf<'a>>) -> Vec<Leaf<'a>> {
     }
 }
 
+/// Returns the conditions of `a` without one that only kept `b` out: preflights of an origin and other requests of that
+/// origin are the requests of that origin.
+fn absorbing(
+    solver: &mut Solver,
+    place: &Place<'_>,
+    a: &Leaf<'_>,
+    b: &Leaf<'_>,
+) -> Option<BTreeSet<Condition>> {
+    if !same_change(a, b) {
+        return None;
+    }
+    let kept_out = a.conditions.iter().find(|condition| {
+        let test = &condition.test;
+        let wide: Vec<Condition> = a.conditions.iter().filter(|other| other != condition).cloned().collect();
+        let flipped = Condition { test: test.clone(), holds: !condition.holds };
+        let cut = [wide.as_slice(), &[flipped]].concat();
+        let narrow: Vec<Condition> = b.conditions.iter().cloned().collect();
+        implies(solver, place, &cut, &narrow) && implies(solver, place, &narrow, &wide)
+    })?;
+    Some(a.conditions.iter().filter(|other| *other != kept_out).cloned().collect())
+}
+
+/// Whether every request that meets `these` meets all of `those`.
+fn implies(solver: &mut Solver, place: &Place<'_>, these: &[Condition], those: &[Condition]) -> bool {
+    those.iter().all(|condition| {
+        let fails = Condition { test: condition.test.clone(), holds: !condition.holds };
+        solver.solve(place, &[these, &[fails]].concat()) == Solution::Nothing
+    })
+}
+
+fn same_change(a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
+    a.before == b.before && a.after == b.after && a.certainty == b.certainty
+}
+
 /// Returns the conditions of the union of two leaves, if it has a product form.
 fn joined(a: &Leaf<'_>, b: &Leaf<'_>) -> Option<BTreeSet<Condition>> {
-    if a.before != b.before || a.after != b.after || a.certainty != b.certainty {
+    if !same_change(a, b) {
         return None;
     }
     if a.conditions.is_subset(&b.conditions) {

@@ -24,6 +24,9 @@ const VALUES: [&str; 5] = ["1", "x", "any", "", "0"];
 /// Alternatives that are tried for conditions that can be met in several ways.
 const ALTERNATIVES: usize = 256;
 
+/// Narrower host patterns that a search for a host takes into account; with more, it may end in doubt.
+const EXCEPTIONS: usize = 64;
+
 /// What a condition set holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Solution {
@@ -279,6 +282,10 @@ impl Solver {
             HostPattern::Any => r"[a-z0-9-]+(\.[a-z0-9-]+)*".to_owned(),
         };
         let mut wishes = vec![(format!("(?i:{name})(:[0-9]*)?"), true)];
+        if place.host.except.len() <= EXCEPTIONS {
+            wishes
+                .extend(place.host.except.iter().map(|pattern| (domain_regex(&pattern.to_string()), false)));
+        }
         for condition in conditions {
             match &condition.test {
                 Test::HostLike(domain) => wishes.push((domain_regex(domain), condition.holds)),

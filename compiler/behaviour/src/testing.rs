@@ -9,7 +9,7 @@ mod requests;
 pub use edits::{edited, refactored};
 pub use models::{Sizes, model};
 pub use observed::observed;
-pub use requests::request;
+pub use requests::{neighbour, request};
 
 /// A small deterministic source of choices (SplitMix64).
 #[derive(Clone, Debug)]

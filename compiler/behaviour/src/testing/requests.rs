@@ -93,3 +93,24 @@ fn path(choices: &mut Choices) -> String {
     }
     path
 }
+
+/// Returns a request near another one: with one thing about it changed, or none.
+pub fn neighbour(choices: &mut Choices, request: &Request) -> Request {
+    let mut near = request.clone();
+    match choices.below(9) {
+        0 => near.method = choices.pick(&METHODS).to_owned(),
+        1 => near.authority = authority(choices),
+        2 => near.path = path(choices),
+        3 => near.path = format!("{}{}", near.path, choices.pick(&["x", "/", "/b", "?v=al"])),
+        4 if !near.headers.is_empty() => {
+            near.headers.remove(choices.below(near.headers.len()));
+        }
+        5 => near = near.with_header(choices.pick(&HEADERS), choices.pick(&VALUES)),
+        6 => near = near.with_header("origin", choices.pick(&ORIGINS)),
+        7 => near.authority = format!("{}:8080", near.authority),
+        _ => {
+            near.headers.iter_mut().for_each(|(_, value)| value.push('1'));
+        }
+    }
+    near
+}

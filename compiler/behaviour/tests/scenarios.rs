@@ -1,0 +1,479 @@
+//! Changes as teams make them: the rows that they become, word for word, and the risks that they carry.
+
+use std::sync::Arc;
+
+use gatewright_behaviour::{
+    BehaviourDiff, Certainty, Model, Options, Request, RiskKind, RiskOptions, diff, risks,
+};
+use gatewright_ir::{
+    Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
+    Forward, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch, PathRewrite,
+    PluginApplication, Redirect, Refusal, Route, RouteAction, RouteId, RouteMatch, SecretRef, Target,
+    TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
+};
+
+fn cluster(name: &str) -> ClusterName {
+    ClusterName::outbound(80, "", name)
+}
+
+fn target(name: &str, weight: u32) -> Target {
+    Target {
+        cluster: cluster(name),
+        weight,
+        fallbacks: Vec::new(),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
+    }
+}
+
+fn forward(targets: Vec<Target>) -> Forward {
+    Forward { targets, path_rewrite: None, host_rewrite: None, timeout_ms: None, retry: None }
+}
+
+/// A route of `shop/web` to one upstream.
+fn route(path: PathMatch, upstream: &str) -> Route {
+    Route {
+        id: RouteId("Ingress/shop/web".into()),
+        name: "shop/web".into(),
+        matches: RouteMatch::path(path),
+        action: RouteAction::Forward(forward(vec![target(upstream, 100)])),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
+        cors: None,
+        plugins: Vec::new(),
+    }
+}
+
+fn exact(path: &str) -> PathMatch {
+    PathMatch::Exact(path.into())
+}
+
+fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(path.into())
+}
+
+/// The two routes of a Higress prefix path.
+fn below(path: &str, upstream: &str) -> Vec<Route> {
+    vec![route(exact(path), upstream), route(prefix(&format!("{path}/")), upstream)]
+}
+
+fn of(route: &mut Route) -> &mut Forward {
+    match &mut route.action {
+        RouteAction::Forward(forward) => forward,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A model of plain hosts, in which every upstream but `empty` has an endpoint.
+fn ir(hosts: &[(&str, Vec<Route>)]) -> Ir {
+    let mut ir = Ir::default();
+    for (name, routes) in hosts {
+        put(&mut ir, Entry::Plain, name, routes.clone());
+    }
+    for name in ["web", "cart", "blue", "green", "empty"] {
+        let cluster = UpstreamCluster {
+            name: cluster(name),
+            discovery: Discovery::Endpoints,
+            protocol: UpstreamProtocol::Http1,
+            load_balancing: LoadBalancing::LeastRequest,
+        };
+        if name != "empty" {
+            let endpoint = Endpoint { address: "10.0.0.1".into(), port: 80 };
+            ir.endpoints.insert(cluster.name.clone(), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
+        }
+        ir.clusters.insert(cluster.name.clone(), Arc::new(cluster));
+    }
+    ir
+}
+
+fn put(ir: &mut Ir, entry: Entry, name: &str, routes: Vec<Route>) {
+    let host: HostPattern = name.parse().expect("a host");
+    let lowered = LoweredHost::new(VirtualHost { entry, host: host.clone(), routes });
+    ir.hosts.insert((entry, host), Arc::new(lowered));
+}
+
+/// Rows as text: region | facet: before -> after; ... | witness.
+fn rows(diff: &BehaviourDiff) -> Vec<String> {
+    let row = |class: &gatewright_behaviour::BehaviourClass| {
+        let region: Vec<String> = class.region().parts.iter().map(ToString::to_string).collect();
+        let changes: Vec<String> = class
+            .changes
+            .iter()
+            .map(|change| format!("{}: {} -> {}", change.facet, change.before, change.after))
+            .collect();
+        let witness = class.witness().map(ToString::to_string).unwrap_or_default();
+        format!("{} | {} | {witness}", region.join(" + "), changes.join("; "))
+    };
+    diff.classes.iter().map(row).collect()
+}
+
+#[track_caller]
+fn check(before: &Ir, after: &Ir, expected: &[&str], expected_risks: &[RiskKind]) -> BehaviourDiff {
+    let diff = diff(before, after, &Options::default());
+    assert_eq!(rows(&diff), expected);
+    let found = risks(before, after, &diff, &RiskOptions::default());
+    assert_eq!(found.iter().map(|risk| risk.kind).collect::<Vec<_>>(), expected_risks);
+    diff
+}
+
+#[test]
+fn a_header_canary_is_one_row() {
+    let mut canary = below("/cart", "green");
+    for route in &mut canary {
+        route.matches.headers =
+            vec![HeaderMatch { name: "x-canary".into(), value: ValueMatch::Exact("always".into()) }];
+    }
+    let before = ir(&[("shop.example.com", below("/cart", "blue"))]);
+    let after = ir(&[("shop.example.com", [canary, below("/cart", "blue")].concat())]);
+    check(
+        &before,
+        &after,
+        &["shop.example.com /cart and below, header x-canary is `always`, http only | \
+           upstream: outbound|80||blue -> outbound|80||green | \
+           GET http://shop.example.com/cart -H 'x-canary: always'"],
+        &[],
+    );
+}
+
+#[test]
+fn weights_show_both_distributions() {
+    let split = |blue, green| {
+        let mut routes = vec![route(prefix("/"), "blue")];
+        of(&mut routes[0]).targets = vec![target("blue", blue), target("green", green)];
+        ir(&[("shop.example.com", routes)])
+    };
+    check(
+        &split(90, 10),
+        &split(80, 20),
+        &["shop.example.com any path, http only | \
+           weights: outbound|80||blue 90%, outbound|80||green 10% -> outbound|80||blue 80%, outbound|80||green 20% | \
+           GET http://shop.example.com/"],
+        &[],
+    );
+    let jump = diff(&split(90, 10), &split(10, 90), &Options::default());
+    let found = risks(&split(90, 10), &split(10, 90), &jump, &RiskOptions::default());
+    assert_eq!(found[0].kind, RiskKind::WeightJump);
+    assert_eq!(found[0].reason, "the share of `outbound|80||blue` moves by 80 points");
+}
+
+#[test]
+fn a_deleted_path_falls_through_to_the_wildcard_host() {
+    let wild = ("*.example.com", below("/cart", "web"));
+    let before =
+        ir(&[("shop.example.com", [below("/cart", "cart"), below("/pay", "cart")].concat()), wild.clone()]);
+    let after = ir(&[("shop.example.com", below("/cart", "cart")), wild.clone()]);
+    check(
+        &before,
+        &after,
+        &[
+            "shop.example.com /pay and below, http only | answer: forward to outbound|80||cart -> 404, no route | \
+           GET http://shop.example.com/pay",
+        ],
+        &[],
+    );
+    let gone = ir(&[wild]);
+    check(
+        &ir(&[("shop.example.com", below("/cart", "cart")), ("*.example.com", below("/cart", "web"))]),
+        &gone,
+        &["shop.example.com /cart and below, http only | upstream: outbound|80||cart -> outbound|80||web | \
+           GET http://shop.example.com/cart"],
+        &[],
+    );
+}
+
+#[test]
+fn a_rewrite_that_changes_nothing_is_no_row() {
+    let rewritten = |with: &str| {
+        let mut routes = below("/api", "web");
+        of(&mut routes[0]).path_rewrite = Some(PathRewrite::Prefix(with.into()));
+        of(&mut routes[1]).path_rewrite = Some(PathRewrite::Prefix(format!("{with}/")));
+        ir(&[("shop.example.com", routes)])
+    };
+    let plain = ir(&[("shop.example.com", below("/api", "web"))]);
+    check(&plain, &rewritten("/api"), &[], &[]);
+    check(
+        &plain,
+        &rewritten("/v2"),
+        &[
+            "shop.example.com /api and below, http only | upstream path: kept -> leading `/api` becomes `/v2` | \
+           GET http://shop.example.com/api",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn cors_changes_requests_with_an_allowed_origin_only() {
+    let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
+    let mut routes = vec![route(prefix("/"), "web")];
+    routes[0].cors = Some(Cors {
+        allow_origins: vec![OriginMatch::Exact("https://o.com".into())],
+        allow_methods: "GET".into(),
+        allow_headers: String::new(),
+        expose_headers: String::new(),
+        allow_credentials: false,
+        max_age_s: 60,
+    });
+    let after = ir(&[("shop.example.com", routes)]);
+    let diff = check(
+        &before,
+        &after,
+        &["shop.example.com any path, Origin allowed, http only | \
+           CORS: none -> origins `https://o.com`; methods GET; headers ; without credentials; 60 s | \
+           GET http://shop.example.com/ -H 'origin: https://o.com'"],
+        &[RiskKind::CorsWidened],
+    );
+    let region = diff.classes[0].region();
+    let request = |text: &str| Request::parse(text).expect("a request");
+    assert!(!region.contains(&request("GET http://shop.example.com/")));
+    assert!(!region.contains(&request("GET http://shop.example.com/ -H 'origin: https://z.com'")));
+    assert!(region.contains(&request(
+        "OPTIONS http://shop.example.com/ -H 'origin: https://o.com' -H 'access-control-request-method: PUT'"
+    )));
+}
+
+#[test]
+fn a_literal_upstream_host_changes_other_hosts_only() {
+    let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
+    let mut routes = vec![route(prefix("/"), "web")];
+    of(&mut routes[0]).host_rewrite = Some("shop.example.com".into());
+    check(
+        &before,
+        &ir(&[("shop.example.com", routes)]),
+        &["shop.example.com any path, header :authority is not `shop.example.com`, http only | \
+           upstream host: kept -> shop.example.com | GET http://shop.example.com:8080/"],
+        &[],
+    );
+}
+
+#[test]
+fn protections_that_go_are_risks() {
+    let mut refused = route(prefix("/"), "web");
+    refused.action =
+        RouteAction::Refuse(Refusal { code: "GW0410".into(), reason: "a plugin cannot run".into() });
+    let mut to_https = route(prefix("/"), "web");
+    to_https.action = RouteAction::Redirect(Redirect {
+        code: 308,
+        scheme: Some("https".into()),
+        host: None,
+        port: None,
+        path: None,
+    });
+    let open = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
+    check(
+        &ir(&[("shop.example.com", vec![refused])]),
+        &open,
+        &["shop.example.com any path, http only | \
+           answer: 503 GW0410 a plugin cannot run -> forward to outbound|80||web | GET http://shop.example.com/"],
+        &[RiskKind::ProtectionLost],
+    );
+    check(
+        &ir(&[("shop.example.com", vec![to_https])]),
+        &open,
+        &["shop.example.com any path, http only | \
+           answer: redirect 308 to https://{host}{path} -> forward to outbound|80||web | \
+           GET http://shop.example.com/"],
+        &[RiskKind::HttpsRedirectLost],
+    );
+}
+
+#[test]
+fn a_path_taken_by_another_namespace_is_captured() {
+    let before = ir(&[("shop.example.com", below("/cart", "cart"))]);
+    let mut taken = below("/cart", "web");
+    taken.iter_mut().for_each(|route| route.id = RouteId("Ingress/other/web".into()));
+    let after = ir(&[("shop.example.com", taken)]);
+    let diff = check(
+        &before,
+        &after,
+        &["shop.example.com /cart and below, http only | upstream: outbound|80||cart -> outbound|80||web | \
+           GET http://shop.example.com/cart"],
+        &[RiskKind::Captured],
+    );
+    let found = risks(&before, &after, &diff, &RiskOptions::default());
+    assert_eq!(found[0].reason, "requests go from namespace `shop` to namespace `other`");
+}
+
+#[test]
+fn a_backend_without_endpoints_and_a_longer_timeout_are_risks() {
+    let with = |upstream: &str, timeout_ms| {
+        let mut routes = vec![route(prefix("/"), upstream)];
+        of(&mut routes[0]).timeout_ms = timeout_ms;
+        ir(&[("shop.example.com", routes)])
+    };
+    check(
+        &with("web", Some(1000)),
+        &with("empty", None),
+        &["shop.example.com any path, http only | upstream: outbound|80||web -> outbound|80||empty; \
+           endpoints: endpoints -> no endpoints; timeout: 1000 ms -> unlimited | GET http://shop.example.com/"],
+        &[RiskKind::NoEndpoint, RiskKind::TimeoutRaised],
+    );
+    let slow = diff(&with("web", Some(1000)), &with("web", Some(10_000)), &Options::default());
+    let of = |options| risks(&Ir::default(), &Ir::default(), &slow, &options).len();
+    assert_eq!(of(RiskOptions::default()), 1);
+    assert_eq!(of(RiskOptions { timeout_factor: 11, ..RiskOptions::default() }), 0);
+}
+
+#[test]
+fn plugins_are_compared_by_module_config_and_fail_strategy() {
+    let with = |strategy, module: &str, only_host: Option<&str>| {
+        let mut routes = vec![route(prefix("/"), "web")];
+        routes[0].plugins = vec![PluginApplication {
+            plugin: "key-auth".into(),
+            module: module.into(),
+            config: ConfigDigest("c1".into()),
+            fail_strategy: strategy,
+            only_host: only_host.map(str::to_owned),
+        }];
+        ir(&[("*.example.com", routes)])
+    };
+    let closed = with(FailStrategy::FailClose, "m1", None);
+    let open = with(FailStrategy::FailOpen, "m2", None);
+    let changed = diff(&closed, &open, &Options::default());
+    let kinds: Vec<_> =
+        risks(&closed, &open, &changed, &RiskOptions::default()).iter().map(|risk| risk.kind).collect();
+    assert_eq!(kinds, [RiskKind::FailOpen, RiskKind::PluginMoved]);
+    let narrowed = with(FailStrategy::FailClose, "m1", Some("shop.example.com"));
+    let changed = check(
+        &closed,
+        &narrowed,
+        &["*.example.com any path, host not like `shop.example.com`, http only | plugins: \
+           key-auth (module m1, config c1, FailClose) -> key-auth (module m1, config c1, FailClose) on shop.example.com | \
+           GET http://any.example.com/"],
+        &[],
+    );
+    assert!(!changed.classes[0].region().contains(&Request::get(Entry::Plain, "shop.example.com", "/")));
+}
+
+fn tls(ir: &mut Ir, host: &str, certificate: Option<&str>, min_version: Option<TlsVersion>) {
+    let host: HostPattern = host.parse().expect("a host");
+    let secret = |name: &str| SecretRef { namespace: "shop".into(), name: name.to_owned() };
+    let certificate = match certificate {
+        Some(name) => Certificate::Secret(secret(name)),
+        None => Certificate::Missing(secret("gone")),
+    };
+    let context =
+        TlsContext { host: host.clone(), certificate, min_version, max_version: None, ciphers: Vec::new() };
+    ir.tls.insert(host, Arc::new(context));
+}
+
+#[test]
+fn handshakes_are_classes_of_their_own() {
+    let mut before = ir(&[]);
+    for entry in Entry::ALL {
+        put(&mut before, entry, "shop.example.com", vec![route(prefix("/"), "web")]);
+    }
+    tls(&mut before, "shop.example.com", Some("web-tls"), Some(TlsVersion::V1_3));
+    let mut weaker = before.clone();
+    tls(&mut weaker, "shop.example.com", Some("web-tls"), None);
+    check(
+        &before,
+        &weaker,
+        &["TLS handshakes for shop.example.com | \
+           TLS parameters: V1_3, default ciphers -> V1_2, default ciphers | GET https://shop.example.com/"],
+        &[RiskKind::TlsWeaker],
+    );
+    let mut lost = before.clone();
+    tls(&mut lost, "shop.example.com", None, None);
+    put(&mut lost, Entry::Tls, "shop.example.com", Vec::new());
+    check(
+        &before,
+        &lost,
+        &["TLS handshakes for shop.example.com | \
+           certificate: certificate shop/web-tls -> connection closed, Secret shop/gone is missing | \
+           GET https://shop.example.com/"],
+        &[RiskKind::TlsLost],
+    );
+}
+
+#[test]
+fn one_change_on_both_entries_is_one_row() {
+    let both = |upstream: &str| {
+        let mut ir = ir(&[]);
+        for entry in Entry::ALL {
+            put(&mut ir, entry, "shop.example.com", below("/cart", upstream));
+        }
+        tls(&mut ir, "shop.example.com", Some("web-tls"), None);
+        ir
+    };
+    check(
+        &both("blue"),
+        &both("green"),
+        &["shop.example.com /cart and below | upstream: outbound|80||blue -> outbound|80||green | \
+           GET http://shop.example.com/cart"],
+        &[],
+    );
+}
+
+#[test]
+fn a_regex_region_has_a_short_witness() {
+    let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
+    let regex = route(PathMatch::Regex("/v[0-9]+/users/.*".into()), "cart");
+    let after = ir(&[("shop.example.com", vec![regex, route(prefix("/"), "web")])]);
+    check(
+        &before,
+        &after,
+        &["shop.example.com any path, path matching `/v[0-9]+/users/.*`, http only | \
+           upstream: outbound|80||web -> outbound|80||cart | GET http://shop.example.com/v0/users/"],
+        &[],
+    );
+}
+
+#[test]
+fn what_cannot_be_known_may_differ() {
+    let mut routes = vec![route(prefix("/"), "web")];
+    of(&mut routes[0]).path_rewrite =
+        Some(PathRewrite::Regex { pattern: "^/old(.*)".into(), substitution: r"/new\1".into() });
+    let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
+    let found = diff(&before, &ir(&[("shop.example.com", routes)]), &Options::default());
+    assert!(matches!(found.classes[0].certainty(), Certainty::MayDiffer(_)));
+
+    let huge = route(PathMatch::Regex("/(a|b)*a(a|b){18}".into()), "cart");
+    let after = ir(&[("shop.example.com", vec![huge, route(prefix("/"), "web")])]);
+    let found = diff(&before, &after, &Options::default());
+    assert_eq!(found.classes.len(), 1);
+    assert!(found.classes[0].certainty().to_string().contains("too large"));
+}
+
+#[test]
+fn many_deletions_are_a_risk_of_the_whole_change() {
+    let names: Vec<String> = (0..10).map(|n| format!("h{n}.example.com")).collect();
+    let hosts: Vec<(&str, Vec<Route>)> =
+        names.iter().map(|name| (name.as_str(), below("/", "web"))).collect();
+    let (before, after) = (ir(&hosts), ir(&hosts[..5]));
+    let found = diff(&before, &after, &Options::default());
+    assert_eq!(found.classes.len(), 1);
+    let found = risks(&before, &after, &found, &RiskOptions::default());
+    assert_eq!(found[0].reason, "5 of 10 virtual hosts are gone");
+    assert_eq!(found[0].kind, RiskKind::MassDeletion);
+}
+
+#[test]
+fn a_trail_says_why_each_route_did_not_match() {
+    let mut canary = route(prefix("/"), "green");
+    canary.matches.headers = vec![HeaderMatch { name: "x-canary".into(), value: ValueMatch::Present }];
+    let ir = ir(&[
+        ("shop.example.com", vec![route(exact("/pay"), "cart"), canary]),
+        ("*.example.com", vec![route(prefix("/"), "web")]),
+    ]);
+    let request = Request::parse("GET http://Shop.example.com:8080/cart?x=1").expect("a request");
+    let decision = Model::new(&ir).decide(&request);
+    let reasons: Vec<String> = decision
+        .trail
+        .hosts
+        .iter()
+        .flat_map(|host| host.routes.iter().map(move |step| (host, step)))
+        .map(|(host, step)| {
+            let reason = step.mismatch.as_ref().map_or_else(|| "matches".to_owned(), ToString::to_string);
+            format!("{}: {reason}", host.host)
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "shop.example.com: path is not `/pay`",
+            "shop.example.com: header x-canary is to be there: it is missing",
+            "*.example.com: matches"
+        ]
+    );
+}
