@@ -40,7 +40,8 @@ Environment:
   GATEWRIGHT_CACHE_DIR                                        where fetched repositories are kept
   GATEWRIGHT_GIT_USERNAME, GATEWRIGHT_GIT_PASSWORD            credentials for http and https
   GATEWRIGHT_GIT_PASSWORD_FILE                                file that holds the password
-  GATEWRIGHT_GIT_SSH_KEY_FILE, GATEWRIGHT_GIT_SSH_PASSPHRASE  key for ssh, beside an agent";
+  GATEWRIGHT_GIT_SSH_KEY_FILE, GATEWRIGHT_GIT_SSH_PASSPHRASE  key for ssh, beside an agent
+  GATEWRIGHT_LOG                                              log levels on standard error, warn unless given";
 
 /// Compiler, planner and gateway for Higress-style gateway configuration
 #[derive(Debug, Parser)]

@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod demo;
 pub mod errors;
 pub mod files;
 pub mod inputs;
@@ -42,6 +43,7 @@ fn run() -> Exit {
         Err(error) => return errors::show_usage(&error),
     };
     let terminal = Terminal::new(cli.color);
+    log_to_stderr(&terminal);
     let result = std::env::current_dir()
         .map_err(|error| CliError::environment(format!("cannot tell the working folder: {error}")))
         .and_then(|working_folder| cli.command.run(&Context { terminal: terminal.clone(), working_folder }));
@@ -52,6 +54,16 @@ fn run() -> Exit {
             error.exit()
         }
     }
+}
+
+/// Sends log events to standard error: warnings, unless `GATEWRIGHT_LOG` names other levels (`debug`,
+/// `gatewright_gateway=debug`).
+fn log_to_stderr(terminal: &Terminal) {
+    use tracing_subscriber::EnvFilter;
+    let asked = std::env::var("GATEWRIGHT_LOG").unwrap_or_default();
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).parse_lossy(asked);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal.stderr_color());
+    log.with_writer(std::io::stderr).init();
 }
 
 /// The surroundings of a command.

@@ -1,7 +1,9 @@
 //! One file per command. A new command is a `mod` line and a line of the table.
 
+pub mod apply;
 pub mod compile;
 pub mod completions;
+pub mod demo;
 pub mod explain;
 pub mod gateway;
 pub mod graph;
@@ -20,12 +22,13 @@ use crate::Context;
 use crate::errors::{CliError, Exit};
 
 macro_rules! commands {
-    ($($module:ident::$name:ident,)*) => {
+    ($($(#[$attribute:meta])* $module:ident::$name:ident,)*) => {
         /// What to do.
         #[derive(Debug, Subcommand)]
         pub enum Command {
             $(
                 #[allow(missing_docs, reason = "the help text is the documentation of the arguments")]
+                $(#[$attribute])*
                 $name($module::$name),
             )*
         }
@@ -43,6 +46,7 @@ macro_rules! commands {
 
 // In the order of the help text.
 commands! {
+    demo::Demo,
     validate::Validate,
     compile::Compile,
     graph::Graph,
@@ -51,9 +55,12 @@ commands! {
     plan::Plan,
     gateway::Gateway,
     xds::Xds,
+    apply::Apply,
     sync::Sync,
     explain::Explain,
     schema::Schema,
     completions::Completions,
     version::Version,
+    #[command(hide = true)]
+    demo::DemoBackends,
 }

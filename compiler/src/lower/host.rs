@@ -11,7 +11,7 @@ use gatewright_ir::{
 
 use super::plugin::PluginScope;
 use super::route::Draft;
-use super::{backend, canary, default_backend, plugin, tls, weights};
+use super::{backend, canary, default_backend, plugin, tls, unreachable, weights};
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
 use crate::order::higress_sort;
@@ -49,6 +49,7 @@ pub(crate) fn lower(
         unit.tls = tls::context(ingresses, host, world, &mut reads, &mut findings).map(Arc::new);
         report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
         unit.origins = drafts.iter().map(|draft| (draft.id.clone(), draft.place.clone())).collect();
+        findings.extend(unreachable::findings(host, &drafts));
         unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
         if unit.tls.is_some() {
             let refusal = ingresses.iter().find_map(|ingress| ingress.policy.protections.tls_only.as_ref());

@@ -9,4 +9,5 @@ mod backend;
 mod canary;
 mod default_backend;
 mod route;
+mod unreachable;
 mod weights;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use gatewright_diagnostics::code;
 use gatewright_ir::{
     Cors, Entry, Forward, HeaderEdits, HeaderMatch, HostPattern, PathMatch, PathRewrite, QueryMatch,
     Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId, RouteMatch, Target,
@@ -129,6 +130,11 @@ impl Draft {
             response_headers: HeaderEdits::default(),
             refusal: None,
         }
+    }
+
+    /// Returns whether an error left the route without meaning.
+    pub(super) fn is_broken(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| refusal.code == code::GW0501.id)
     }
 
     /// Returns what Higress sorts by.

@@ -1,0 +1,167 @@
+//! `gatewright apply`: orders a serving process to serve a planned state, and waits for its nodes.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use gatewright_compiler::Engine;
+use gatewright_diagnostics::Severity;
+use gatewright_plan::Plan;
+use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
+use gatewright_reconciler::source::SourceSpec;
+
+use crate::Context;
+use crate::errors::{CliError, Exit};
+use crate::inputs::InputArgs;
+use crate::report::refused;
+use crate::runtime;
+use crate::settings::SettingsArgs;
+
+/// Bring a serving process to a planned state
+///
+/// Hands the state to the process behind the control socket (`gatewright gateway --control` or `gatewright xds
+/// --control`) and waits until every node has acknowledged it. A saved plan is refused when its source or the live state
+/// moved since it was made.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// A plan saved by `gatewright plan --out`, or SOURCEs
+    #[arg(value_name = "PLAN or SOURCE", required = true)]
+    what: Vec<String>,
+    /// Control socket of the serving process
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
+    /// Seconds that the nodes may take to acknowledge
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Do not ask before SOURCEs are applied
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl Apply {
+    /// Carries the command out.
+    pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let socket = context.working_folder.join(&self.control);
+        let order = match self.saved_plan(context)? {
+            Some(plan) => self.order(context, sources_of(&plan), Some(plan.base.model), plan.head.model),
+            None => self.order_of_sources(context)?,
+        };
+        runtime::run(|_| async move {
+            let answer = control::ask(&socket, &Question::Apply(order)).await?;
+            report(context, answer)
+        })
+    }
+
+    /// Returns the plan, where the one argument is a file that says it is one.
+    fn saved_plan(&self, context: &Context) -> Result<Option<Plan>, CliError> {
+        let [path] = self.what.as_slice() else { return Ok(None) };
+        let file = context.working_folder.join(path);
+        if !file.is_file() || file.extension().is_none_or(|extension| extension != "json") {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| CliError::environment(format!("cannot read `{path}`: {error}")))?;
+        if !text.contains(gatewright_plan::FORMAT) {
+            return Ok(None);
+        }
+        Plan::from_json(&text).map(Some).map_err(|error| CliError::usage(format!("`{path}`: {error}")))
+    }
+
+    /// Compiles the SOURCEs, so that what is ordered is exactly what was looked at.
+    fn order_of_sources(&self, context: &Context) -> Result<Order, CliError> {
+        let sources: Vec<SourceSpec> = self
+            .what
+            .iter()
+            .map(|text| {
+                text.parse().map_err(|error| CliError::usage(format!("`{text}` is no SOURCE: {error}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let inputs = context.inputs(&InputArgs { sources, settings: self.settings.clone() })?;
+        let mut engine = Engine::new(inputs.options.clone());
+        engine.update(&inputs.source.tree)?;
+        inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
+        if engine.has_errors() {
+            return Err(refused("nothing is applied"));
+        }
+        self.confirm(context)?;
+        Ok(self.order(context, self.what.clone(), None, engine.ir().digest().hex()))
+    }
+
+    fn confirm(&self, context: &Context) -> Result<(), CliError> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::usage("applying SOURCEs without a plan needs consent")
+                .with_hint("give --yes, or apply a plan saved by `gatewright plan --out`"));
+        }
+        context.terminal.tell("Apply this state? Only `yes` is accepted: ");
+        let mut answer = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map_err(|error| CliError::environment(format!("cannot read the answer: {error}")))?;
+        if answer.trim() == "yes" { Ok(()) } else { Err(CliError::findings("nothing was applied")) }
+    }
+
+    fn order(&self, context: &Context, sources: Vec<String>, base: Option<String>, head: String) -> Order {
+        Order {
+            sources,
+            working_folder: context.working_folder.display().to_string(),
+            base_model: base,
+            head_model: Some(head),
+            timeout_ms: self.timeout.saturating_mul(1000),
+        }
+    }
+}
+
+/// Several SOURCEs stand in a plan with spaces between them.
+fn sources_of(plan: &Plan) -> Vec<String> {
+    plan.head.source.split(' ').map(str::to_owned).collect()
+}
+
+fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {
+    match answer {
+        Answer::Applied(status) => {
+            tell(context, &status);
+            let version = status.version.as_deref().unwrap_or("none");
+            context.terminal.print(&format!(
+                "applied: version {version}, acknowledged by {} nodes\n",
+                status.nodes.len()
+            ))?;
+            let rejected = status.nodes.iter().any(|node| !node.rejections.is_empty());
+            Ok(if rejected { Exit::Findings } else { Exit::Fine })
+        }
+        Answer::Unacknowledged(status) => {
+            tell(context, &status);
+            let silent: Vec<&str> = status
+                .nodes
+                .iter()
+                .filter(|node| !node.acknowledged)
+                .map(|node| node.node.as_str())
+                .collect();
+            Err(CliError::environment(format!("GW0602 not acknowledged in time by {}", silent.join(", "))))
+        }
+        Answer::Stale { reason } => Err(CliError::findings(format!("GW0601 {reason}; nothing was changed"))
+            .with_hint("make the plan again")),
+        Answer::Refused { errors } => Err(CliError::findings(format!(
+            "the state has errors; nothing was changed:\n  {}",
+            errors.join("\n  ")
+        ))),
+        Answer::Failed { reason } => Err(CliError::environment(format!("{reason}; nothing was changed"))),
+        Answer::Status(_) => Err(CliError::bug("the serving process answered another question")),
+    }
+}
+
+fn tell(context: &Context, status: &Status) {
+    for node in &status.nodes {
+        for rejected in &node.rejections {
+            context.terminal.tell(&format!(
+                "GW0701 node `{}` rejects {} `{}`: {}\n",
+                node.node, rejected.kind, rejected.resource, rejected.message
+            ));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Routes that can never match: earlier routes of their host take every request of theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatewright_behaviour::{Options, shadowed};
+use gatewright_diagnostics::code;
+use gatewright_ir::{Entry, HostPattern, Route, RouteId, VirtualHost};
+
+use super::route::Draft;
+use crate::finding::Finding;
+
+/// Returns a finding for each manifest path none of whose routes can be reached, the ones behind a catch-all included.
+pub(super) fn findings(host: &HostPattern, drafts: &[Draft]) -> Vec<Finding> {
+    if drafts.len() < 2 {
+        return Vec::new();
+    }
+    let routes: Vec<Route> = drafts.iter().flat_map(|draft| draft.routes(Entry::Plain, None)).collect();
+    let mut reachable: BTreeMap<&RouteId, usize> = BTreeMap::new();
+    for route in &routes {
+        *reachable.entry(&route.id).or_default() += 1;
+    }
+    let all = VirtualHost { entry: Entry::Plain, host: host.clone(), routes: routes.clone() };
+    let shadowed = shadowed(&all, &Options::default());
+    for hidden in &shadowed {
+        if let Some(count) = reachable.get_mut(&hidden.route) {
+            *count -= 1;
+        }
+    }
+    let place = |id: &RouteId| drafts.iter().find(|draft| draft.id == *id).map(|draft| draft.place.clone());
+    let mut told = BTreeSet::new();
+    let mut findings = Vec::new();
+    for hidden in shadowed.iter().filter(|hidden| reachable.get(&hidden.route) == Some(&0)) {
+        // What has an error is silent about everything else.
+        let sound = drafts.iter().find(|draft| draft.id == hidden.route).filter(|draft| !draft.is_broken());
+        let Some(draft) = sound.filter(|_| told.insert(&hidden.route)) else { continue };
+        let message = match &hidden.taken_by {
+            Some(_) => "earlier routes take every request of this path",
+            None => "no request can match this path",
+        };
+        let mut finding = Finding::new(&code::GW0306, draft.place.clone(), message);
+        if let Some(taker) = hidden.taken_by.as_ref().and_then(place) {
+            finding = finding.with_related(taker, "this route takes them");
+        }
+        if let Some(witness) = &hidden.witness {
+            finding = finding.with_note(format!("for example `{witness}`"));
+        }
+        findings.push(finding);
+    }
+    findings
+}
