@@ -128,7 +128,7 @@ pub struct DocumentIndex {
 }
 
 /// The metadata that matters here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// Annotations.
@@ -161,7 +161,7 @@ pub enum Body {
 }
 
 /// `spec` of an Ingress.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Ingress {
     /// `spec.ingressClassName`
@@ -175,7 +175,7 @@ pub struct Ingress {
 }
 
 /// One entry of `spec.tls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressTls {
     /// Host names.
@@ -185,7 +185,7 @@ pub struct IngressTls {
 }
 
 /// One entry of `spec.rules`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressRule {
     /// Host; empty or missing means `*`.
@@ -195,7 +195,7 @@ pub struct IngressRule {
 }
 
 /// `http` of a rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpRule {
     /// Paths.
@@ -203,7 +203,7 @@ pub struct HttpRule {
 }
 
 /// One path of a rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressPath {
     /// Path; empty means `/`.
@@ -215,7 +215,7 @@ pub struct IngressPath {
 }
 
 /// A backend reference.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Backend {
     /// A Service of the Ingress' namespace.
@@ -225,7 +225,7 @@ pub struct Backend {
 }
 
 /// A Service backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceBackend {
     /// Service name.
@@ -235,7 +235,7 @@ pub struct ServiceBackend {
 }
 
 /// The port of a Service backend: one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BackendPort {
     /// Port name.
@@ -245,7 +245,7 @@ pub struct BackendPort {
 }
 
 /// A resource backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceBackend {
     /// API group.
@@ -257,7 +257,7 @@ pub struct ResourceBackend {
 }
 
 /// `spec` of a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Service {
     /// `spec.type`
@@ -270,7 +270,7 @@ pub struct Service {
 }
 
 /// One port of a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServicePort {
     /// Name; may be missing where there is one port.
@@ -284,7 +284,7 @@ pub struct ServicePort {
 }
 
 /// An EndpointSlice, or the older Endpoints in the same words.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSlice {
     /// `addressType`: `IPv4`, `IPv6` or `FQDN`.
@@ -296,7 +296,7 @@ pub struct EndpointSlice {
 }
 
 /// One entry of `endpoints`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SliceEndpoint {
     /// Addresses.
@@ -306,7 +306,7 @@ pub struct SliceEndpoint {
 }
 
 /// Conditions of an endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SliceConditions {
     /// Ready unless this says `false` (the API's meaning of a missing value).
@@ -314,7 +314,7 @@ pub struct SliceConditions {
 }
 
 /// One port of a slice.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SlicePort {
     /// Name of the Service port it belongs to.
@@ -324,7 +324,7 @@ pub struct SlicePort {
 }
 
 /// A Secret. Its data never shows in any output of `Debug`.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Secret {
     /// `type`
     pub secret_type: String,
@@ -339,7 +339,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A ConfigMap.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConfigMap {
     /// `data`
@@ -347,7 +347,7 @@ pub struct ConfigMap {
 }
 
 /// `spec` of an McpBridge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct McpBridge {
     /// Registries, after the guide's dialect (`fixed`, lists, `spec.dns`, `spec.nacos`) was read into canonical words.
@@ -355,7 +355,7 @@ pub struct McpBridge {
 }
 
 /// One registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Registry {
     /// `nacos`, `nacos2`, `nacos3`, `zookeeper`, `consul`, `eureka`, `static`, `dns`, or the dialect's `edas`.
@@ -377,7 +377,7 @@ pub struct Registry {
 }
 
 /// `spec` of a WasmPlugin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WasmPlugin {
     /// Module address.
@@ -401,7 +401,7 @@ pub struct WasmPlugin {
 }
 
 /// One scoped configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MatchRule {
     /// Route names.

@@ -1,82 +1,124 @@
-//! Takes typed fields out of a JSON object. What has another type counts as missing: the schema has reported it.
+//! Takes typed fields out of a mapping of a tree. What has another type counts as missing: the schema has reported it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// The members of an object that were not taken yet.
-#[derive(Debug, Default)]
-pub(crate) struct Fields(Map<String, Value>);
+use super::json;
+use super::scalar::{self, Meaning, Tag};
+use super::tree::{NodeId, NodeKind, Tree};
 
-impl Fields {
-    /// Returns the members of a value; none unless it is an object.
-    pub(crate) fn of(value: Value) -> Fields {
-        match value {
-            Value::Object(members) => Fields(members),
-            _ => Fields::default(),
+/// A place in a tree whose members are wanted; without a node it has none.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'t> {
+    tree: &'t Tree<'t>,
+    node: Option<NodeId>,
+}
+
+impl<'t> Fields<'t> {
+    /// Returns the members of a node.
+    pub(crate) fn of(tree: &'t Tree<'t>, node: NodeId) -> Self {
+        Fields { tree, node: Some(node) }
+    }
+
+    /// Returns the value of a member unless it is missing or null.
+    fn member(self, name: &str) -> Option<NodeId> {
+        let (_, value) = self.tree.entry(self.node?, name)?;
+        (!self.tree.is_null(value)).then_some(value)
+    }
+
+    /// Returns whether there is a member that is neither null nor a text.
+    pub(crate) fn has_other_than_text(self, name: &str) -> bool {
+        self.member(name).is_some_and(|value| text(self.tree, value).is_none())
+    }
+
+    /// Returns a text.
+    pub(crate) fn text(self, name: &str) -> Option<String> {
+        Some(text(self.tree, self.member(name)?)?.into_owned())
+    }
+
+    /// Returns an object; without members if there is none.
+    pub(crate) fn object(self, name: &str) -> Fields<'t> {
+        Fields { node: self.member(name), ..self }
+    }
+
+    /// Returns an object if there is one.
+    pub(crate) fn some_object(self, name: &str) -> Option<Fields<'t>> {
+        self.member(name).map(|node| Fields { node: Some(node), ..self })
+    }
+
+    /// Returns the elements of a list as objects.
+    pub(crate) fn list(self, name: &str) -> impl ExactSizeIterator<Item = Fields<'t>> {
+        let elements = self.member(name).map_or(&[][..], |value| self.tree.elements(value));
+        elements.iter().map(move |element| Fields { node: Some(*element), ..self })
+    }
+
+    /// Returns a list of texts; another element becomes an empty text, so that indices stay.
+    pub(crate) fn texts(self, name: &str) -> Vec<String> {
+        let texts = self.list(name).map(|element| element.own_text().unwrap_or_default());
+        texts.collect()
+    }
+
+    /// Returns the place itself as a text.
+    pub(crate) fn own_text(self) -> Option<String> {
+        Some(text(self.tree, self.node?)?.into_owned())
+    }
+
+    /// Returns whether a member is a list.
+    pub(crate) fn is_list(self, name: &str) -> bool {
+        let value = self.member(name).map(|value| self.tree.target(value));
+        value.is_some_and(|value| matches!(self.tree.node(value).kind, NodeKind::Sequence(_)))
+    }
+
+    /// Returns an object of texts.
+    pub(crate) fn text_map(self, name: &str) -> BTreeMap<String, String> {
+        let members = self.member(name).map(|value| self.tree.members(value)).unwrap_or_default();
+        let texts = members.into_iter();
+        texts
+            .filter_map(|(key, value)| Some((key.into_owned(), text(self.tree, value)?.into_owned())))
+            .collect()
+    }
+
+    /// Returns a boolean.
+    pub(crate) fn boolean(self, name: &str) -> Option<bool> {
+        match self.meaning(name)? {
+            Meaning::Bool(value) => Some(value),
+            _ => None,
         }
     }
 
-    /// Takes a value as it is.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
-    }
-
-    /// Takes a text.
-    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        text(self.take(name)?)
-    }
-
-    /// Takes an object.
-    pub(crate) fn object(&mut self, name: &str) -> Fields {
-        self.take(name).map(Fields::of).unwrap_or_default()
-    }
-
-    /// Takes an object if there is one.
-    pub(crate) fn some_object(&mut self, name: &str) -> Option<Fields> {
-        self.take(name).map(Fields::of)
-    }
-
-    /// Takes the elements of a list.
-    pub(crate) fn list(&mut self, name: &str) -> Vec<Value> {
-        match self.take(name) {
-            Some(Value::Array(elements)) => elements,
-            _ => Vec::new(),
+    /// Returns a whole number that fits.
+    pub(crate) fn number<T: TryFrom<i64>>(self, name: &str) -> Option<T> {
+        match self.meaning(name)? {
+            Meaning::Int(number) => T::try_from(number).ok(),
+            _ => None,
         }
     }
 
-    /// Takes a list of texts; another element becomes an empty text, so that indices stay.
-    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
-        self.list(name).into_iter().map(|element| text(element).unwrap_or_default()).collect()
+    /// Returns any value as JSON, nulls below it included.
+    pub(crate) fn free_form(self, name: &str) -> Option<Value> {
+        json::free_form(self.tree, self.member(name)?)
     }
 
-    /// Takes an object of texts.
-    pub(crate) fn text_map(&mut self, name: &str) -> BTreeMap<String, String> {
-        match self.take(name) {
-            Some(Value::Object(members)) => {
-                members.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect()
-            }
-            _ => BTreeMap::new(),
+    fn meaning(self, name: &str) -> Option<Meaning> {
+        match &self.tree.node(self.tree.target(self.member(name)?)).kind {
+            NodeKind::Scalar { text, style, tag } => scalar::meaning(text, *style, *tag).ok(),
+            _ => None,
         }
-    }
-
-    /// Takes a boolean.
-    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
-        self.take(name)?.as_bool()
-    }
-
-    /// Takes a whole number that fits.
-    pub(crate) fn number<T: TryFrom<i64>>(&mut self, name: &str) -> Option<T> {
-        T::try_from(self.take(name)?.as_i64()?).ok()
     }
 }
 
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(mut text) => {
-            // The parser leaves room behind each text; a manifest is kept for long.
-            text.shrink_to_fit();
-            Some(text)
+fn text<'t>(tree: &'t Tree<'t>, node: NodeId) -> Option<Cow<'t, str>> {
+    match &tree.node(tree.target(node)).kind {
+        NodeKind::Scalar { text, style, tag: Tag::Binary } => {
+            match scalar::value(text, *style, Tag::Binary) {
+                Ok(Value::String(decoded)) => Some(decoded.into()),
+                _ => None,
+            }
+        }
+        NodeKind::Scalar { text, style, tag } => {
+            (scalar::meaning(text, *style, *tag) == Ok(Meaning::Text)).then_some(Cow::Borrowed(&**text))
         }
         _ => None,
     }

@@ -45,17 +45,31 @@ pub(crate) enum TooMuch {
     Depth(NodeId),
 }
 
-/// Returns the value of a node. Below members named in `free_form` nulls are kept. Texts are moved out of the tree.
-pub(crate) fn convert(tree: &mut Tree<'_>, node: NodeId, free_form: &[&str]) -> Result<Converted, TooMuch> {
+/// Returns the value of a node. Below members named in `free_form` nulls are kept.
+pub(crate) fn convert(tree: &Tree<'_>, node: NodeId, free_form: &[&str]) -> Result<Converted, TooMuch> {
+    converted(tree, node, free_form, false)
+}
+
+/// Returns the value of a node with all nulls, if it is not too much.
+pub(crate) fn free_form(tree: &Tree<'_>, node: NodeId) -> Option<Value> {
+    converted(tree, node, &[], true).ok().map(|converted| converted.value)
+}
+
+fn converted(
+    tree: &Tree<'_>,
+    node: NodeId,
+    free_form: &[&str],
+    keep_nulls: bool,
+) -> Result<Converted, TooMuch> {
     let mut converter = Converter { tree, free_form, aliases: 0, spent: 0, result: Converted::default() };
-    let value = converter.value(node, 0, false)?;
+    let value = converter.value(node, 0, keep_nulls)?;
     let mut result = converter.result;
     result.value = value;
     Ok(result)
 }
 
 struct Converter<'t, 'a> {
-    tree: &'t mut Tree<'a>,
+    tree: &'t Tree<'a>,
     free_form: &'t [&'t str],
     /// Aliases above the current node.
     aliases: usize,
@@ -156,26 +170,17 @@ impl Converter<'_, '_> {
     }
 
     fn scalar(&mut self, id: NodeId) -> Result<Value, TooMuch> {
-        let copies = self.tree.has_aliases;
-        let NodeKind::Scalar { text, style, tag } = &mut self.tree.node_mut(id).kind else {
-            return Ok(Value::Null);
-        };
-        let surprise = match (*style, *tag) {
-            (Style::Plain, Tag::Implicit) => scalar::difference(text).map(|(a, b)| Surprise::Value(a, b)),
-            (_, Tag::Foreign) => Some(Surprise::ForeignTag),
-            _ => None,
-        };
-        let length = text.len();
-        let value = if copies {
-            scalar::value(&mut Cow::Borrowed(&**text), *style, *tag)
-        } else {
-            scalar::value(text, *style, *tag)
-        };
-        self.charge(id, length)?;
-        if let Some(surprise) = surprise {
-            self.result.surprises.push((id, surprise));
+        let NodeKind::Scalar { text, style, tag } = &self.tree.node(id).kind else { return Ok(Value::Null) };
+        self.charge(id, text.len())?;
+        match (*style, *tag) {
+            (Style::Plain, Tag::Implicit) => {
+                let difference = scalar::difference(text).map(|(a, b)| (id, Surprise::Value(a, b)));
+                self.result.surprises.extend(difference);
+            }
+            (_, Tag::Foreign) => self.result.surprises.push((id, Surprise::ForeignTag)),
+            _ => {}
         }
-        Ok(value.unwrap_or_else(|why| {
+        Ok(scalar::value(text, *style, *tag).unwrap_or_else(|why| {
             self.result.no_values.push((id, why));
             Value::Null
         }))

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as EventSpan, StrInput};
 
-use super::scalar::{Style, Tag};
+use super::scalar::{self, Style, Tag};
 use super::syntax::{self, Complaint};
 use super::text::{CharSpan, LineIndex, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
@@ -212,6 +213,7 @@ impl<'s, 'a> Loader<'s, 'a> {
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
                 let tag = tag.map_or(Tag::Implicit, |tag| Tag::named(&tag.handle, &tag.suffix));
+                tree.straight &= is_straight(&text, style, tag);
                 let written =
                     !text.is_empty() || style == Style::Quoted || tag != Tag::Implicit || anchor > 0;
                 let span = if written { place } else { CharSpan { start: place.start, end: place.start } };
@@ -226,7 +228,11 @@ impl<'s, 'a> Loader<'s, 'a> {
             Event::MappingEnd => {
                 let id = self.stack.last().map(|open| open.id);
                 self.close(tree, place);
-                problems.extend(id.into_iter().flat_map(|id| check_keys(tree, id)));
+                if let Some(id) = id {
+                    let keys = check_keys(tree, id);
+                    tree.straight &= keys.is_empty() && !tree.entries(id).any(|(key, _)| tree.is_merge(key));
+                    problems.extend(keys);
+                }
                 if problems.len() > MAX_KEY_PROBLEMS {
                     self.lose(problems, Problem::TooManyKeyProblems { at: place });
                 }
@@ -257,6 +263,7 @@ impl<'s, 'a> Loader<'s, 'a> {
             }
             Some(&target) => {
                 tree.has_aliases = true;
+                tree.straight = false;
                 let id = tree.push(NodeKind::Alias(target), place);
                 self.complete(tree, id);
             }
@@ -371,36 +378,42 @@ fn next_separator(text: &str, from: usize) -> Option<usize> {
     None
 }
 
+/// Returns whether a scalar means what it says.
+fn is_straight(text: &str, style: Style, tag: Tag) -> bool {
+    match (style, tag) {
+        (Style::Plain, Tag::Implicit) => scalar::difference(text).is_none() && scalar::is_finite(text),
+        (_, Tag::Implicit | Tag::Text) => true,
+        _ => false,
+    }
+}
+
 /// Keys above which an index is quicker than comparing each pair.
 const FEW_KEYS: usize = 16;
 
 /// Finds keys that are twice in one mapping, as JSON has them, and keys that JSON cannot have.
 fn check_keys(tree: &Tree<'_>, mapping: NodeId) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut few: Vec<(Cow<'_, str>, CharSpan)> = Vec::new();
-    let mut many: BTreeMap<Cow<'_, str>, CharSpan> = BTreeMap::new();
-    for (key, _) in tree.entries(mapping) {
-        if tree.is_merge(key) {
-            continue;
-        }
-        let span = tree.node(key).span;
-        let Some(text) = tree.key(key) else {
-            problems.push(Problem::KeyNotText { at: span });
-            continue;
+    let keys = || tree.entries(mapping).map(|(key, _)| key).filter(|key| !tree.is_merge(*key));
+    let mut index: BTreeMap<Cow<'_, str>, NodeId> = BTreeMap::new();
+    let few = tree.entries(mapping).len() <= FEW_KEYS;
+    for (count, key) in keys().enumerate() {
+        let earlier = if few {
+            keys().take(count).find(|earlier| tree.same_key(*earlier, key))
+        } else {
+            tree.key(key).and_then(|text| match index.entry(text) {
+                Entry::Occupied(earlier) => Some(*earlier.get()),
+                Entry::Vacant(free) => {
+                    free.insert(key);
+                    None
+                }
+            })
         };
-        if few.len() == FEW_KEYS {
-            many.extend(few.drain(..));
-        }
-        let earlier = match few.iter().find(|(earlier, _)| *earlier == text) {
-            Some((_, first)) => Some(first),
-            None => many.get(&text),
-        };
-        match earlier {
-            Some(&first) => {
-                problems.push(Problem::DuplicateKey { key: text.into_owned(), first, second: span });
-            }
-            None if many.is_empty() => few.push((text, span)),
-            None => drop(many.insert(text, span)),
+        let second = tree.node(key).span;
+        if let Some(earlier) = earlier {
+            let text = tree.key(key).unwrap_or_default().into_owned();
+            problems.push(Problem::DuplicateKey { key: text, first: tree.node(earlier).span, second });
+        } else if !tree.is_text_key(key) {
+            problems.push(Problem::KeyNotText { at: second });
         }
     }
     problems

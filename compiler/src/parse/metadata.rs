@@ -1,7 +1,6 @@
 //! The metadata of an object, with the checks that the API server makes of it.
 
 use gatewright_diagnostics::code;
-use serde_json::Value;
 
 use super::fields::Fields;
 use super::issue::{Issue, bounded, path};
@@ -25,13 +24,13 @@ pub(crate) fn key(kind: Kind, namespace: &str, name: &str) -> EntityKey {
 }
 
 /// Reads and checks `metadata`; the schema has found if there is none.
-pub(crate) fn read(kind: Kind, object: &mut Fields, issues: &mut Vec<Issue>) -> Metadata {
-    let Some(mut fields) = object.some_object("metadata") else { return Metadata::default() };
-    match fields.take("name") {
-        Some(Value::String(name)) if !name.is_empty() => check_name(kind, &name, issues),
+pub(crate) fn read(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) -> Metadata {
+    let Some(fields) = object.some_object("metadata") else { return Metadata::default() };
+    match fields.text("name").filter(|name| !name.is_empty()) {
+        Some(name) => check_name(kind, &name, issues),
         // The schema has found a name that is no text.
-        Some(value) if !value.is_string() => {}
-        _ => missing_name(fields.text("generateName").is_some(), issues),
+        None if fields.has_other_than_text("name") => {}
+        None => missing_name(fields.text("generateName").is_some(), issues),
     }
     if let Some(namespace) = fields.text("namespace").filter(|namespace| !namespace.is_empty())
         && kind.namespaced()

@@ -1,8 +1,9 @@
 //! Stage 1: the bytes of a file to typed manifests and findings.
 //!
-//! bytes -> text ([`text`]) -> one tree per document ([`load`], [`tree`]) -> what kind it is ([`kinds`]) -> JSON value
-//! by Kubernetes' rules ([`json`], [`scalar`]) -> JSON Schema ([`schema`]) and metadata ([`metadata`]) -> manifest
-//! ([`decode`]). Nothing here knows a path or a revision, so a result can be kept for all files with the same content.
+//! bytes -> text ([`text`]) -> one tree per document ([`load`], [`tree`]) -> what kind it is ([`kinds`]) -> JSON Schema
+//! ([`schema`]) and metadata ([`metadata`]) -> manifest ([`decode`]). Scalars mean what Kubernetes' library makes of
+//! them ([`scalar`]). A document that is not valid, or not straightforward, is also made a JSON value ([`json`]), which
+//! says what is wrong with it. Nothing here knows a path or a revision, so a result can be kept for all files with the same content.
 
 mod decode;
 mod fields;
@@ -23,6 +24,7 @@ mod schema;
 mod syntax;
 mod text;
 mod tree;
+mod tree_json;
 
 #[cfg(test)]
 mod tests;

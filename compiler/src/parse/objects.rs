@@ -27,7 +27,7 @@ pub fn raw_objects(bytes: &[u8]) -> Vec<RawObject> {
     while let Some(loaded) = loader.next(&mut tree) {
         let Some(root) = tree.root().filter(|_| loaded.usable) else { continue };
         // Nulls are dropped as the API server drops them.
-        let Ok(converted) = json::convert(&mut tree, root, &[]) else { continue };
+        let Ok(converted) = json::convert(&tree, root, &[]) else { continue };
         add(DocumentIndex { document: loaded.index, item: None }, converted.value, &mut objects);
     }
     objects

@@ -40,7 +40,7 @@ pub(crate) fn read(text: &str, profile: Profile) -> ParsedFile {
         if loaded.usable
             && let Some(root) = tree.root()
         {
-            reader.document(&mut tree, root, loaded.index, first_finding);
+            reader.document(&tree, root, loaded.index, first_finding);
         }
     }
     reader.parsed
@@ -61,6 +61,14 @@ struct TypeMeta {
     kind: String,
 }
 
+/// What the schema says of an object.
+#[derive(Default)]
+struct Checked {
+    issues: Vec<Issue>,
+    /// How it was written; nothing if it is beyond doubt.
+    value: Converted,
+}
+
 /// An object in its document.
 #[derive(Clone, Copy)]
 struct Place {
@@ -69,7 +77,7 @@ struct Place {
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn document(&mut self, tree: &mut Tree<'a>, root: NodeId, index: u32, first_finding: usize) {
+    fn document(&mut self, tree: &Tree<'a>, root: NodeId, index: u32, first_finding: usize) {
         if is_empty(tree, root) {
             return;
         }
@@ -108,7 +116,7 @@ impl<'a> Reader<'_, 'a> {
         None
     }
 
-    fn list(&mut self, tree: &mut Tree<'a>, place: Place, list: &TypeMeta) {
+    fn list(&mut self, tree: &Tree<'a>, place: Place, list: &TypeMeta) {
         let Some((_, items)) = tree.entry(place.node, "items") else { return };
         let inherited = list.kind.strip_suffix("List").filter(|kind| !kind.is_empty());
         let inherited =
@@ -123,7 +131,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn object(&mut self, tree: &mut Tree<'a>, place: Place, meta: &TypeMeta, recognized: Recognized) {
+    fn object(&mut self, tree: &Tree<'a>, place: Place, meta: &TypeMeta, recognized: Recognized) {
         match recognized {
             Recognized::Modelled(kind) => {
                 self.modelled(tree, place, kind, Some(schema::of(kind, self.profile)));
@@ -191,24 +199,16 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// Reads an object of a modelled kind; without a schema if it is of a version that has another.
-    fn modelled(&mut self, tree: &mut Tree<'a>, place: Place, kind: Kind, schema: Option<&Schema>) {
-        let free_form: &[&str] = if kind == Kind::WasmPlugin { &PLUGIN_CONFIGURATION } else { &[] };
+    fn modelled(&mut self, tree: &Tree<'a>, place: Place, kind: Kind, schema: Option<&Schema>) {
         let key = self.key_before_reading(tree, place.node, kind);
-        let Some(mut converted) = self.convert(tree, place, free_form, key.as_ref()) else { return };
-        if place.document.item.is_some() {
-            inherit_type(&mut converted.value, kind);
-        }
-        let mut issues = schema.map(|schema| schema.check(&converted.value)).unwrap_or_default();
-        let mut object = Fields::of(std::mem::take(&mut converted.value));
-        let metadata = metadata::read(kind, &mut object, &mut issues);
+        let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
+        let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
+        let metadata = metadata::read(kind, object, &mut issues);
         let mut dialect = Dialect::new(self.profile);
-        let decoded = decode::decode(kind, &mut object, &mut dialect);
+        let decoded = decode::decode(kind, object, &mut dialect);
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
         issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
-        if !issues.is_empty() || !converted.surprises.is_empty() || !converted.no_values.is_empty() {
-            let place = Placing { tree, lines: self.source.lines(), object: place.node, kind };
-            self.parsed.findings.extend(place.findings(issues, &converted, key.as_ref()));
-        }
+        self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         if let Some(key) = key {
             self.keep(place, key, metadata, decoded.body);
         }
@@ -221,42 +221,68 @@ impl<'a> Reader<'_, 'a> {
         self.parsed.manifests.push(Arc::new(manifest));
     }
 
-    fn endpoints(&mut self, tree: &mut Tree<'a>, place: Place) {
+    fn endpoints(&mut self, tree: &Tree<'a>, place: Place) {
         let kind = Kind::EndpointSlice;
-        let Some(service) = self.key_before_reading(tree, place.node, kind) else {
-            self.modelled(tree, place, kind, Some(schema::of_endpoints()));
-            return;
-        };
-        let key = EntityKey { name: format!("endpoints/{}", service.name), ..service.clone() };
-        let Some(mut converted) = self.convert(tree, place, &[], Some(&key)) else { return };
-        let mut issues = schema::of_endpoints().check(&converted.value);
-        let mut object = Fields::of(std::mem::take(&mut converted.value));
-        let mut metadata = metadata::read(kind, &mut object, &mut issues);
+        let service = self.key_before_reading(tree, place.node, kind);
+        let key = service
+            .as_ref()
+            .map(|service| EntityKey { name: format!("endpoints/{}", service.name), ..service.clone() });
+        let schema = Some(schema::of_endpoints());
+        let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
+        let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
+        let mut metadata = metadata::read(kind, object, &mut issues);
+        self.report(tree, place, kind, issues, &checked.value, key.as_ref());
+        let (Some(key), Some(service)) = (key, service) else { return };
         metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name);
-        let placing = Placing { tree, lines: self.source.lines(), object: place.node, kind };
-        self.parsed.findings.extend(placing.findings(issues, &converted, Some(&key)));
-        for (index, slice) in decode::endpoints(&mut object).into_iter().enumerate() {
+        for (index, slice) in decode::endpoints(object).into_iter().enumerate() {
             let name = if index == 0 { key.name.clone() } else { format!("{}/{index}", key.name) };
             let key = EntityKey { name, ..key.clone() };
             self.keep(place, key, metadata.clone(), Body::EndpointSlice(slice));
         }
     }
 
-    fn convert(
+    /// Checks an object against its schema. None if its aliases are too much to look at.
+    fn check(
         &mut self,
-        tree: &mut Tree<'a>,
+        tree: &Tree<'a>,
         place: Place,
-        free_form: &[&str],
+        kind: Kind,
+        schema: Option<&Schema>,
         key: Option<&EntityKey>,
-    ) -> Option<Converted> {
-        let why = match json::convert(tree, place.node, free_form) {
-            Ok(converted) => return Some(converted),
-            Err(why) => why,
+    ) -> Option<Checked> {
+        if schema.is_some_and(|schema| schema.accepts(tree, place.node)) {
+            return Some(Checked::default());
+        }
+        let free_form: &[&str] = if kind == Kind::WasmPlugin { &PLUGIN_CONFIGURATION } else { &[] };
+        let mut value = match json::convert(tree, place.node, free_form) {
+            Ok(value) => value,
+            Err(why) => {
+                let mut finding = problem::too_much(why, tree, self.source.lines());
+                finding.entity = key.cloned();
+                self.parsed.findings.push(finding);
+                return None;
+            }
         };
-        let mut finding = problem::too_much(why, tree, self.source.lines());
-        finding.entity = key.cloned();
-        self.parsed.findings.push(finding);
-        None
+        if place.document.item.is_some() {
+            inherit_type(&mut value.value, kind);
+        }
+        let issues = schema.map(|schema| schema.check(&value.value)).unwrap_or_default();
+        Some(Checked { issues, value })
+    }
+
+    fn report(
+        &mut self,
+        tree: &Tree<'a>,
+        place: Place,
+        kind: Kind,
+        issues: Vec<Issue>,
+        value: &Converted,
+        key: Option<&EntityKey>,
+    ) {
+        if !issues.is_empty() || !value.surprises.is_empty() || !value.no_values.is_empty() {
+            let placing = Placing { tree, lines: self.source.lines(), object: place.node, kind };
+            self.parsed.findings.extend(placing.findings(issues, value, key));
+        }
     }
 
     /// Names the object on the findings about the YAML of the current document.

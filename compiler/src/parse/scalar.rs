@@ -95,7 +95,8 @@ impl Meaning {
         }
     }
 
-    fn as_number(self) -> Option<f64> {
+    /// Returns the number, if it is one.
+    pub(crate) fn as_number(self) -> Option<f64> {
         match self {
             Meaning::Int(number) => Some(number as f64),
             Meaning::Uint(number) => Some(number as f64),
@@ -141,6 +142,24 @@ impl Meaning {
 /// Returns what Kubernetes makes of an unquoted scalar: the YAML 1.1 rules of its Go library, which knows `yes`, `on`
 /// and `y`, octal numbers with a leading zero, `_` between digits and `0b`, but no base 60 and no timestamps.
 pub(crate) fn kubernetes(text: &str) -> Meaning {
+    match go(text) {
+        Meaning::Float(number) => whole(number),
+        meaning => meaning,
+    }
+}
+
+/// Go prints whole doubles without a fraction, and the API server reads those back as integers.
+fn whole(number: f64) -> Meaning {
+    const LIMIT: f64 = 9.2e18;
+    if number.fract() == 0.0 && number.abs() < LIMIT {
+        Meaning::Int(number as i64)
+    } else {
+        Meaning::Float(number)
+    }
+}
+
+/// Returns the type that Kubernetes' YAML library gives an unquoted scalar.
+fn go(text: &str) -> Meaning {
     let Some(&first) = text.as_bytes().first() else { return Meaning::Null };
     match first {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
@@ -151,6 +170,9 @@ pub(crate) fn kubernetes(text: &str) -> Meaning {
 }
 
 fn word(text: &str) -> Meaning {
+    if text.len() > 5 {
+        return Meaning::Text;
+    }
     match text {
         "~" | "null" | "Null" | "NULL" => Meaning::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -255,11 +277,17 @@ fn yaml_1_2(text: &str) -> Meaning {
 /// Returns how Kubernetes' reading of an unquoted scalar differs from that of YAML 1.2: the two meanings.
 pub(crate) fn difference(text: &str) -> Option<(Meaning, Meaning)> {
     let first = *text.as_bytes().first()?;
-    if !matches!(first, b'y' | b'Y' | b'n' | b'N' | b'o' | b'O' | b'0'..=b'9' | b'+' | b'-' | b'.') {
+    if starts_text(first) || (matches!(first, b'1'..=b'9') && text.bytes().all(|byte| byte.is_ascii_digit()))
+    {
         return None;
     }
     let (ours, theirs) = (kubernetes(text), yaml_1_2(text));
     (!ours.same(theirs)).then_some((ours, theirs))
+}
+
+/// Returns whether an unquoted scalar is neither infinity nor not-a-number.
+pub(crate) fn is_finite(text: &str) -> bool {
+    !text.starts_with(['.', '+', '-']) || special_float(text).is_none()
 }
 
 /// Says that a scalar has no value in JSON.
@@ -271,27 +299,32 @@ pub(crate) enum NoValue {
     NotFinite,
 }
 
-/// Returns the JSON value of a scalar, as Kubernetes reads it. The text is moved out where it is the value.
-pub(crate) fn value(text: &mut Cow<'_, str>, style: Style, tag: Tag) -> Result<Value, NoValue> {
-    let meaning = match (tag, style) {
-        (Tag::Implicit, Style::Quoted | Style::Block) | (Tag::Text | Tag::Foreign | Tag::Merge, _) => {
-            Meaning::Text
-        }
-        (Tag::Binary, _) => {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
-            let bytes = bytes.map_err(|_| NoValue::Tag(tag.written()))?;
-            return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        (Tag::Implicit, Style::Plain) => kubernetes(text),
-        (Tag::Int | Tag::Float | Tag::Bool | Tag::Null, _) => fit(kubernetes(text), tag)?,
-    };
-    match meaning {
+/// Returns what Kubernetes makes of a scalar; for `!!binary` text, which is decoded apart.
+pub(crate) fn meaning(text: &str, style: Style, tag: Tag) -> Result<Meaning, NoValue> {
+    match (tag, style) {
+        (Tag::Implicit, Style::Plain) => Ok(kubernetes(text)),
+        (Tag::Implicit, Style::Quoted | Style::Block) => Ok(Meaning::Text),
+        (Tag::Text | Tag::Foreign | Tag::Merge | Tag::Binary, _) => Ok(Meaning::Text),
+        (Tag::Int | Tag::Float | Tag::Bool | Tag::Null, _) => fit(kubernetes(text), tag),
+    }
+}
+
+/// Returns the JSON value of a scalar, as Kubernetes reads it.
+pub(crate) fn value(text: &str, style: Style, tag: Tag) -> Result<Value, NoValue> {
+    if tag == Tag::Binary {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+        let bytes = bytes.map_err(|_| NoValue::Tag(tag.written()))?;
+        return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    match meaning(text, style, tag)? {
         Meaning::Null => Ok(Value::Null),
         Meaning::Bool(value) => Ok(Value::Bool(value)),
         Meaning::Int(number) => Ok(number.into()),
         Meaning::Uint(number) => Ok(number.into()),
-        Meaning::Float(number) => json_number(number).ok_or(NoValue::NotFinite),
-        Meaning::Text => Ok(Value::String(std::mem::take(text).into_owned())),
+        Meaning::Float(number) => {
+            serde_json::Number::from_f64(number).map(Value::Number).ok_or(NoValue::NotFinite)
+        }
+        Meaning::Text => Ok(Value::String(text.to_owned())),
     }
 }
 
@@ -305,22 +338,14 @@ fn fit(meaning: Meaning, tag: Tag) -> Result<Meaning, NoValue> {
     if fits { Ok(meaning) } else { Err(NoValue::Tag(tag.written())) }
 }
 
-/// Go prints whole doubles without a fraction, and the API server reads those back as integers.
-fn json_number(number: f64) -> Option<Value> {
-    const LIMIT: f64 = 9.2e18;
-    if number.fract() == 0.0 && number.abs() < LIMIT {
-        return Some((number as i64).into());
-    }
-    serde_json::Number::from_f64(number).map(Value::Number)
-}
-
 /// Returns the text of a mapping key in JSON: numbers and booleans in Go's notation. None where there is none (null).
 pub(crate) fn key_text(text: &str, style: Style, tag: Tag) -> Option<Cow<'_, str>> {
-    let meaning = match (tag, style) {
-        (Tag::Implicit, Style::Plain) | (Tag::Int | Tag::Float | Tag::Bool | Tag::Null, _) => {
-            kubernetes(text)
-        }
-        _ => Meaning::Text,
+    if is_plainly_text(text, style, tag) {
+        return Some(text.into());
+    }
+    let meaning = match tag {
+        Tag::Implicit | Tag::Int | Tag::Float | Tag::Bool | Tag::Null => go(text),
+        Tag::Text | Tag::Foreign | Tag::Merge | Tag::Binary => Meaning::Text,
     };
     Some(match meaning {
         Meaning::Null => return None,
@@ -332,6 +357,19 @@ pub(crate) fn key_text(text: &str, style: Style, tag: Tag) -> Option<Cow<'_, str
         Meaning::Float(number) => go_float_key(number as f32).into(),
         Meaning::Text => text.into(),
     })
+}
+
+/// Returns whether a scalar is text by its first character or its quotes: true of nearly all keys, and quick to tell.
+pub(crate) fn is_plainly_text(text: &str, style: Style, tag: Tag) -> bool {
+    tag == Tag::Implicit && (style != Style::Plain || text.bytes().next().is_some_and(starts_text))
+}
+
+fn starts_text(first: u8) -> bool {
+    !matches!(
+        first,
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' | b'0'
+            ..=b'9' | b'+' | b'-' | b'.'
+    )
 }
 
 /// Go writes float keys with the shortest digits of a 32-bit float, with an exponent below 1e-4 and from 1e6 on.
@@ -360,7 +398,7 @@ mod tests {
 
     /// The JSON text of an unquoted scalar.
     fn json(text: &str) -> String {
-        value(&mut Cow::Borrowed(text), Style::Plain, Tag::Implicit)
+        value(text, Style::Plain, Tag::Implicit)
             .map_or_else(|error| format!("{error:?}"), |value| value.to_string())
     }
 
@@ -402,7 +440,7 @@ mod tests {
     #[test]
     fn tags_decide_over_style() {
         let tagged = |text: &'static str, style, handle, suffix| {
-            value(&mut Cow::Borrowed(text), style, Tag::named(handle, suffix)).map(|value| value.to_string())
+            value(text, style, Tag::named(handle, suffix)).map(|value| value.to_string())
         };
         let core = "tag:yaml.org,2002:";
         assert_eq!(tagged("5", Style::Plain, core, "str").unwrap(), "\"5\"");

@@ -2,7 +2,7 @@
 //! the user's values, which may be secret.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use gatewright_diagnostics::{Code, code};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::issue::{Issue, Repair, bounded, path};
 use super::nearest::nearest;
+use super::tree::{NodeId, Tree};
+use super::tree_json::{TreeJson, TreeNode};
 use crate::finding::escape;
 use crate::manifest::Kind;
 use crate::options::Profile;
@@ -18,7 +20,10 @@ use crate::options::Profile;
 /// A schema, ready for use.
 pub(crate) struct Schema {
     document: Value,
-    validator: Validator,
+    /// Says whether a tree is valid.
+    quick: Validator<TreeJson>,
+    /// Says what is wrong with a value; made for the first one that is not valid.
+    thorough: OnceLock<Validator>,
     /// What an unknown field is.
     unknown_field: &'static Code,
     /// Whether messages may repeat values.
@@ -121,21 +126,25 @@ impl Schema {
     fn new(text: &str, unknown_field: &'static Code, echo: Echo, extend: fn(&mut Value)) -> Self {
         let mut document: Value = serde_json::from_str(text).expect("committed schemas are JSON");
         extend(&mut document);
-        let validator = jsonschema::options()
-            .should_validate_formats(true)
-            .offline()
-            .build(&document)
-            .expect("committed schemas are valid");
-        Schema { document, validator, unknown_field, echo }
+        let quick =
+            jsonschema::options_for::<TreeJson>().should_validate_formats(true).offline().build(&document);
+        let quick = quick.expect("committed schemas are valid");
+        Schema { document, quick, thorough: OnceLock::new(), unknown_field, echo }
+    }
+
+    /// Returns whether a node is valid, as far as that can be told without its value.
+    pub(crate) fn accepts(&self, tree: &Tree<'_>, node: NodeId) -> bool {
+        tree.straight && self.quick.is_valid(TreeNode::Of(tree, node))
     }
 
     /// Returns what of a value does not fit.
     pub(crate) fn check(&self, value: &Value) -> Vec<Issue> {
-        if self.validator.is_valid(value) {
-            return Vec::new();
-        }
+        let thorough = self.thorough.get_or_init(|| {
+            let options = jsonschema::options().should_validate_formats(true).offline();
+            options.build(&self.document).expect("committed schemas are valid")
+        });
         let mut issues: Vec<Issue> =
-            self.validator.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect();
+            thorough.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect();
         drop_misspelled(&mut issues);
         issues
     }

@@ -1,6 +1,7 @@
 //! One YAML document as an arena of nodes, each with its place in the file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::scalar::{self, Meaning, Style, Tag};
 use super::text::CharSpan;
@@ -11,6 +12,13 @@ pub(crate) const MAX_DEPTH: usize = 128;
 /// Index of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId(u32);
+
+impl NodeId {
+    /// Returns the index.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// A node and its place.
 #[derive(Debug)]
@@ -67,11 +75,29 @@ pub(crate) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     children: Vec<NodeId>,
     root: Option<NodeId>,
-    /// Whether a node stands for another, so that texts are read more than once.
+    /// Whether a node stands for another.
     pub(crate) has_aliases: bool,
+    /// Whether every node means what its place and text say: no alias, no merge key, no value or key that is read
+    /// otherwise than YAML 1.2 reads it, no tag but `!!str`.
+    pub(crate) straight: bool,
 }
 
 impl<'a> Tree<'a> {
+    /// Returns whether two keys are one in JSON.
+    pub(crate) fn same_key(&self, a: NodeId, b: NodeId) -> bool {
+        match (&self.node(a).kind, &self.node(b).kind) {
+            (
+                NodeKind::Scalar { text: first, style, tag },
+                NodeKind::Scalar { text: second, style: other_style, tag: other_tag },
+            ) if scalar::is_plainly_text(first, *style, *tag)
+                && scalar::is_plainly_text(second, *other_style, *other_tag) =>
+            {
+                first == second
+            }
+            _ => self.key(a).is_some() && self.key(a) == self.key(b),
+        }
+    }
+
     /// Returns the root; none for an empty document.
     pub(crate) fn root(&self) -> Option<NodeId> {
         self.root
@@ -102,7 +128,10 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns the entries of a mapping, aliases resolved; nothing for other nodes.
-    pub(crate) fn entries(&self, id: NodeId) -> impl DoubleEndedIterator<Item = (NodeId, NodeId)> + '_ {
+    pub(crate) fn entries(
+        &self,
+        id: NodeId,
+    ) -> impl DoubleEndedIterator<Item = (NodeId, NodeId)> + ExactSizeIterator + '_ {
         let pairs = match self.node(self.target(id)).kind {
             NodeKind::Mapping(children) => self.children(children),
             _ => &[],
@@ -123,6 +152,24 @@ impl<'a> Tree<'a> {
         match &self.node(self.target(id)).kind {
             NodeKind::Scalar { text, style, tag } => scalar::key_text(text, *style, *tag),
             _ => None,
+        }
+    }
+
+    /// Returns whether a key can be one in JSON.
+    pub(crate) fn is_text_key(&self, id: NodeId) -> bool {
+        match &self.node(id).kind {
+            NodeKind::Scalar { text, style, tag } if scalar::is_plainly_text(text, *style, *tag) => true,
+            _ => self.key(id).is_some(),
+        }
+    }
+
+    /// Returns whether a key has this text in JSON.
+    pub(crate) fn key_is(&self, id: NodeId, name: &str) -> bool {
+        match &self.node(id).kind {
+            NodeKind::Scalar { text, style, tag } if scalar::is_plainly_text(text, *style, *tag) => {
+                text == name
+            }
+            _ => self.key(id).as_deref() == Some(name),
         }
     }
 
@@ -152,7 +199,7 @@ impl<'a> Tree<'a> {
                     _ => self.entry_within(value, key, depth),
                 };
             }
-            (self.key(name).as_deref() == Some(key)).then_some((name, value))
+            self.key_is(name, key).then_some((name, value))
         })
     }
 
@@ -160,13 +207,42 @@ impl<'a> Tree<'a> {
     pub(crate) fn text_of(&self, mapping: NodeId, key: &str) -> Option<&str> {
         let (_, value) = self.entry(mapping, key)?;
         match &self.node(self.target(value)).kind {
-            NodeKind::Scalar { text, style: Style::Plain, tag: Tag::Implicit }
-                if scalar::kubernetes(text) == Meaning::Null =>
-            {
-                None
-            }
-            NodeKind::Scalar { text, .. } => Some(text),
+            NodeKind::Scalar { text, .. } if !self.is_null(value) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Returns whether a node is null.
+    pub(crate) fn is_null(&self, id: NodeId) -> bool {
+        match &self.node(self.target(id)).kind {
+            NodeKind::Scalar { text, style, tag } => scalar::meaning(text, *style, *tag) == Ok(Meaning::Null),
+            _ => false,
+        }
+    }
+
+    /// Returns the members of a mapping as JSON has them: merge keys expanded, the last of equal keys in place of the
+    /// others, null members left out.
+    pub(crate) fn members(&self, mapping: NodeId) -> BTreeMap<Cow<'_, str>, NodeId> {
+        let mut members = BTreeMap::new();
+        self.add_members(mapping, MAX_DEPTH, &mut members);
+        members.retain(|_, value| !self.is_null(*value));
+        members
+    }
+
+    fn add_members<'t>(
+        &'t self,
+        mapping: NodeId,
+        depth: usize,
+        members: &mut BTreeMap<Cow<'t, str>, NodeId>,
+    ) {
+        let Some(depth) = depth.checked_sub(1) else { return };
+        for (key, value) in self.entries(mapping) {
+            if self.is_merge(key) {
+                let merged = self.elements(value).iter().rev().chain(std::iter::once(&value));
+                merged.for_each(|&from| self.add_members(from, depth, members));
+            } else if let Some(name) = self.key(key) {
+                members.insert(name, value);
+            }
         }
     }
 
@@ -200,6 +276,7 @@ impl<'a> Tree<'a> {
             children: self.children,
             root: self.root,
             has_aliases: self.has_aliases,
+            straight: self.straight,
         }
     }
 
@@ -209,6 +286,7 @@ impl<'a> Tree<'a> {
         self.children.clear();
         self.root = None;
         self.has_aliases = false;
+        self.straight = true;
     }
 
     /// Adds a node.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use base64::Engine;
-use serde_json::Value;
 
 use crate::manifest::{
     Backend, BackendPort, ConfigMap, EndpointSlice, HttpRule, Ingress, IngressPath, IngressRule, IngressTls,
@@ -12,32 +11,29 @@ use crate::manifest::{
 };
 use crate::parse::fields::Fields;
 
-pub(super) fn ingress(mut spec: Fields) -> Ingress {
+pub(super) fn ingress(spec: Fields<'_>) -> Ingress {
     Ingress {
         ingress_class_name: spec.text("ingressClassName"),
         default_backend: spec.some_object("defaultBackend").map(backend),
-        tls: spec.list("tls").into_iter().map(ingress_tls).collect(),
-        rules: spec.list("rules").into_iter().map(ingress_rule).collect(),
+        tls: spec.list("tls").map(ingress_tls).collect(),
+        rules: spec.list("rules").map(ingress_rule).collect(),
     }
 }
 
-fn ingress_tls(value: Value) -> IngressTls {
-    let mut fields = Fields::of(value);
+fn ingress_tls(fields: Fields<'_>) -> IngressTls {
     IngressTls { hosts: fields.texts("hosts"), secret_name: fields.text("secretName") }
 }
 
-fn ingress_rule(value: Value) -> IngressRule {
-    let mut fields = Fields::of(value);
+fn ingress_rule(fields: Fields<'_>) -> IngressRule {
     IngressRule {
         host: fields.text("host").unwrap_or_default(),
         http: fields
             .some_object("http")
-            .map(|mut http| HttpRule { paths: http.list("paths").into_iter().map(ingress_path).collect() }),
+            .map(|http| HttpRule { paths: http.list("paths").map(ingress_path).collect() }),
     }
 }
 
-fn ingress_path(value: Value) -> IngressPath {
-    let mut fields = Fields::of(value);
+fn ingress_path(fields: Fields<'_>) -> IngressPath {
     IngressPath {
         path: fields.text("path").unwrap_or_default(),
         path_type: fields.text("pathType"),
@@ -45,16 +41,16 @@ fn ingress_path(value: Value) -> IngressPath {
     }
 }
 
-fn backend(mut fields: Fields) -> Backend {
+fn backend(fields: Fields<'_>) -> Backend {
     Backend {
-        service: fields.some_object("service").map(|mut service| {
-            let mut port = service.object("port");
+        service: fields.some_object("service").map(|service| {
+            let port = service.object("port");
             ServiceBackend {
                 name: service.text("name").unwrap_or_default(),
                 port: BackendPort { name: port.text("name"), number: port.number("number") },
             }
         }),
-        resource: fields.some_object("resource").map(|mut resource| ResourceBackend {
+        resource: fields.some_object("resource").map(|resource| ResourceBackend {
             api_group: resource.text("apiGroup"),
             kind: resource.text("kind").unwrap_or_default(),
             name: resource.text("name").unwrap_or_default(),
@@ -62,16 +58,15 @@ fn backend(mut fields: Fields) -> Backend {
     }
 }
 
-pub(super) fn service(mut spec: Fields) -> Service {
+pub(super) fn service(spec: Fields<'_>) -> Service {
     Service {
         service_type: spec.text("type"),
         external_name: spec.text("externalName"),
-        ports: spec.list("ports").into_iter().map(service_port).collect(),
+        ports: spec.list("ports").map(service_port).collect(),
     }
 }
 
-fn service_port(value: Value) -> ServicePort {
-    let mut fields = Fields::of(value);
+fn service_port(fields: Fields<'_>) -> ServicePort {
     ServicePort {
         name: fields.text("name"),
         port: fields.number("port").unwrap_or_default(),
@@ -80,34 +75,31 @@ fn service_port(value: Value) -> ServicePort {
     }
 }
 
-pub(super) fn endpoint_slice(object: &mut Fields) -> EndpointSlice {
+pub(super) fn endpoint_slice(object: Fields<'_>) -> EndpointSlice {
     EndpointSlice {
         address_type: object.text("addressType").unwrap_or_default(),
-        endpoints: object.list("endpoints").into_iter().map(slice_endpoint).collect(),
-        ports: object.list("ports").into_iter().map(slice_port).collect(),
+        endpoints: object.list("endpoints").map(slice_endpoint).collect(),
+        ports: object.list("ports").map(slice_port).collect(),
     }
 }
 
-fn slice_endpoint(value: Value) -> SliceEndpoint {
-    let mut fields = Fields::of(value);
+fn slice_endpoint(fields: Fields<'_>) -> SliceEndpoint {
     SliceEndpoint {
         addresses: fields.texts("addresses"),
         conditions: SliceConditions { ready: fields.object("conditions").boolean("ready") },
     }
 }
 
-fn slice_port(value: Value) -> SlicePort {
-    let mut fields = Fields::of(value);
+fn slice_port(fields: Fields<'_>) -> SlicePort {
     SlicePort { name: fields.text("name"), port: fields.number("port") }
 }
 
 /// Reads an Endpoints object as slices: one for each subset and address family, in that order, as the control plane
 /// mirrors them. One without addresses is one empty slice.
-pub(crate) fn endpoints(object: &mut Fields) -> Vec<EndpointSlice> {
+pub(crate) fn endpoints(object: Fields<'_>) -> Vec<EndpointSlice> {
     let mut slices = Vec::new();
     for subset in object.list("subsets") {
-        let mut subset = Fields::of(subset);
-        let ports: Vec<SlicePort> = subset.list("ports").into_iter().map(slice_port).collect();
+        let ports: Vec<SlicePort> = subset.list("ports").map(slice_port).collect();
         let mut addresses = subset_addresses(subset.list("addresses"), true);
         addresses.extend(subset_addresses(subset.list("notReadyAddresses"), false));
         for (address_type, wanted) in
@@ -136,16 +128,16 @@ pub(crate) fn endpoints(object: &mut Fields) -> Vec<EndpointSlice> {
     slices
 }
 
-fn subset_addresses(values: Vec<Value>, ready: bool) -> Vec<(String, bool)> {
-    values.into_iter().filter_map(|value| Some((Fields::of(value).text("ip")?, ready))).collect()
+fn subset_addresses<'t>(values: impl Iterator<Item = Fields<'t>>, ready: bool) -> Vec<(String, bool)> {
+    values.filter_map(|address| Some((address.text("ip")?, ready))).collect()
 }
 
-pub(super) fn config_map(object: &mut Fields) -> ConfigMap {
+pub(super) fn config_map(object: Fields<'_>) -> ConfigMap {
     ConfigMap { data: object.text_map("data") }
 }
 
 /// Reads a Secret: `data` decoded, `stringData` on top as it is. Members that are not base64 are left out and named.
-pub(super) fn secret(object: &mut Fields, not_base64: &mut Vec<String>) -> Secret {
+pub(super) fn secret(object: Fields<'_>, not_base64: &mut Vec<String>) -> Secret {
     let mut data = BTreeMap::new();
     for (key, text) in object.text_map("data") {
         match decode_base64(&text) {

@@ -1,7 +1,5 @@
 //! Reader of McpBridges, canonical and in the guide's dialect.
 
-use serde_json::Value;
-
 use super::dialect::{Dialect, Form};
 use crate::manifest::{McpBridge, Registry};
 use crate::parse::fields::Fields;
@@ -11,19 +9,19 @@ const HTTP_PORT: u32 = 80;
 /// Port of Nacos where an address names none.
 const NACOS_PORT: u32 = 8848;
 
-pub(super) fn mcp_bridge(mut spec: Fields, dialect: &mut Dialect) -> McpBridge {
+pub(super) fn mcp_bridge(spec: Fields<'_>, dialect: &mut Dialect) -> McpBridge {
     let mut registries = Vec::new();
-    for (index, value) in spec.list("registries").into_iter().enumerate() {
-        registries.push(registry(Fields::of(value), format!("/spec/registries/{index}"), dialect));
+    for (index, fields) in spec.list("registries").enumerate() {
+        registries.push(registry(fields, format!("/spec/registries/{index}"), dialect));
     }
     if dialect.allowed {
         for section in ["dns", "nacos"] {
             let entries = spec.list(section);
-            if !entries.is_empty() {
+            if entries.len() > 0 {
                 dialect.note(format!("/spec/{section}"), Form::Section(section));
             }
-            for (index, value) in entries.into_iter().enumerate() {
-                let (fields, pointer) = (Fields::of(value), format!("/spec/{section}/{index}"));
+            for (index, fields) in entries.enumerate() {
+                let pointer = format!("/spec/{section}/{index}");
                 registries.push(match section {
                     "dns" => Registry { registry_type: "dns".into(), ..registry(fields, pointer, dialect) },
                     _ => nacos_entry(fields, pointer),
@@ -34,10 +32,10 @@ pub(super) fn mcp_bridge(mut spec: Fields, dialect: &mut Dialect) -> McpBridge {
     McpBridge { registries }
 }
 
-fn registry(mut fields: Fields, pointer: String, dialect: &mut Dialect) -> Registry {
+fn registry(fields: Fields<'_>, pointer: String, dialect: &mut Dialect) -> Registry {
     let mut registry_type = fields.text("type").unwrap_or_default();
     let mut port = fields.number("port");
-    let mut domain = domain(fields.take("domain"), &pointer, dialect);
+    let mut domain = domain(fields, &pointer, dialect);
     if dialect.allowed {
         match registry_type.as_str() {
             "fixed" => {
@@ -48,7 +46,7 @@ fn registry(mut fields: Fields, pointer: String, dialect: &mut Dialect) -> Regis
             "edas" => dialect.note(format!("{pointer}/type"), Form::EdasType),
             _ => {}
         }
-        let addresses = one_or_many(fields.take("address"));
+        let addresses = one_or_many(fields, "address");
         if !addresses.is_empty() && domain.is_empty() {
             domain = join_addresses(&addresses, port.unwrap_or(HTTP_PORT));
             dialect.note(format!("{pointer}/address"), Form::Address(domain.clone()));
@@ -65,20 +63,17 @@ fn registry(mut fields: Fields, pointer: String, dialect: &mut Dialect) -> Regis
     }
 }
 
-fn domain(value: Option<Value>, pointer: &str, dialect: &mut Dialect) -> String {
-    match value {
-        Some(Value::String(text)) => text,
-        Some(list @ Value::Array(_)) if dialect.allowed => {
-            let joined = one_or_many(Some(list)).join(",");
-            dialect.note(format!("{pointer}/domain"), Form::DomainList(joined.clone()));
-            joined
-        }
-        _ => String::new(),
+fn domain(registry: Fields<'_>, pointer: &str, dialect: &mut Dialect) -> String {
+    if dialect.allowed && registry.is_list("domain") {
+        let joined = one_or_many(registry, "domain").join(",");
+        dialect.note(format!("{pointer}/domain"), Form::DomainList(joined.clone()));
+        return joined;
     }
+    registry.text("domain").unwrap_or_default()
 }
 
 /// Reads an entry of the guide's `spec.nacos`: `name` and `address`, which is `host:port`.
-fn nacos_entry(mut fields: Fields, pointer: String) -> Registry {
+fn nacos_entry(fields: Fields<'_>, pointer: String) -> Registry {
     let address = fields.text("address").unwrap_or_default();
     let (domain, port) = match address.rsplit_once(':') {
         Some((host, port)) => match port.parse() {
@@ -98,14 +93,11 @@ fn nacos_entry(mut fields: Fields, pointer: String) -> Registry {
     }
 }
 
-/// Returns the texts of a value that is one text or a list of them.
-fn one_or_many(value: Option<Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-        Some(Value::Array(elements)) => {
-            elements.iter().filter_map(|element| Some(element.as_str()?.trim().to_owned())).collect()
-        }
-        _ => Vec::new(),
+/// Returns the texts of a field that is one text or a list of them.
+fn one_or_many(fields: Fields<'_>, name: &str) -> Vec<String> {
+    match fields.text(name) {
+        Some(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        None => fields.list(name).filter_map(|element| Some(element.own_text()?.trim().to_owned())).collect(),
     }
 }
 

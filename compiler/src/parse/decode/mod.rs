@@ -23,7 +23,7 @@ pub(crate) struct Decoded {
 }
 
 /// Reads the fields of a kind outside `metadata`.
-pub(crate) fn decode(kind: Kind, object: &mut Fields, dialect: &mut Dialect) -> Decoded {
+pub(crate) fn decode(kind: Kind, object: Fields<'_>, dialect: &mut Dialect) -> Decoded {
     let mut not_base64 = Vec::new();
     let body = match kind {
         Kind::Ingress => Body::Ingress(kubernetes::ingress(object.object("spec"))),

@@ -1,12 +1,10 @@
 //! Reader of WasmPlugins.
 
-use serde_json::Value;
-
 use super::dialect::{Dialect, Form};
 use crate::manifest::{MatchRule, WasmPlugin};
 use crate::parse::fields::Fields;
 
-pub(super) fn wasm_plugin(mut spec: Fields, dialect: &mut Dialect) -> WasmPlugin {
+pub(super) fn wasm_plugin(spec: Fields<'_>, dialect: &mut Dialect) -> WasmPlugin {
     let mut phase = spec.text("phase");
     if dialect.allowed && phase.as_deref() == Some("DEFAULT") {
         dialect.note("/spec/phase", Form::DefaultPhase);
@@ -18,20 +16,19 @@ pub(super) fn wasm_plugin(mut spec: Fields, dialect: &mut Dialect) -> WasmPlugin
         phase,
         priority: spec.number("priority"),
         fail_strategy: spec.text("failStrategy"),
-        plugin_config: spec.take("pluginConfig"),
-        default_config: spec.take("defaultConfig"),
+        plugin_config: spec.free_form("pluginConfig"),
+        default_config: spec.free_form("defaultConfig"),
         default_config_disable: spec.boolean("defaultConfigDisable").unwrap_or_default(),
-        match_rules: spec.list("matchRules").into_iter().map(match_rule).collect(),
+        match_rules: spec.list("matchRules").map(match_rule).collect(),
     }
 }
 
-fn match_rule(value: Value) -> MatchRule {
-    let mut fields = Fields::of(value);
+fn match_rule(fields: Fields<'_>) -> MatchRule {
     MatchRule {
         ingress: fields.texts("ingress"),
         domain: fields.texts("domain"),
         service: fields.texts("service"),
-        config: fields.take("config"),
+        config: fields.free_form("config"),
         config_disable: fields.boolean("configDisable").unwrap_or_default(),
         route_type: fields.text("routeType"),
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::finding::Part;
+use crate::manifest::Kind;
 
 const SEEDS: [&str; 4] = [
     "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    a/b: \"c\"\nspec:\n  rules:\n  - host: \
@@ -81,6 +82,22 @@ proptest! {
     #[test]
     fn mutated_manifests_are_read(text in mutated()) {
         read(text.as_bytes());
+    }
+
+    #[test]
+    fn the_quick_check_agrees_with_the_thorough_one(text in mutated()) {
+        let source = load::Source::new(&text);
+        let (mut loader, mut tree) = (load::Loader::new(&source), tree::Tree::default());
+        while let Some(loaded) = loader.next(&mut tree) {
+            let (true, Some(root)) = (loaded.usable && tree.straight, tree.root()) else { continue };
+            let value = json::convert(&tree, root, &[]).unwrap();
+            prop_assert!(value.surprises.is_empty() && value.no_values.is_empty(), "straight trees have no surprise");
+            for kind in Kind::ALL {
+                let schema = schema::of(kind, Profile::Native);
+                let issues = schema.check(&value.value);
+                prop_assert_eq!(schema.accepts(&tree, root), issues.is_empty(), "{:?} {:?}", kind, issues);
+            }
+        }
     }
 
     #[test]
