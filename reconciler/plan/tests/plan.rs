@@ -139,6 +139,7 @@ fn five_thousand_deleted_hosts_and_routes_fit_into_a_comment() {
     for n in [0, 1234, 4999] {
         assert!(shown.contains(&format!("tenant-{n:04}.example.com")), "{n}");
         assert!(shown.contains(&format!("Ingress shop/tenant-{n:04}")), "{n}");
+        assert!(shown.contains(&format!("/api/resource-{n:04}/")), "{n}");
     }
 }
 

@@ -190,7 +190,7 @@ pub(crate) fn compare(
     });
     let mut risks: Vec<Risk> = risks.collect();
     // What a merge is stopped for comes first; within that, the order of the classes.
-    risks.sort_by(|a, b| b.level.cmp(&a.level));
+    risks.sort_by_key(|risk| std::cmp::Reverse(risk.level));
     (level, risks)
 }
 

@@ -52,10 +52,10 @@ impl Comparison<'_> {
             match op {
                 DiffOp::Equal { .. } => {}
                 DiffOp::Delete { old_index, old_len, .. } => {
-                    self.gone(&old[old_index..][..old_len], old_index)
+                    self.removed(&old[old_index..][..old_len], old_index)
                 }
                 DiffOp::Insert { new_index, new_len, .. } => {
-                    self.new(&new[new_index..][..new_len], new_index)
+                    self.added(&new[new_index..][..new_len], new_index)
                 }
                 DiffOp::Replace { old_index, old_len, new_index, new_len } => {
                     let both = old_len.min(new_len);
@@ -64,14 +64,14 @@ impl Comparison<'_> {
                         self.values(&old[old_index + step], &new[new_index + step]);
                         self.path.pop();
                     }
-                    self.gone(&old[old_index + both..old_index + old_len], old_index + both);
-                    self.new(&new[new_index + both..new_index + new_len], new_index + both);
+                    self.removed(&old[old_index + both..old_index + old_len], old_index + both);
+                    self.added(&new[new_index + both..new_index + new_len], new_index + both);
                 }
             }
         }
     }
 
-    fn gone(&mut self, items: &[Value], first: usize) {
+    fn removed(&mut self, items: &[Value], first: usize) {
         for (step, item) in items.iter().enumerate() {
             self.path.push((first + step).to_string());
             self.push(Some(item), None);
@@ -79,7 +79,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn new(&mut self, items: &[Value], first: usize) {
+    fn added(&mut self, items: &[Value], first: usize) {
         for (step, item) in items.iter().enumerate() {
             self.path.push((first + step).to_string());
             self.push(None, Some(item));
@@ -89,8 +89,13 @@ impl Comparison<'_> {
 
     fn push(&mut self, before: Option<&Value>, after: Option<&Value>) {
         let pointer = self.path.iter().map(|segment| format!("/{}", escape(segment))).collect();
-        let before = before.map(|value| self.shown(value));
-        let after = after.map(|value| self.shown(value));
+        let mut before = before.map(|value| self.shown(value));
+        let mut after = after.map(|value| self.shown(value));
+        if before == after {
+            // All that differs is hidden.
+            before = before.map(|_| FieldValue::Hidden);
+            after = after.map(|_| FieldValue::Hidden);
+        }
         self.changes.push(FieldChange { pointer, location: None, before, after });
     }
 
@@ -159,6 +164,12 @@ mod tests {
             changes("Secret", before, after),
             ["~ /data/tls.key hidden hidden", "+ /stringData {\"k\":\"[hidden]\"}", "~ /type \"a\" \"b\""]
         );
+    }
+
+    #[test]
+    fn a_difference_in_a_masked_line_is_hidden() {
+        let file = |password: &str| json!({"data": {"f": format!("a: 1\npassword: {password}\n")}});
+        assert_eq!(changes("ConfigMap", file("OLD"), file("NEW")), ["~ /data/f hidden hidden"]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Which fields of which kinds are secret. For Secrets and plugins the list says what may be shown, so that a field
-//! that nobody thought of stays hidden.
+//! Which fields of which kinds are secret. For Secrets, plugins and foreign kinds the lists say what may be shown, so that
+//! a field that nobody thought of stays hidden.
 
 use serde_json::Value;
 
@@ -34,6 +34,14 @@ const OF_PLUGIN: [&[&str]; 20] = [
     &["spec", "verificationKey"],
 ];
 
+/// Kinds whose fields route requests and are shown like an Ingress', apart from those with lists of their own.
+const OPEN: [&str; 7] =
+    ["Ingress", "IngressClass", "Service", "EndpointSlice", "Endpoints", "ConfigMap", "McpBridge"];
+/// API groups whose kinds route requests too, though they are not modelled.
+const OPEN_GROUPS: [&str; 2] = [".networking.istio.io", ".gateway.networking.k8s.io"];
+/// What of any other kind is shown; of the rest, which fields differ.
+const OF_FOREIGN: [&[&str]; 3] = [&["apiVersion"], &["kind"], &["metadata"]];
+
 /// Says which fields of a kind are hidden.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'k> {
@@ -52,6 +60,7 @@ impl<'k> Rules<'k> {
         if last == LAST_APPLIED || (self.kind == "McpBridge" && is_credential(last)) {
             return true;
         }
+        let leads_on = value.is_object() || value.is_array();
         let allowed: &[&[&str]] = match self.kind {
             // The names of the keys are no secret.
             "Secret" if matches!(path, [map] if map == "data" || map == "stringData") => {
@@ -59,9 +68,12 @@ impl<'k> Rules<'k> {
             }
             "Secret" => &OF_SECRET,
             "WasmPlugin" => &OF_PLUGIN,
-            _ => return false,
+            kind if OPEN.contains(&kind) || OPEN_GROUPS.iter().any(|group| kind.ends_with(group)) => {
+                return false;
+            }
+            // The names of the fields are no secret.
+            _ => return !leads_on && !OF_FOREIGN.iter().any(|pattern| meets(pattern, path)),
         };
-        let leads_on = value.is_object() || value.is_array();
         !allowed.iter().any(|pattern| meets(pattern, path) && (leads_on || path.len() >= pattern.len()))
     }
 
@@ -84,6 +96,7 @@ impl<'k> Rules<'k> {
                     items.map(|(index, item)| self.shown_below(path, index.to_string(), item)).collect(),
                 )
             }
+            Value::String(text) if self.kind == "ConfigMap" => masked(text).into(),
             scalar => scalar.clone(),
         }
     }
@@ -107,6 +120,20 @@ fn is_credential(name: &str) -> bool {
     let secret =
         ["secret", "password", "token", "accesskey", "credential"].iter().any(|word| lower.contains(word));
     secret && !lower.ends_with("secretname") && !lower.ends_with("secretnamespace")
+}
+
+/// Replaces the values of lines like `password: x`: a ConfigMap holds whole files.
+fn masked(text: &str) -> String {
+    if text.contains("PRIVATE KEY-----") {
+        return HIDDEN.to_owned();
+    }
+    let line = |line: &str| match line.split_once([':', '=']) {
+        Some((key, value)) if !value.trim().is_empty() && is_credential(key) => {
+            format!("{}{} {HIDDEN}", key, &line[key.len()..=key.len()])
+        }
+        _ => line.to_owned(),
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -157,6 +184,28 @@ mod tests {
         let registry = json!({"name": "r", "nacosSecretKey": "SESAME", "authSecretName": "nacos-auth"});
         let text = shown("McpBridge", json!({"spec": {"registries": [registry]}}));
         assert!(!text.contains("SESAME") && text.contains("nacos-auth"), "{text}");
+    }
+
+    #[test]
+    fn a_config_map_shows_no_credentials_of_the_files_in_it() {
+        let text =
+            shown("ConfigMap", json!({"data": {"higress": "redis:\n  address: a:1\n  password: SESAME\n"}}));
+        assert!(
+            !text.contains("SESAME") && text.contains("address: a:1") && text.contains("password: [hidden]"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_foreign_kind_shows_which_fields_it_has() {
+        let container = json!({"env": [{"name": "K", "value": "SESAME"}]});
+        let text = shown(
+            "Deployment.apps",
+            json!({"metadata": {"name": "web"}, "spec": {"containers": [container]}}),
+        );
+        assert!(!text.contains("SESAME") && text.contains("web") && text.contains("containers"), "{text}");
+        let text = shown("VirtualService.networking.istio.io", json!({"spec": {"hosts": ["a.com"]}}));
+        assert!(text.contains("a.com"), "{text}");
     }
 
     #[test]

@@ -193,16 +193,10 @@ impl Writer {
             Effect::Gained => Paint::Added,
         };
         self.signed(2, words::effect_sign(class.effect), paint, &class.requests);
-        // What is lost is named in full, however much it is.
-        let most = if class.effect == Effect::Lost { usize::MAX } else { NAMED };
-        if class.hosts.len() > 1 {
-            self.labeled(4, "hosts", &hosts(&class.hosts, most));
-        }
-        if class.effect == Effect::Lost && class.cases.len() == 1 {
-            let paths = class.first().requests.iter().map(|requests| &requests.paths);
-            for paths in paths.filter(|paths| paths.len() > 1) {
-                self.labeled(4, "paths", &paths.join(", "));
-            }
+        match class.effect {
+            Effect::Lost => self.lost(class),
+            _ if class.hosts.len() > 1 => self.labeled(4, "hosts", &hosts(&class.hosts)),
+            _ => {}
         }
         let first = class.first();
         self.labeled(4, "before", &first.before);
@@ -211,7 +205,7 @@ impl Writer {
             let text = format!("{} -> {}", shorten(&change.before, VALUE), shorten(&change.after, VALUE));
             self.labeled(4, "", &format!("{}: {text}", change.facet));
         }
-        self.cases(class, most);
+        self.cases(class);
         self.places(class);
         self.causes(class);
         if !class.risks.is_empty() {
@@ -225,18 +219,32 @@ impl Writer {
         }
     }
 
+    /// Names what is lost in full, however much it is, unless one line has said it.
+    fn lost(&mut self, class: &BehaviourClass) {
+        let all = class.cases.iter().flat_map(|case| &case.requests);
+        if all.clone().count() == 1 && class.hosts.len() == 1 && class.first().requests[0].paths.len() < 2 {
+            return;
+        }
+        for requests in all {
+            let what =
+                requests.paths.iter().chain(&requests.conditions).map(String::as_str).collect::<Vec<_>>();
+            let text = format!("{}: {}", requests.hosts.join(", "), what.join(", "));
+            self.labeled(4, "lost", &text);
+        }
+    }
+
     /// Where the cases differ in more than the host, shows each.
-    fn cases(&mut self, class: &BehaviourClass, most: usize) {
+    fn cases(&mut self, class: &BehaviourClass) {
         let first = class.first();
         let alike = |case: &BehaviourCase| case.before == first.before && case.after == first.after;
         if class.cases.iter().all(alike) {
             return;
         }
-        for case in class.cases.iter().take(most) {
+        for case in class.cases.iter().take(NAMED) {
             self.labeled(4, "", &format!("{}: {} -> {}", case.line(), case.before, case.after));
         }
-        if class.cases.len() > most {
-            let more = class.cases.len() - most;
+        if class.cases.len() > NAMED {
+            let more = class.cases.len() - NAMED;
             self.labeled(4, "", &format!("… and {more} more cases (all of them with --format json)"));
         }
     }
@@ -349,10 +357,10 @@ impl Writer {
     }
 }
 
-fn hosts(hosts: &[String], most: usize) -> String {
-    let shown: Vec<&str> = hosts.iter().take(most).map(String::as_str).collect();
+fn hosts(hosts: &[String]) -> String {
+    let shown: Vec<&str> = hosts.iter().take(NAMED).map(String::as_str).collect();
     let mut text = format!("{}: {}", words::count(hosts.len(), "host"), shown.join(", "));
-    if hosts.len() > most {
+    if hosts.len() > NAMED {
         text.push_str(", … (all of them with --format json)");
     }
     text

@@ -37,7 +37,7 @@ impl State {
 
     /// Adds a host behind the clear-text listener, with prefix paths that each forward to Services of `shop`.
     pub(crate) fn host(mut self, host: &str, routes: &[(&str, &[(&str, u32)])]) -> Self {
-        let pattern: HostPattern = host.parse().unwrap();
+        let pattern: HostPattern = host.parse().expect("a host pattern");
         let routes: Vec<Route> = routes.iter().map(|(path, targets)| route(host, path, targets)).collect();
         let message = XdsHost {
             name: format!("http.80/{host}"),
