@@ -73,6 +73,11 @@ enum LevelArg {
 impl Plan {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        if [&self.input.sources, &self.base].iter().all(|specs| specs.contains(&SourceSpec::Stdin)) {
+            return Err(CliError::usage(
+                "standard input can be read only once: SOURCE and --base cannot both be `-`",
+            ));
+        }
         let options = PlanOptions { xds_text: self.show_xds, risks: self.risk_options(context)? };
         let base_arguments = InputArgs { sources: self.base.clone(), settings: self.input.settings.clone() };
         let base = context.inputs(&base_arguments)?;

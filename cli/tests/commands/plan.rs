@@ -144,6 +144,10 @@ fn what_is_missing_exits_3() {
     assert_eq!(run(repo.path(), &["plan", "gone", "--base", "git:main:shop"], "").code, 3);
     assert_eq!(run(repo.path(), &["plan", "shop"], "").code, 2);
     assert_eq!(plan(&repo, &["--format", "html"]).code, 2);
+    assert_eq!(run(repo.path(), &["plan", "-", "--base", "-"], "").code, 2);
+    assert_eq!(plan(&repo, &["--out", "gone/file/plan.json"]).code, 0, "folders are made");
+    repo.write("taken", "a file\n");
+    assert_eq!(plan(&repo, &["--out", "taken/plan.json"]).code, 3);
 }
 
 #[test]
