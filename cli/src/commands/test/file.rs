@@ -313,7 +313,7 @@ mod tests {
     fn both_forms_of_a_request_are_read() {
         let text = "\
 tests:
-- request: POST https://a.com/x -H 'h: 1'
+- request: \"POST https://a.com/x -H 'h: 1'\"
   expect: {status: 404}
 - name: parts
   request: {method: PUT, url: 'https://a.com/x?q=1', headers: {h: [a, b]}, sni: null}
@@ -363,7 +363,7 @@ tests:
             messages("tests:\n- {request: [], expect: {no_route: false}}\n"),
             [
                 "2:13 `tests.0.request` must be a text such as `GET https://host/path`, or a mapping with `url`",
-                "2:35 `tests.0.expect.no_route` is true or left out",
+                "2:36 `tests.0.expect.no_route` is true or left out",
             ]
         );
     }
