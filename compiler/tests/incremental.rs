@@ -216,7 +216,7 @@ fn apply(files: &mut BTreeMap<String, String>, edit: &Edit) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn incremental_is_cold(edits in prop::collection::vec(edit(), 1..24)) {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gatewright_ir::Digest;
 use rayon::prelude::*;
 
 use super::output::WorkCounters;
-use crate::manifest::{EntityKey, Manifest};
+use crate::manifest::{Body, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{ParsedFile, parse_file};
 use crate::source::{ContentId, ReadError, SourceTree};
@@ -116,12 +117,39 @@ impl Files {
         }
     }
 
-    /// Returns the manifest of an entity that is defined exactly once.
-    pub(super) fn only_definition(&self, key: &EntityKey) -> Option<&Definition> {
-        match self.definitions.get(key)?.as_slice() {
-            [only] => Some(only),
-            _ => None,
+    /// Returns what an entity stands for. One that is defined several times is nobody's choice: an Ingress keeps the
+    /// hosts and paths of all its definitions, poisoned, so that their requests fall to no neighbour; a plugin keeps its
+    /// scope; anything else counts as missing.
+    pub(super) fn effective(&self, key: &EntityKey) -> Option<Definition> {
+        let definitions = match self.definitions.get(key)?.as_slice() {
+            [only] => return Some(only.clone()),
+            several => several,
+        };
+        let mut sorted: Vec<&Definition> = definitions.iter().collect();
+        // Not by path: a moved file changes nothing.
+        sorted.sort_by_key(|definition| definition.manifest.fingerprint);
+        let (first, others) = sorted.split_first()?;
+        let mut manifest = (*first.manifest).clone();
+        match &mut manifest.body {
+            Body::Ingress(merged) => {
+                for other in others {
+                    if let Body::Ingress(spec) = &other.manifest.body {
+                        merged.rules.extend(spec.rules.iter().cloned());
+                    }
+                }
+            }
+            Body::WasmPlugin(_) => {}
+            _ => return None,
         }
+        let fingerprints: Vec<String> =
+            sorted.iter().map(|definition| definition.manifest.fingerprint.hex()).collect();
+        manifest.fingerprint = Digest::of(&fingerprints);
+        Some(Definition { path: first.path.clone(), manifest: Arc::new(manifest), poisoned: true })
+    }
+
+    /// Returns whether an entity is defined several times.
+    pub(super) fn is_ambiguous(&self, key: &EntityKey) -> bool {
+        self.definitions.get(key).is_some_and(|definitions| definitions.len() > 1)
     }
 
     /// Returns the definitions of an entity, by path and position.

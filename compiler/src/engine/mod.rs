@@ -158,7 +158,7 @@ impl Engine {
     ) -> BTreeMap<EntityKey, Option<Arc<Manifest>>> {
         let mut changed = BTreeMap::new();
         for key in touched {
-            let new = self.files.only_definition(&key).cloned();
+            let new = self.files.effective(&key);
             let was_poisoned = self.poisoned.remove(&key);
             let is_poisoned = new.as_ref().is_some_and(|definition| definition.poisoned);
             if is_poisoned {
@@ -187,8 +187,15 @@ impl Engine {
         let keys: Vec<&EntityKey> = changed.keys().filter(|key| key.kind == Kind::Ingress).collect();
         counters.ingresses_analyzed += keys.iter().filter(|key| self.manifests.contains_key(**key)).count();
         let options = &self.options;
-        let (manifests, poisoned) = (&self.manifests, &self.poisoned);
-        let unit = |key: &EntityKey| analyze(manifests.get(key)?, poisoned.contains(key), options);
+        let (manifests, poisoned, files) = (&self.manifests, &self.poisoned, &self.files);
+        let unit = |key: &EntityKey| {
+            let mut unit = analyze(manifests.get(key)?, poisoned.contains(key), options)?;
+            // That it is defined several times is all there is to say about it.
+            if files.is_ambiguous(key) {
+                unit.findings.clear();
+            }
+            Some(unit)
+        };
         let analyzed: Vec<(EntityKey, Option<IngressUnit>)> =
             keys.into_par_iter().map(|key| (key.clone(), unit(key))).collect();
         for (key, unit) in analyzed {

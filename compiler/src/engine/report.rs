@@ -27,12 +27,22 @@ impl Engine {
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics(&self) -> Result<Vec<Diagnostic>, ReadError> {
+        self.diagnostics_at_least(Severity::Info)
+    }
+
+    /// Returns what was found and is at least as severe, sorted. What is milder costs nothing.
+    ///
+    /// # Errors
+    /// A file to which a finding points cannot be read any more.
+    pub fn diagnostics_at_least(&self, severity: Severity) -> Result<Vec<Diagnostic>, ReadError> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         for (path, parsed) in self.files.parsed() {
-            diagnostics.extend(parsed.findings.iter().map(|finding| of_file(path, finding)));
+            let findings = parsed.findings.iter().filter(|finding| finding.code.severity <= severity);
+            diagnostics.extend(findings.map(|finding| of_file(path, finding)));
         }
         let mut spans = Spans::new(self);
-        for finding in self.findings().chain(&self.unmatched_plugin_rules()) {
+        let unmatched = self.unmatched_plugin_rules();
+        for finding in self.findings().chain(&unmatched).filter(|finding| finding.code.severity <= severity) {
             diagnostics.extend(spans.diagnostic(finding)?);
         }
         for (key, definitions) in self.files.duplicates() {
@@ -40,6 +50,7 @@ impl Engine {
         }
         let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
         diagnostics.extend(unrendered.map(|path| needs_rendering(path)));
+        diagnostics.retain(|diagnostic| diagnostic.severity <= severity);
         sort(&mut diagnostics);
         Ok(diagnostics)
     }

@@ -116,10 +116,14 @@ fn service_destination(
     let port = match (service.port.number, &service.port.name) {
         (Some(number), _) => u32::from(number),
         (None, Some(name)) => {
-            let found =
-                known.and_then(|known| known.ports.iter().find(|port| port.name.as_deref() == Some(name)));
+            let Some(known) = known else {
+                findings.push(external_port_name(namespace, service, name, place("/port/name")));
+                let host = world.service_host(namespace, &service.name);
+                return Some(Destination::new(host, Port::Listener, String::new(), 100));
+            };
+            let found = known.ports.iter().find(|port| port.name.as_deref() == Some(name));
             let Some(found) = found else {
-                findings.push(unknown_port_name(namespace, service, name, known, place("/port/name")));
+                findings.push(unknown_port_name(service, name, known, place("/port/name")));
                 return None;
             };
             u32::from(found.port)
@@ -135,20 +139,17 @@ fn service_destination(
     Some(Destination::new(host, Port::Number(port), String::new(), 100))
 }
 
-fn unknown_port_name(
-    namespace: &str,
-    service: &ServiceBackend,
-    name: &str,
-    known: Option<&Service>,
-    place: Place,
-) -> Finding {
-    let Some(known) = known else {
-        let message = format!(
-            "port name `{name}` needs Service `{namespace}/{}`, which is not in the source",
-            service.name
-        );
-        return Finding::new(&code::GW0203, place, message).with_help("use the port's number");
-    };
+/// The number behind a name stands in a Service that another repository has: the source cannot tell where requests go.
+fn external_port_name(namespace: &str, service: &ServiceBackend, name: &str, place: Place) -> Finding {
+    let message = format!(
+        "port name `{name}` is that of Service `{namespace}/{}`, which is not in the source: requests answer 503 as far \
+         as the source tells",
+        service.name
+    );
+    Finding::new(&code::GW0202, place, message).with_help("use the port's number")
+}
+
+fn unknown_port_name(service: &ServiceBackend, name: &str, known: &Service, place: Place) -> Finding {
     let message = format!("Service `{}` has no port named `{name}`", service.name);
     let finding = Finding::new(&code::GW0203, place, message);
     let names: Vec<String> =
