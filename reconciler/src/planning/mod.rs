@@ -12,7 +12,7 @@ use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::parse::Locator;
 use gatewright_compiler::source::ReadError;
 use gatewright_compiler::{Engine, Provenance};
-use gatewright_diagnostics::{Diagnostic, code};
+use gatewright_diagnostics::{Diagnostic, Severity, code};
 use gatewright_plan::{Describe, EntityName, Finding, Ir, Location, Plan, PlanOptions, RouteId, Side};
 use gatewright_xds::XdsSnapshot;
 use serde_json::Value;
@@ -41,7 +41,8 @@ impl<'s> State<'s> {
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn of(engine: &Engine, source: &'s Source) -> Result<Self, ReadError> {
-        let mut diagnostics = engine.diagnostics()?;
+        // Remarks have no part in a plan, and there may be one for every route.
+        let mut diagnostics = engine.diagnostics_at_least(Severity::Warning)?;
         for diagnostic in &mut diagnostics {
             diagnostic.primary.path = source.shown(&diagnostic.primary.path);
         }
