@@ -1,5 +1,8 @@
 //! Tests of a text: header values, query values, origins. Envoy's `StringMatcher`, compiled.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
 use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 use regex::bytes::{Regex, RegexBuilder};
@@ -100,8 +103,30 @@ pub(super) fn anywhere(message: RegexMatcher) -> Result<Regex, FieldError> {
 }
 
 fn compile(pattern: &str) -> Result<Regex, FieldError> {
+    if let Some(known) = lock(&COMPILED).get(pattern) {
+        return Ok(known.clone());
+    }
     // A class or dot stands for a character, as in RE2 on UTF-8; bytes that are no UTF-8 just do not match.
-    RegexBuilder::new(pattern).build().map_err(|error| FieldError::new("regex", error.to_string()))
+    let regex =
+        RegexBuilder::new(pattern).build().map_err(|error| FieldError::new("regex", error.to_string()))?;
+    let mut compiled = lock(&COMPILED);
+    if compiled.len() >= KEPT {
+        compiled.clear();
+    }
+    compiled.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
+}
+
+/// Expressions that were compiled last, by their text. Compiling is what costs most about a virtual host, and hosts
+/// repeat the expressions of the wildcard that they fall back to.
+static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+
+/// Expressions that are kept; with more of them all are forgotten, and only time is lost.
+const KEPT: usize = 2048;
+
+fn lock(compiled: &Mutex<HashMap<String, Regex>>) -> MutexGuard<'_, HashMap<String, Regex>> {
+    // The map is whole at every moment, whoever panicked while holding it.
+    compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

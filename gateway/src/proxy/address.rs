@@ -7,8 +7,8 @@ use http::HeaderValue;
 /// The two ends of a client's connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Ends {
-    pub(crate) remote: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) remote: Box<str>,
+    pub(crate) local: Box<str>,
     /// The client's IP address, as `x-forwarded-for` gets it.
     pub(crate) client: HeaderValue,
 }
@@ -17,7 +17,7 @@ impl Ends {
     pub(crate) fn new(remote: SocketAddr, local: SocketAddr) -> Self {
         let client = HeaderValue::try_from(canonical(remote.ip()).to_string())
             .expect("an address is made of characters that a header may hold");
-        Self { remote, local, client }
+        Self { remote: remote.to_string().into(), local: local.to_string().into(), client }
     }
 }
 

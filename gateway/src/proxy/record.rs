@@ -117,8 +117,8 @@ impl Record {
             user_agent: request.user_agent.as_ref().map(HeaderValue::as_bytes),
             forwarded_for: request.forwarded_for.as_ref().map(HeaderValue::as_bytes),
             server_name: self.connection.server_name.as_deref(),
-            local: self.connection.ends.local,
-            remote: self.connection.ends.remote,
+            local: &self.connection.ends.local,
+            remote: &self.connection.ends.remote,
         };
         self.connection.worker.log.line(|out| line.write(out));
     }
