@@ -53,7 +53,7 @@ impl Block {
             options.profile = Profile::Higress;
         }
         let tree = SourceTree::in_memory([("example.yaml", &*self.text)]);
-        gatewright_compiler::compile(&tree, &options).unwrap().diagnostics
+        gatewright_compiler::compile(&tree, &options).expect("the tree is in memory").diagnostics
     }
 }
 

@@ -86,7 +86,11 @@ pub enum Outcome {
 impl Round {
     /// Returns whether every target serves the source's state.
     pub fn is_in_sync(&self) -> bool {
-        self.is_sound() && self.targets.iter().all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
+        self.is_sound()
+            && self
+                .targets
+                .iter()
+                .all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
     }
 
     /// Returns whether the source could be read and has no error.
@@ -173,7 +177,9 @@ impl Sync {
             Ok(Answer::Refused { errors }) => {
                 target(socket, None, Outcome::Failed(errors.join("; ")), Vec::new())
             }
-            Ok(Answer::Status(_)) => target(socket, None, Outcome::Failed("it answered another question".into()), Vec::new()),
+            Ok(Answer::Status(_)) => {
+                target(socket, None, Outcome::Failed("it answered another question".into()), Vec::new())
+            }
             Err(error) => target(socket, None, Outcome::Failed(error.to_string()), Vec::new()),
         }
     }
