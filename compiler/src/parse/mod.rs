@@ -19,6 +19,7 @@ mod objects;
 mod placing;
 mod problem;
 mod reader;
+mod rules;
 mod scalar;
 mod schema;
 mod syntax;

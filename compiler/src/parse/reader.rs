@@ -13,6 +13,7 @@ use super::kinds::{self, Recognized};
 use super::load::{Loader, Source};
 use super::locate::shown;
 use super::placing::Placing;
+use super::rules;
 use super::scalar::{self, Meaning, Style};
 use super::schema::{self, Schema};
 use super::tree::{NodeId, NodeKind, Tree};
@@ -206,6 +207,10 @@ impl<'a> Reader<'_, 'a> {
         let metadata = metadata::read(kind, object, &mut issues);
         let mut dialect = Dialect::new(self.profile);
         let decoded = decode::decode(kind, object, &mut dialect);
+        // Rules about fields that the schema has refused would only repeat it.
+        if issues.is_empty() {
+            rules::check(&decoded.body, &mut issues);
+        }
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
         issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
@@ -231,6 +236,7 @@ impl<'a> Reader<'_, 'a> {
         let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
         let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
         let mut metadata = metadata::read(kind, object, &mut issues);
+        rules::check_endpoints(object, &mut issues);
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         let (Some(key), Some(service)) = (key, service) else { return };
         metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name);

@@ -1,7 +1,7 @@
 //! One YAML document as an arena of nodes, each with its place in the file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::scalar::{self, Meaning, Style, Tag};
 use super::text::CharSpan;
@@ -184,23 +184,31 @@ impl<'a> Tree<'a> {
 
     /// Returns the last entry with this key, written here or merged in.
     pub(crate) fn entry(&self, mapping: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
-        self.entry_within(mapping, key, MAX_DEPTH)
+        self.entry_within(mapping, key, MAX_DEPTH, &mut BTreeSet::new())
     }
 
-    fn entry_within(&self, mapping: NodeId, key: &str, depth: usize) -> Option<(NodeId, NodeId)> {
+    /// Looks through a mapping and what is merged into it, each mapping once: merge keys can form very many paths.
+    fn entry_within(
+        &self,
+        mapping: NodeId,
+        key: &str,
+        depth: usize,
+        searched: &mut BTreeSet<NodeId>,
+    ) -> Option<(NodeId, NodeId)> {
         let depth = depth.checked_sub(1)?;
-        self.entries(mapping).rev().find_map(|(name, value)| {
-            if self.is_merge(name) {
-                return match self.node(self.target(value)).kind {
-                    NodeKind::Sequence(_) => self
-                        .elements(value)
-                        .iter()
-                        .find_map(|&element| self.entry_within(element, key, depth)),
-                    _ => self.entry_within(value, key, depth),
-                };
+        for (name, value) in self.entries(mapping).rev() {
+            if self.key_is(name, key) && !self.is_merge(name) {
+                return Some((name, value));
             }
-            self.key_is(name, key).then_some((name, value))
-        })
+            if self.is_merge(name) && searched.insert(self.target(value)) {
+                let merged = std::iter::once(&value).chain(self.elements(value));
+                let found = merged.copied().find_map(|from| self.entry_within(from, key, depth, searched));
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
     }
 
     /// Returns the text of a scalar entry; none for null.

@@ -47,7 +47,11 @@ fn backend(fields: Fields<'_>) -> Backend {
             let port = service.object("port");
             ServiceBackend {
                 name: service.text("name").unwrap_or_default(),
-                port: BackendPort { name: port.text("name"), number: port.number("number") },
+                // The API has no other word for "not set" than zero and the empty text.
+                port: BackendPort {
+                    name: port.text("name").filter(|name| !name.is_empty()),
+                    number: port.number("number").filter(|number| *number != 0),
+                },
             }
         }),
         resource: fields.some_object("resource").map(|resource| ResourceBackend {

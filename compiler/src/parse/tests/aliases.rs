@@ -104,3 +104,27 @@ fn nesting_through_aliases_has_the_same_limit() {
     assert_eq!(parsed.findings.len(), 1);
     assert_eq!(parsed.findings[0].message, "aliases nest values more than 128 levels deep");
 }
+
+#[test]
+fn a_long_chain_of_merge_keys_ends() {
+    let mut text = "a0: &a0 {x: y}\n".to_owned();
+    for level in 1..20_000 {
+        text.push_str(&format!("a{level}: &a{level} {{<<: *a{}}}\n", level - 1));
+    }
+    assert_eq!(parse(&format!("{text}<<: *a19999\n")).findings[0].code.id, "GW0005");
+}
+
+#[test]
+fn very_many_paths_of_merge_keys_are_no_trap() {
+    let mut text = "a0: &a0 {x: y}\n".to_owned();
+    for level in 1..40 {
+        let aliases = vec![format!("*a{}", level - 1); 20].join(", ");
+        text.push_str(&format!("a{level}: &a{level}\n  <<: [{aliases}]\n"));
+    }
+    let document = format!("{text}<<: *a39\n");
+    assert_eq!(parse(&document).findings[0].code.id, "GW0005");
+    let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\n{document}");
+    assert_eq!(parse(&object).findings[0].code.id, "GW0003");
+    let first = crate::manifest::DocumentIndex { document: 0, item: None };
+    assert!(Locator::new(object.as_bytes()).locate(first, "/data/x", crate::finding::Part::Key).is_some());
+}

@@ -6,6 +6,7 @@ mod kinds;
 mod metadata;
 mod places;
 mod properties;
+mod rules;
 mod schemas;
 mod secrets;
 mod speed;
