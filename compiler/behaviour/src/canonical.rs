@@ -31,7 +31,7 @@ pub struct Canonical {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Says why a data plane answers 400 before it looks at any route.
+/// Says why a data plane answers 400 (or 404) before it looks at any route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRequest {
@@ -41,6 +41,15 @@ pub enum BadRequest {
     PathCharacters,
     /// The path has an escaped zero byte.
     ZeroByte,
+    /// `OPTIONS *`, which is let through to no route: 404.
+    Asterisk,
+}
+
+impl BadRequest {
+    /// Returns the status of the answer.
+    pub fn status(self) -> u16 {
+        if self == BadRequest::Asterisk { 404 } else { 400 }
+    }
 }
 
 impl Canonical {
@@ -52,6 +61,9 @@ impl Canonical {
         };
         if query.as_deref().is_some_and(|query| !legal(query)) {
             return Err(BadRequest::PathCharacters);
+        }
+        if request.method == "OPTIONS" && path.starts_with('*') {
+            return Err(BadRequest::Asterisk);
         }
         Ok(Canonical {
             entry: request.entry,

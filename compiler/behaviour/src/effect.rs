@@ -30,7 +30,7 @@ pub struct Effect {
 pub enum Reply {
     /// The handshake fails; the connection is closed.
     Closed,
-    /// 400.
+    /// 400, or 404 for `OPTIONS *`.
     BadRequest(BadRequest),
     /// 404.
     NotFound,
@@ -128,7 +128,7 @@ impl Reply {
     pub fn status(&self) -> Option<u16> {
         match self {
             Reply::Closed => None,
-            Reply::BadRequest(_) => Some(400),
+            Reply::BadRequest(reason) => Some(reason.status()),
             Reply::NotFound => Some(404),
             Reply::Redirect { code, .. } => Some(*code),
             Reply::Refused(_) => Some(503),

@@ -18,7 +18,7 @@ use crate::canonical::BadRequest;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// 400 before any route is looked at.
+    /// 400 (404 for `OPTIONS *`) before any route is looked at.
     BadRequest(BadRequest),
     /// What the TLS handshake does; as the outcome of a request it means that the request never gets further.
     Handshake(Handshake),

@@ -121,7 +121,7 @@ impl Request {
         Ok(self)
     }
 
-    /// Returns the form that is matched, or why it is answered 400 before matching.
+    /// Returns the form that is matched, or why it is answered before matching.
     pub fn canonical(&self) -> Result<Canonical, BadRequest> {
         Canonical::of(self)
     }

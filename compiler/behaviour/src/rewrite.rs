@@ -21,9 +21,26 @@ pub(crate) fn rewritten_path(outcome: &PathOutcome, path: &str, patterns: &Patte
     }
 }
 
-/// Replaces every match, as RE2's `GlobalReplace` does: `\0` to `\9` are groups, `\\` is a backslash.
-pub(crate) fn replace_all(regex: &Regex, text: &str, substitution: &str) -> String {
+/// Replaces every match, as RE2's `GlobalReplace` does: `\0` to `\9` are groups, `\\` is a backslash; a group that the
+/// pattern does not have makes it change nothing.
+fn replace_all(regex: &Regex, text: &str, substitution: &str) -> String {
+    if highest_group(substitution) >= regex.captures_len() {
+        return text.to_owned();
+    }
     regex.replace_all(text, |groups: &Captures<'_>| expand(substitution, groups)).into_owned()
+}
+
+fn highest_group(substitution: &str) -> usize {
+    let mut highest = 0;
+    let mut chars = substitution.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\'
+            && let Some(digit) = chars.next().and_then(|c| c.to_digit(10))
+        {
+            highest = highest.max(digit as usize);
+        }
+    }
+    highest
 }
 
 fn expand(substitution: &str, groups: &Captures<'_>) -> String {
@@ -94,6 +111,7 @@ mod tests {
             ("x*", r"\\", "/rr5/xax", r"\/\r\r\5\/\a\"),
             ("(a)|(b)", r"<\2>", "/rr6ab", "/rr6<><b>"),
             ("a*$", "E", "/rr9aa", "/rr9E"),
+            ("b*", r"/n\1", "/x/y", "/x/y"),
         ] {
             let outcome =
                 PathOutcome::Regex { pattern: pattern.to_owned(), substitution: substitution.to_owned() };

@@ -12,7 +12,7 @@ impl fmt::Display for Outcome {
     /// Writes one line that says what a client notices first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::BadRequest(_) => f.write_str("400"),
+            Outcome::BadRequest(reason) => write!(f, "{}", reason.status()),
             Outcome::Handshake(handshake) => handshake.fmt(f),
             Outcome::NoRoute => f.write_str("404, no route"),
             Outcome::Route(route) => route.answer.fmt(f),

@@ -70,6 +70,10 @@ pub fn observe(ir: &Ir, request: &Request) -> Observed {
         Some((path, query)) => (path, Some(query)),
         None => (request.path.as_str(), None),
     };
+    if request.method == "OPTIONS" && path.starts_with('*') && !request.path.contains('#') {
+        observed.status = Some(404);
+        return observed;
+    }
     let bad_query = query.is_some_and(|query| !query.chars().all(|c| ('!'..='~').contains(&c) && c != '#'));
     let path = match crate::canonical::normalize_path(path) {
         Ok(path) if !bad_query => path,
@@ -338,6 +342,10 @@ fn new_path(route: &Route, rewrite: Option<&PathRewrite>, path: &str) -> String 
 /// Replaces match by match; an empty match right behind the last one does not count.
 fn regex_rewrite(pattern: &str, substitution: &str, path: &str) -> String {
     let Ok(regex) = dialect::anywhere(pattern) else { return path.to_owned() };
+    let escapes = substitution.split('\\').skip(1).filter_map(|rest| rest.chars().next()?.to_digit(10));
+    if escapes.max().is_some_and(|group| group as usize >= regex.captures_len()) {
+        return path.to_owned();
+    }
     let mut out = String::new();
     let (mut copied, mut at, mut last_end) = (0, 0, None);
     while at <= path.len() {

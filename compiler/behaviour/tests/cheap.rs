@@ -157,6 +157,10 @@ fn only_hosts_that_use_a_changed_cluster_are_opened() {
     assert_eq!(diff.classes.len(), 1);
     assert_eq!(diff.classes[0].facets().into_iter().collect::<Vec<_>>(), [Facet::Endpoints]);
 
+    let mut drained = before.clone();
+    drained.endpoints.insert(cluster(3), Arc::new(EndpointSet { endpoints: Vec::new() }));
+    assert_eq!(compare(&before, &drained).classes, diff.classes);
+
     let mut moved = before.clone();
     let endpoint = Endpoint { address: "10.9.9.9".into(), port: 80 };
     moved.endpoints.insert(cluster(3), Arc::new(EndpointSet { endpoints: vec![endpoint] }));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatewright_behaviour::{
-    BehaviourDiff, Certainty, Model, Options, Request, RiskKind, RiskOptions, diff, risks,
+    BehaviourDiff, Certainty, Model, Options, Reply, Request, RiskKind, RiskOptions, diff, risks,
 };
 use gatewright_ir::{
     Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
@@ -230,6 +230,116 @@ fn cors_changes_requests_with_an_allowed_origin_only() {
     assert!(region.contains(&request(
         "OPTIONS http://shop.example.com/ -H 'origin: https://o.com' -H 'access-control-request-method: PUT'"
     )));
+}
+
+fn cors(origins: Vec<OriginMatch>) -> Cors {
+    Cors {
+        allow_origins: origins,
+        allow_methods: "GET".into(),
+        allow_headers: "x-a".into(),
+        expose_headers: "x-b".into(),
+        allow_credentials: true,
+        max_age_s: 60,
+    }
+}
+
+/// Measured on Envoy 1.40: who gets CORS headers, and who a preflight answer.
+#[test]
+fn cors_answers_what_envoy_answers() {
+    let mut routes = vec![route(exact("/away"), "web"), route(prefix("/"), "web")];
+    routes[0].action = RouteAction::Redirect(Redirect {
+        code: 301,
+        scheme: None,
+        host: None,
+        port: None,
+        path: Some("/".into()),
+    });
+    let any = cors(vec![OriginMatch::Exact("http://o.com".into()), OriginMatch::Regex(".*x".into())]);
+    routes.iter_mut().for_each(|route| route.cors = Some(any.clone()));
+    let ir = ir(&[("a.com", routes)]);
+    let kind =
+        |text: &str| match Model::new(&ir).decide(&Request::parse(text).expect("a request")).effect.reply {
+            Reply::Preflight(preflight) => format!("preflight for {}", preflight.common.allow_origin),
+            Reply::Forwarded(forward) => {
+                format!("forwarded, {:?}", forward.cors.map(|cors| cors.allow_origin))
+            }
+            other => format!("{:?}", other.status()),
+        };
+    let asked = "-H 'access-control-request-method: PUT'";
+    for (request, expected) in [
+        (format!("OPTIONS http://a.com/ -H 'origin: http://o.com' {asked}"), "preflight for http://o.com"),
+        (format!("OPTIONS http://a.com/ -H 'origin: x' {asked}"), "preflight for x"),
+        (
+            format!("GET http://a.com/ -H 'origin: http://o.com' {asked}"),
+            r#"forwarded, Some("http://o.com")"#,
+        ),
+        ("OPTIONS http://a.com/ -H 'origin: x'".into(), r#"forwarded, Some("x")"#),
+        (
+            "OPTIONS http://a.com/ -H 'origin: x' -H 'access-control-request-method: '".into(),
+            r#"forwarded, Some("x")"#,
+        ),
+        (format!("OPTIONS http://a.com/ -H 'origin: z' {asked}"), "forwarded, None"),
+        (format!("OPTIONS http://a.com/ -H 'origin: ' {asked}"), "forwarded, None"),
+        (format!("OPTIONS http://a.com/ {asked}"), "forwarded, None"),
+        (format!("OPTIONS http://a.com/away -H 'origin: x' {asked}"), "Some(301)"),
+    ] {
+        assert_eq!(kind(&request), expected, "{request}");
+    }
+}
+
+/// The upstream is not asked by a preflight, so that its change is none for preflights.
+#[test]
+fn preflights_do_not_notice_another_upstream() {
+    let with = |upstream: &str| {
+        let mut routes = vec![route(prefix("/"), upstream)];
+        routes[0].cors = Some(cors(vec![OriginMatch::Exact("https://o.com".into())]));
+        ir(&[("shop.example.com", routes)])
+    };
+    check(
+        &with("blue"),
+        &with("green"),
+        &["shop.example.com any path, not a CORS preflight of an allowed Origin, http only | \
+           upstream: outbound|80||blue -> outbound|80||green | GET http://shop.example.com/"],
+        &[],
+    );
+}
+
+/// A route that nothing reaches may change as it likes, even where only a regular expression could tell.
+#[test]
+fn a_change_of_a_shadowed_route_is_no_row() {
+    let with = |upstream: &str| {
+        let regex = route(PathMatch::Regex("/a/[0-9]+".into()), upstream);
+        ir(&[("shop.example.com", vec![route(prefix("/a/"), "web"), regex])])
+    };
+    check(&with("blue"), &with("green"), &[], &[]);
+}
+
+#[test]
+fn a_rewrite_that_ignores_case_changes_what_case_changes() {
+    let with = |with: Option<&str>| {
+        let mut routes = vec![route(prefix("/Api/"), "web")];
+        routes[0].matches.case_sensitive = false;
+        of(&mut routes[0]).path_rewrite = with.map(|with| PathRewrite::Prefix(with.to_owned()));
+        ir(&[("shop.example.com", routes)])
+    };
+    let upstream_path = |ir: &Ir, path: &str| {
+        let request = Request::get(Entry::Plain, "shop.example.com", path);
+        match Model::new(ir).decide(&request).effect.reply {
+            Reply::Forwarded(forward) => forward.path,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(upstream_path(&with(Some("/n/api/")), "/API/x"), "/n/api/x");
+    let found = check(
+        &with(None),
+        &with(Some("/v2/")),
+        &[
+            "shop.example.com /api/... in any case, http only | upstream path: kept -> leading `/Api` becomes `/v2` | \
+           GET http://shop.example.com/api/",
+        ],
+        &[],
+    );
+    assert_eq!(found.classes[0].certainty(), &Certainty::Exact);
 }
 
 #[test]

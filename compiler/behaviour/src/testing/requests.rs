@@ -31,7 +31,7 @@ pub fn request(choices: &mut Choices) -> Request {
         request = request.with_header("Origin", choices.pick(&[ORIGINS[0], ORIGINS[1], "https://z.com", ""]));
         if choices.one_in(2) {
             request = request.with_header("access-control-request-method", choices.pick(&["PUT", "PUT", ""]));
-            if !choices.one_in(3) {
+            if choices.one_in(2) {
                 request.method = "OPTIONS".into();
             }
         }
@@ -97,7 +97,7 @@ fn path(choices: &mut Choices) -> String {
 /// Returns a request near another one: with one thing about it changed, or none.
 pub fn neighbour(choices: &mut Choices, request: &Request) -> Request {
     let mut near = request.clone();
-    match choices.below(9) {
+    match choices.below(10) {
         0 => near.method = choices.pick(&METHODS).to_owned(),
         1 => near.authority = authority(choices),
         2 => near.path = path(choices),
@@ -107,7 +107,11 @@ pub fn neighbour(choices: &mut Choices, request: &Request) -> Request {
         }
         5 => near = near.with_header(choices.pick(&HEADERS), choices.pick(&VALUES)),
         6 => near = near.with_header("origin", choices.pick(&ORIGINS)),
-        7 => near.authority = format!("{}:8080", near.authority),
+        7 => {
+            near = near.with_header("origin", ORIGINS[0]).with_header("access-control-request-method", "PUT");
+            near.method = "OPTIONS".into();
+        }
+        8 => near.authority = format!("{}:8080", near.authority),
         _ => {
             near.headers.iter_mut().for_each(|(_, value)| value.push('1'));
         }
