@@ -13,7 +13,7 @@ use super::difference::unified;
 use super::words;
 use super::wrap::shorten;
 use crate::RiskLevel;
-use crate::behaviour::{BehaviourCase, BehaviourClass, Effect};
+use crate::behaviour::{BehaviourCase, BehaviourClass, Effect, Requests};
 use crate::model::{Finding, Level, Plan, Risk, Verdict};
 use crate::objects::{Change, FieldChange, ObjectChange};
 use crate::side::Location;
@@ -102,10 +102,12 @@ fn what_must_stay(plan: &Plan, room: usize) -> String {
     ];
     let mut densities = [Density::Full; 5];
     let mut texts = [0, 1, 2, 3, 4].map(|index| part(parts[index].0, &parts[index].1, Density::Full));
-    // The longest part gives way first, so that a few risks stay in full beside thousands of deletions.
+    // The longest part gives way first, so that a few risks stay in full beside thousands of deletions; and xDS resources
+    // before objects, and these before requests, because the former follow from the latter.
+    const YIELDS: [usize; 5] = [1, 1, 1, 4, 16];
     while texts.iter().map(String::len).sum::<usize>() > room {
         let longest = (0..texts.len()).filter(|index| densities[*index].denser().is_some());
-        let Some(index) = longest.max_by_key(|index| texts[*index].len()) else { break };
+        let Some(index) = longest.max_by_key(|index| texts[*index].len() * YIELDS[*index]) else { break };
         densities[index] = densities[index].denser().unwrap_or(densities[index]);
         texts[index] = part(parts[index].0, &parts[index].1, densities[index]);
     }
@@ -163,24 +165,35 @@ fn lost_case(case: &BehaviourCase) -> Vec<(String, Entry)> {
     let witness =
         case.witness.as_ref().map(|witness| format!("<br>try {}", code(witness))).unwrap_or_default();
     let now = format!("{} → {}", prose(&case.before), prose(&case.after));
-    let mut entries = Vec::new();
+    if let [requests] = case.requests.as_slice()
+        && requests.hosts.len() == 1
+        && requests.paths.len() < 2
+    {
+        let entry = Entry { name: case.line(), more: format!(": {now}{at}{witness}") };
+        return vec![(prose(&case.after), entry)];
+    }
+    let mut rows = Vec::new();
     for requests in &case.requests {
         let conditions: String =
             requests.conditions.iter().map(|condition| format!(", {condition}")).collect();
-        let paths = if requests.paths.is_empty() { vec![String::new()] } else { requests.paths.clone() };
-        for (host, path) in requests.hosts.iter().flat_map(|host| paths.iter().map(move |path| (host, path)))
-        {
-            entries.push(format!("{host} {path}{conditions}").trim_end().replace(" ,", ","));
+        for (shared, name) in lost_names(requests) {
+            let what = prose(format!("{shared}{conditions}").trim_start_matches(", "));
+            rows.push((format!("{what}: {now}{at}{witness}"), Entry { name, more: String::new() }));
         }
     }
-    match entries.as_slice() {
-        [only] => {
-            let entry = Entry { name: only.clone(), more: format!(": {now}{at}{witness}") };
-            vec![(prose(&case.after), entry)]
-        }
-        _ => {
-            let title = format!("{now}{at}{witness}");
-            entries.into_iter().map(|name| (title.clone(), Entry { name, more: String::new() })).collect()
+    rows
+}
+
+/// Returns each pair of host and path as what it shares with others of the set, and the rest as its name.
+fn lost_names(requests: &Requests) -> Vec<(String, String)> {
+    let Requests { hosts, paths, .. } = requests;
+    match (hosts.as_slice(), paths.as_slice()) {
+        (hosts, []) => hosts.iter().map(|host| (String::new(), host.clone())).collect(),
+        (hosts, [path]) => hosts.iter().map(|host| (path.clone(), host.clone())).collect(),
+        (hosts, paths) => {
+            let of_host =
+                |host: &String| paths.iter().map(|path| (host.clone(), path.clone())).collect::<Vec<_>>();
+            hosts.iter().flat_map(of_host).collect()
         }
     }
 }
