@@ -99,7 +99,7 @@ async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<
         "/stats/prometheus" => response(StatusCode::OK, METRICS, metrics(&view).await),
         "/clusters" => response(StatusCode::OK, TEXT, clusters::text(&view.shared.snapshot.load())),
         "/listeners" => response(StatusCode::OK, TEXT, listeners(&view)),
-        "/config_dump" => match dump(&view).await {
+        "/config_dump" => match dump(&view, true).await {
             Some(dump) => response(StatusCode::OK, JSON, config_dump::json(&dump)),
             None => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the gateway is ending\n".to_owned()),
         },
@@ -135,14 +135,14 @@ fn listeners(view: &View) -> String {
 }
 
 async fn metrics(view: &View) -> String {
-    let dump = dump(view).await;
+    let dump = dump(view, false).await;
     let connected = view.progress.borrow().connected;
     prometheus::text(&view.shared, dump.as_ref().map(|dump| &dump.counts), connected)
 }
 
-async fn dump(view: &View) -> Option<crate::control::Dump> {
-    let (sender, receiver) = oneshot::channel();
-    view.dumps.send(sender).await.ok()?;
+async fn dump(view: &View, resources: bool) -> Option<crate::control::Dump> {
+    let (answer, receiver) = oneshot::channel();
+    view.dumps.send(DumpRequest { resources, answer }).await.ok()?;
     receiver.await.ok()
 }
 

@@ -69,11 +69,12 @@ impl Handler for AdsHandler {
             "an xDS update"
         );
         control.last_update = Instant::now();
+        let references = matches!(update.type_url, type_url::CLUSTER | type_url::LISTENER | type_url::ROUTE);
         let rejected = control.store.apply(update, &mut control.sockets);
         for Rejected { name, reason } in &rejected {
             tracing::warn!(kind, %name, %reason, "an xDS resource is rejected");
         }
-        control.publish();
+        control.publish(references);
         rejected
     }
 

@@ -31,7 +31,7 @@ const COLLECT: Duration = Duration::from_millis(500);
 const WAITING_ADDRESSES: usize = 64;
 
 /// How far the gateway is, for everybody who waits for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
     /// Set once, with the first complete configuration.
     pub(crate) ready: bool,
@@ -53,7 +53,11 @@ pub(crate) struct Dump {
 }
 
 /// Asks the control thread for a [`Dump`].
-pub(crate) type DumpRequest = oneshot::Sender<Dump>;
+pub(crate) struct DumpRequest {
+    /// Whether the resources are wanted too, and not only the counts.
+    pub(crate) resources: bool,
+    pub(crate) answer: oneshot::Sender<Dump>,
+}
 
 /// What the control thread starts with.
 pub(crate) struct Setup {
@@ -128,13 +132,14 @@ struct Control {
 impl Control {
     fn resolved(&mut self, cluster: &str, endpoints: crate::config::Endpoints) {
         if self.store.resolve(cluster, endpoints) {
-            self.publish();
+            self.publish(false);
         }
     }
 
     /// Drops what nobody uses any more, and stops waiting for a server that is there and silent.
     fn tick(&mut self) {
         self.retired.collect();
+        self.store.forget_unused(Instant::now());
         let waits = {
             let progress = self.progress.borrow();
             progress.connected && !progress.missing.is_empty()
@@ -142,26 +147,35 @@ impl Control {
         if waits && self.last_update.elapsed() >= PATIENCE {
             self.last_update = Instant::now();
             self.store.stop_waiting();
-            self.publish();
+            self.publish(false);
         }
     }
 
     fn dump(&self, request: DumpRequest) {
-        let dump = Dump { accepted: self.store.accepted().clone(), counts: self.store.counts().clone() };
+        let accepted = if request.resources { self.store.accepted().clone() } else { BTreeMap::new() };
+        let dump = Dump { accepted, counts: self.store.counts().clone() };
         // Whoever asked may have gone.
-        let _ = request.send(dump);
+        let _ = request.answer.send(dump);
     }
 
-    /// Puts the state in effect: first what requests read, then the sockets that bring requests.
-    fn publish(&mut self) {
+    /// Puts the state in effect: first what requests read, then the sockets that bring requests. `references` says that
+    /// resources may name others than before; without it the cost does not grow with their number.
+    fn publish(&mut self, references: bool) {
         let next = Arc::new(self.store.snapshot());
         let before = self.shared.snapshot.swap(next.clone());
         self.retired.push(before);
-        self.resolver.follow(self.store.dns_clusters());
-        ads::subscribe(&self.interests, &self.store.wanted());
+        if references {
+            self.resolver.follow(self.store.dns_clusters());
+            ads::subscribe(&self.interests, &self.store.wanted());
+        }
         self.sockets.follow(&next, &self.workers);
-        let missing = self.store.missing();
-        self.progress.send_modify(|progress| {
+        let complete = {
+            let progress = self.progress.borrow();
+            progress.ready && progress.missing.is_empty()
+        };
+        let missing = if references || !complete { self.store.missing() } else { Vec::new() };
+        self.progress.send_if_modified(|progress| {
+            let before = progress.clone();
             if !progress.ready && missing.is_empty() {
                 progress.ready = true;
                 tracing::info!("the first complete configuration is live");
@@ -169,6 +183,7 @@ impl Control {
             progress.missing = missing;
             progress.listeners = self.sockets.addresses();
             progress.failed_listeners = self.sockets.failures();
+            *progress != before
         });
     }
 }

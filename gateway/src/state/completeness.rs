@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gatewright_xds::type_url;
 
 use super::store::Store;
-use crate::config::Discovery;
+use crate::config::{self, Discovery};
 
 /// Names of the resources that others refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,15 +27,27 @@ impl Store {
             hosts: self.routes.values().any(|routes| routes.hosts_on_their_own),
             ..Wanted::default()
         };
-        for slot in self.listeners.values() {
-            for config in slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)) {
-                for (http, tls) in config.https() {
-                    wanted.routes.insert(http.routes.to_string());
-                    wanted.secrets.extend(tls.map(|tls| tls.secret.to_string()));
-                }
+        for config in self.listener_configs() {
+            for (http, tls) in config.https() {
+                wanted.routes.insert(http.routes.to_string());
+                wanted.secrets.extend(tls.map(|tls| tls.secret.to_string()));
             }
         }
         wanted
+    }
+
+    /// Returns the secrets that listeners in effect and warming refer to.
+    pub(super) fn wanted_secrets(&self) -> BTreeSet<String> {
+        let secrets = |config: &config::Listener| -> Vec<String> {
+            config.https().filter_map(|(_, tls)| tls.map(|tls| tls.secret.to_string())).collect()
+        };
+        self.listener_configs().flat_map(|config| secrets(config)).collect()
+    }
+
+    fn listener_configs(&self) -> impl Iterator<Item = &Arc<config::Listener>> {
+        self.listeners
+            .values()
+            .flat_map(|slot| slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)))
     }
 
     /// Returns what is missing for the first complete configuration, in words; empty when it is there.

@@ -1,6 +1,9 @@
 //! The gateway's view of the world: one writer ([`store::Store`]) turns accepted xDS resources into immutable
 //! snapshots, which workers read without a lock. Old snapshots are dropped on the control thread.
 
+mod apply_clusters;
+mod apply_listeners;
+mod apply_routes;
 pub(crate) mod cluster;
 mod completeness;
 mod hosts;
@@ -16,3 +19,6 @@ pub(crate) use listener::Listener;
 pub(crate) use retired::Retired;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use store::{Accepted, Store};
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,12 @@ impl SecretStore {
         self.identities.entry(name.into()).or_insert(None);
     }
 
-    /// Drops the secrets that nobody names any more.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        self.identities.retain(|name, _| wanted(name));
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.identities.keys()
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.identities.remove(name);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use gatewright_xds::google::protobuf::Any;
 use gatewright_xds::type_url::{self, XdsMessage};
@@ -14,9 +14,12 @@ use super::cluster::Cluster;
 use super::hosts::HostSet;
 use super::listener::Listener;
 use super::secrets::SecretStore;
-use super::snapshot::{RouteTable, Snapshot};
-use crate::config::{self, Endpoints, FieldError, RouteConfiguration, VirtualHost};
+use super::snapshot::Snapshot;
+use crate::config::{self, Endpoints, FieldError, RouteConfiguration};
 use crate::filter::FilterRegistry;
+
+/// How long endpoints and secrets are kept that nobody names.
+const UNUSED: Duration = Duration::from_secs(60);
 
 /// Reserves the addresses of listeners. A listener whose address cannot be had is rejected.
 pub(crate) trait Ports {
@@ -47,12 +50,12 @@ pub(crate) struct TypeCounts {
 
 /// What came over xDS and what is made of it.
 pub(crate) struct Store {
-    filters: FilterRegistry,
+    pub(super) filters: FilterRegistry,
     pub(super) listeners: BTreeMap<Arc<str>, Slot<config::Listener, Listener>>,
     pub(super) clusters: BTreeMap<Arc<str>, Slot<config::Cluster, Cluster>>,
     /// The users of each endpoint resource.
     pub(super) services: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
-    service_of: BTreeMap<Arc<str>, Arc<str>>,
+    pub(super) service_of: BTreeMap<Arc<str>, Arc<str>>,
     pub(super) assignments: BTreeMap<Arc<str>, Endpoints>,
     /// Addresses that DNS gave, by cluster.
     pub(super) resolved: BTreeMap<Arc<str>, Endpoints>,
@@ -61,9 +64,12 @@ pub(crate) struct Store {
     /// Route configurations about whose hosts the server has said something.
     pub(super) hosts_seen: BTreeSet<Arc<str>>,
     pub(super) secrets: SecretStore,
+    /// Endpoints and secrets that nobody names, by type and name, and since when.
+    pub(super) unused: BTreeMap<(&'static str, Arc<str>), Instant>,
     accepted: BTreeMap<&'static str, BTreeMap<String, Accepted>>,
     pub(super) counts: BTreeMap<&'static str, TypeCounts>,
-    current: Snapshot,
+    /// The next snapshot.
+    pub(super) current: Snapshot,
 }
 
 /// A resource by its two lives: what serves, and what will once the rest of it has come.
@@ -77,13 +83,6 @@ impl<C, L> Default for Slot<C, L> {
     fn default() -> Self {
         Self { live: None, warming: None }
     }
-}
-
-/// What one response says about the hosts of one route configuration.
-#[derive(Default)]
-struct HostChanges {
-    put: Vec<Arc<VirtualHost>>,
-    removed: Vec<Arc<str>>,
 }
 
 impl Store {
@@ -100,6 +99,7 @@ impl Store {
             hosts: BTreeMap::new(),
             hosts_seen: BTreeSet::new(),
             secrets: SecretStore::default(),
+            unused: BTreeMap::new(),
             accepted: BTreeMap::new(),
             counts: BTreeMap::new(),
             current: Snapshot::default(),
@@ -151,7 +151,7 @@ impl Store {
         for service in silent {
             self.assign(service, Endpoints::default());
         }
-        for name in self.wanted().secrets {
+        for name in self.wanted_secrets() {
             self.secrets.fail(&name);
         }
         self.settle_listeners();
@@ -214,266 +214,27 @@ impl Store {
         }
     }
 
-    fn apply_clusters(&mut self, resources: Vec<Received>, removed: &[String]) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for resource in resources {
-            match read(resource, |message, _| config::Cluster::from_message(message), &self.filters) {
-                Ok((name, config)) => self.put_cluster(name, config),
-                Err(reason) => rejected.push(reason),
+    /// Drops endpoints and secrets that nobody has named for a while. At once would be too early: when the last name
+    /// goes and comes back before the server hears of either, it has no reason to send the resource again.
+    pub(crate) fn forget_unused(&mut self, now: Instant) {
+        let old = |since: &Instant| now.saturating_duration_since(*since) >= UNUSED;
+        let gone = self.unused.iter().filter(|(_, since)| old(since)).map(|(key, _)| key.clone());
+        for key in gone.collect::<Vec<_>>() {
+            self.unused.remove(&key);
+            match key {
+                (type_url::ENDPOINT, name) => drop(self.assignments.remove(&name)),
+                (_, name) => self.secrets.remove(&name),
             }
         }
-        for name in removed {
-            let Some(slot) = self.clusters.remove(name.as_str()) else { continue };
-            if let Some(live) = slot.live {
-                live.retire();
-            }
-            self.current.clusters.remove(name.as_str());
-            self.resolved.remove(name.as_str());
-            self.use_service(name, None);
-        }
-        rejected
-    }
-
-    fn put_cluster(&mut self, name: Arc<str>, config: config::Cluster) {
-        let service = match &config.discovery {
-            config::Discovery::Endpoints(service) => Some(service.clone()),
-            _ => None,
-        };
-        self.use_service(&name, service);
-        if !matches!(config.discovery, config::Discovery::Dns { .. }) {
-            self.resolved.remove(&name);
-        }
-        self.clusters.entry(name.clone()).or_default().warming = Some(Arc::new(config));
-        self.settle_cluster(&name);
-    }
-
-    /// Notes which endpoint resource a cluster uses, and forgets the one that nobody uses any more.
-    fn use_service(&mut self, cluster: &str, service: Option<Arc<str>>) {
-        if self.service_of.get(cluster) == service.as_ref() {
-            return;
-        }
-        if let Some(old) = self.service_of.remove(cluster) {
-            let users = self.services.entry(old.clone()).or_default();
-            users.remove(cluster);
-            if users.is_empty() {
-                self.services.remove(&old);
-                self.assignments.remove(&old);
-            }
-        }
-        if let Some(service) = service {
-            self.services.entry(service.clone()).or_default().insert(cluster.into());
-            self.service_of.insert(cluster.into(), service);
-        }
-    }
-
-    /// Makes a cluster live as soon as its endpoints are known, and gives a live one its newest endpoints.
-    fn settle_cluster(&mut self, name: &Arc<str>) {
-        let Some(slot) = self.clusters.get_mut(name) else { return };
-        let Some(config) = slot.warming.clone().or(slot.live.as_ref().map(|live| live.config.clone())) else {
-            return;
-        };
-        let entries = match &config.discovery {
-            config::Discovery::Static(endpoints) => endpoints.clone(),
-            config::Discovery::Aggregate(_) => Endpoints::default(),
-            config::Discovery::Endpoints(service) => match self.assignments.get(service) {
-                Some(endpoints) => endpoints.clone(),
-                None => return,
-            },
-            config::Discovery::Dns { .. } => match self.resolved.get(name) {
-                Some(endpoints) => endpoints.clone(),
-                None => return,
-            },
-        };
-        let live = Arc::new(Cluster::new(config, &entries, slot.live.as_deref()));
-        slot.warming = None;
-        slot.live = Some(live.clone());
-        self.current.clusters.insert(name.clone(), live);
-    }
-
-    fn apply_endpoints(&mut self, resources: Vec<Received>, removed: &[String]) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for resource in resources {
-            let name: Arc<str> = resource.name.as_str().into();
-            match read(resource, |message, _| config::endpoints(message), &self.filters) {
-                Ok((name, endpoints)) => self.assign(name, endpoints),
-                Err(reason) => {
-                    // Without a predecessor the cluster has no endpoint, but it is not waited for any more.
-                    if !self.assignments.contains_key(&name) {
-                        self.assign(name, Endpoints::default());
-                    }
-                    rejected.push(reason);
-                }
-            }
-        }
-        for name in removed {
-            if self.services.contains_key(name.as_str()) {
-                self.assign(name.as_str().into(), Endpoints::default());
-            }
-        }
-        rejected
-    }
-
-    fn assign(&mut self, service: Arc<str>, endpoints: Endpoints) {
-        let users: Vec<Arc<str>> = self.services.get(&service).into_iter().flatten().cloned().collect();
-        self.assignments.insert(service, endpoints);
-        for cluster in users {
-            self.settle_cluster(&cluster);
-        }
-    }
-
-    fn apply_listeners(
-        &mut self,
-        resources: Vec<Received>,
-        removed: &[String],
-        ports: &mut dyn Ports,
-    ) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for name in removed {
-            ports.release(name);
-            self.listeners.remove(name.as_str());
-            self.current.listeners.remove(name.as_str());
-        }
-        for resource in resources {
-            let name = resource.name.clone();
-            let listener = read(resource, config::Listener::new, &self.filters).and_then(|(name, config)| {
-                ports
-                    .reserve(&name, config.address)
-                    .map_err(|reason| rejection(&name, &format!("address: {reason}")))?;
-                Ok((name, config))
-            });
-            match listener {
-                Ok((name, config)) => {
-                    self.listeners.entry(name).or_default().warming = Some(Arc::new(config))
-                }
-                Err(reason) => {
-                    tracing::debug!(listener = %name, "rejected");
-                    rejected.push(reason);
-                }
-            }
-        }
-        rejected
-    }
-
-    fn apply_routes(&mut self, resources: Vec<Received>) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for resource in resources {
-            match read(resource, RouteConfiguration::new, &self.filters) {
-                Ok((name, config)) => match self.put_inline_hosts(&name, &config) {
-                    Ok(()) => {
-                        self.routes.insert(name.clone(), config);
-                        self.publish_routes(&name);
-                    }
-                    Err(reason) => rejected.push(rejection(&name, &reason)),
-                },
-                Err(reason) => rejected.push(reason),
-            }
-        }
-        rejected
-    }
-
-    /// Puts the hosts in effect that a route configuration brings itself, in the place of those it brought before.
-    fn put_inline_hosts(&mut self, name: &Arc<str>, config: &RouteConfiguration) -> Result<(), String> {
-        if config.hosts_on_their_own {
-            return Ok(());
-        }
-        let mut set = HostSet::default();
-        match set.apply(config.hosts.clone(), &[]).into_iter().next() {
-            Some((host, reason)) => Err(format!("virtual_hosts: {host}: {reason}")),
-            None => {
-                self.hosts.insert(name.clone(), set);
-                Ok(())
-            }
-        }
-    }
-
-    fn apply_hosts(&mut self, resources: Vec<Received>, removed: &[String]) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        let mut changed: BTreeMap<Arc<str>, HostChanges> = BTreeMap::new();
-        for name in removed {
-            if let Some((routes, _)) = gatewright_xds::names::virtual_host_parts(name) {
-                changed.entry(routes.into()).or_default().removed.push(name.as_str().into());
-            }
-        }
-        if resources.is_empty() && removed.is_empty() {
-            // The server has no host at all.
-            self.hosts_seen.extend(self.routes.keys().cloned());
-        }
-        for resource in resources {
-            let name = resource.name.clone();
-            let host = read(resource, VirtualHost::new, &self.filters);
-            match (gatewright_xds::names::virtual_host_parts(&name), host) {
-                (Some((routes, _)), Ok((_, host))) => {
-                    changed.entry(routes.into()).or_default().put.push(Arc::new(host));
-                }
-                (None, Ok(_)) => {
-                    rejected.push(rejection(&name, "name: has no route configuration before a `/`"))
-                }
-                (_, Err(reason)) => rejected.push(reason),
-            }
-        }
-        for (routes, HostChanges { put, removed }) in changed {
-            let conflicts = self.hosts.entry(routes.clone()).or_default().apply(put, &removed);
-            rejected.extend(conflicts.iter().map(|(name, reason)| rejection(name, reason)));
-            self.hosts_seen.insert(routes.clone());
-            self.publish_routes(&routes);
-        }
-        rejected
-    }
-
-    /// Puts a route configuration in the next snapshot if it is there; hosts alone are held.
-    fn publish_routes(&mut self, name: &Arc<str>) {
-        let Some(config) = self.routes.get(name) else { return };
-        let hosts = self.hosts.get(name).map(|set| set.table.clone()).unwrap_or_default();
-        self.current.routes.insert(name.clone(), RouteTable { ignore_port: config.ignore_port, hosts });
-    }
-
-    fn apply_secrets(&mut self, resources: Vec<Received>) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for resource in resources {
-            let name = resource.name.clone();
-            match read(resource, |message, _| config::certified_key(message), &self.filters) {
-                Ok((name, identity)) => self.secrets.insert(&name, identity),
-                Err(reason) => {
-                    self.secrets.fail(&name);
-                    rejected.push(reason);
-                }
-            }
-        }
-        // A live listener shows the new certificate from the next handshake on.
-        for slot in self.listeners.values_mut() {
-            if slot.warming.is_none() {
-                slot.warming = slot.live.as_ref().map(|live| live.config.clone());
-            }
-        }
-        rejected
-    }
-
-    /// Makes listeners live whose routes and certificates are there.
-    fn settle_listeners(&mut self) {
-        for (name, slot) in &mut self.listeners {
-            let Some(config) = &slot.warming else { continue };
-            if !config.https().all(|(http, _)| self.routes.contains_key(&http.routes)) {
-                continue;
-            }
-            let Some(listener) = Listener::new(config.clone(), &self.secrets, slot.live.as_deref()) else {
-                continue;
-            };
-            let listener = Arc::new(listener);
-            slot.warming = None;
-            slot.live = Some(listener.clone());
-            self.current.listeners.insert(name.clone(), listener);
-        }
-        let wanted = self.wanted();
-        self.secrets.retain(|name| wanted.secrets.contains(name));
     }
 }
 
-fn rejection(name: &str, reason: &str) -> Rejected {
+pub(super) fn rejection(name: &str, reason: &str) -> Rejected {
     Rejected { name: name.to_owned(), reason: format!("GW0701 {reason}") }
 }
 
 /// Decodes and converts a resource, whose own name must be the one it is subscribed by.
-fn read<M: XdsMessage, C>(
+pub(super) fn read<M: XdsMessage, C>(
     resource: Received,
     convert: impl FnOnce(M, &FilterRegistry) -> Result<C, FieldError>,
     filters: &FilterRegistry,
