@@ -20,6 +20,8 @@ pub(crate) enum TextTest {
     Suffix(Pattern),
     /// The text holds this.
     Contains(Pattern),
+    /// One of these is the whole text.
+    OneOf(Box<[Box<[u8]>]>),
     /// The expression matches the whole text.
     Regex(Regex),
 }
@@ -69,8 +71,21 @@ impl TextTest {
             Self::Prefix(pattern) => pattern.starts(value),
             Self::Suffix(pattern) => pattern.ends(value),
             Self::Contains(pattern) => pattern.inside(value),
+            Self::OneOf(texts) => texts.iter().any(|text| **text == *value),
             Self::Regex(regex) => regex.is_match(value),
         }
+    }
+}
+
+impl TextTest {
+    /// Compiles an expression. Alternatives without any operator (`POST|PATCH`, which every route of Higress has) are
+    /// compared as they are: a compiled expression would cost each route some ten kilobytes.
+    fn expression(message: RegexMatcher) -> Result<Self, FieldError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"|_-/ ,:=%".contains(&byte);
+        if !message.regex.bytes().all(plain) {
+            return whole_text(message).map(Self::Regex);
+        }
+        Ok(Self::OneOf(message.regex.split('|').map(|text| text.as_bytes().into()).collect()))
     }
 }
 
@@ -84,7 +99,7 @@ impl TryFrom<StringMatcher> for TextTest {
             MatchPattern::Prefix(text) => Self::Prefix(literal(text)),
             MatchPattern::Suffix(text) => Self::Suffix(literal(text)),
             MatchPattern::Contains(text) => Self::Contains(literal(text)),
-            MatchPattern::SafeRegex(regex) => Self::Regex(whole_text(regex).within("safe_regex")?),
+            MatchPattern::SafeRegex(regex) => Self::expression(regex).within("safe_regex")?,
             MatchPattern::Custom(_) => return Err(FieldError::unsupported("custom")),
         })
     }
@@ -160,6 +175,23 @@ mod tests {
         assert!(either.passes(b"a") && either.passes(b"bc"));
         assert!(!either.passes(b"abc") && !either.passes(b"xa"));
         assert!(!test(regex("a.c"), false).passes(b"a\nc"));
+    }
+
+    #[test]
+    fn alternatives_without_operators_mean_what_the_expression_means() {
+        for pattern in ["POST|PATCH|LOCK", "a", "", "a||b", "a-b|c_d"] {
+            let quick = test(regex(pattern), false);
+            assert!(matches!(quick, TextTest::OneOf(_)), "{pattern}");
+            let message = RegexMatcher { regex: pattern.to_owned(), ..RegexMatcher::default() };
+            let compiled = whole_text(message).unwrap();
+            for text in ["POST", "PATCH", "LOCK", "POS", "POSTPATCH", "a", "b", "", "a-b", "c_d", "a|b"] {
+                assert_eq!(
+                    quick.passes(text.as_bytes()),
+                    compiled.is_match(text.as_bytes()),
+                    "{pattern} {text}"
+                );
+            }
+        }
     }
 
     #[test]

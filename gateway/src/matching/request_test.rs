@@ -64,7 +64,15 @@ fn first_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use gatewright_xds::envoy::config::route::v3 as xds;
+    use gatewright_xds::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+    use gatewright_xds::envoy::r#type::matcher::v3::StringMatcher;
+    use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+    use http::uri::PathAndQuery;
+    use http::{HeaderValue, Method, Version};
+
     use super::*;
+    use crate::proxy::message::Scheme;
 
     #[test]
     fn the_first_parameter_counts_and_is_not_decoded() {
@@ -73,5 +81,34 @@ mod tests {
         assert_eq!(first_value("flag&x=a=b", "flag"), Some(""));
         assert_eq!(first_value("flag&x=a=b", "x"), Some("a=b"));
         assert_eq!(first_value("ab=1", "a"), None);
+    }
+
+    #[test]
+    fn an_inverted_test_of_a_value_needs_a_value() {
+        let test = HeaderTest::try_from(xds::HeaderMatcher {
+            name: "x-test".to_owned(),
+            header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
+                match_pattern: Some(MatchPattern::Exact("a".to_owned())),
+                ..StringMatcher::default()
+            })),
+            invert_match: true,
+            ..xds::HeaderMatcher::default()
+        })
+        .unwrap();
+        let passes = |value: Option<&'static str>| {
+            let lines = value.map(|value| ("x-test".parse().unwrap(), HeaderValue::from_static(value)));
+            let head = RequestHead {
+                method: Method::GET,
+                target: PathAndQuery::from_static("/"),
+                authority: HeaderValue::from_static("a"),
+                scheme: Scheme::Http,
+                headers: HeaderMap::from_iter(lines),
+                version: Version::HTTP_11,
+            };
+            header_passes(&test, &head)
+        };
+        assert!(passes(Some("b")));
+        assert!(!passes(Some("a")));
+        assert!(!passes(None));
     }
 }
