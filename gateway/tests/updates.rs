@@ -143,6 +143,16 @@ fn a_rejected_resource_leaves_its_predecessor_and_the_rest_is_applied() {
 }
 
 #[test]
+fn rejected_endpoints_leave_their_predecessors() {
+    let backend = EchoBackend::start("a");
+    let rig = rig(&backend);
+    let nowhere = SocketAddr::from((backend.address().ip(), 0));
+    rig.control.put(vec![endpoints("a", &[nowhere])]);
+    assert!(rig.control.rejection("a: GW0701").contains("port_value"));
+    assert_eq!(rig.get(HOST, "/").status, 200);
+}
+
+#[test]
 fn a_domain_moves_between_hosts_without_a_gap() {
     let backend = EchoBackend::start("a");
     let rig = rig(&backend);
