@@ -23,7 +23,7 @@ impl Locator {
     /// Reads a file. Bytes that are no text give a locator that finds nothing.
     pub fn new(bytes: &[u8]) -> Self {
         let text = text::read(bytes).unwrap_or_default();
-        let source = Source::new(text);
+        let source = Source::new(&text);
         let mut trees = Vec::new();
         let mut loader = Loader::new(&source);
         loop {
@@ -31,7 +31,7 @@ impl Locator {
             let Some(loaded) = loader.next(&mut tree) else { break };
             trees.push(loaded.usable.then(|| tree.into_owned()));
         }
-        Locator { text: text.to_owned(), index: LineIndex::new(text), trees }
+        Locator { index: LineIndex::new(&text), text: text.into_owned(), trees }
     }
 
     /// Returns the place of the key or value at a JSON pointer below a document, or below an item of a `List`. It lies on

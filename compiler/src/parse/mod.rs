@@ -95,7 +95,7 @@ impl FileFinding {
 /// Reads a file. Any bytes give a result; it depends on nothing but the arguments.
 pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
     let mut parsed = match text::read(bytes) {
-        Ok(text) => reader::read(text, profile),
+        Ok(text) => reader::read(&text, profile),
         Err(why) => ParsedFile { manifests: Vec::new(), findings: vec![problem::unreadable(bytes, why)] },
     };
     parsed.findings.sort_by(|a, b| {

@@ -20,7 +20,8 @@ pub struct RawObject {
 /// Reads every object of a file that has a kind. Members of lists stand alone. Documents that cannot be read are left
 /// out; the findings of [`super::parse_file`] tell of them.
 pub fn raw_objects(bytes: &[u8]) -> Vec<RawObject> {
-    let source = Source::new(text::read(bytes).unwrap_or_default());
+    let text = text::read(bytes).unwrap_or_default();
+    let source = Source::new(&text);
     let mut loader = Loader::new(&source);
     let mut tree = Tree::default();
     let mut objects = Vec::new();

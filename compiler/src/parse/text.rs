@@ -1,5 +1,7 @@
 //! The bytes of a file as text, and places in it: the parser counts characters, findings give bytes, lines and columns.
 
+use std::borrow::Cow;
+
 use gatewright_diagnostics::{Position, Span};
 
 /// Largest file that is read, in bytes.
@@ -105,15 +107,69 @@ fn line_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-/// Says why bytes are not readable text.
-pub(crate) fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
+/// Returns the text of a file, or why it has none.
+pub(crate) fn read(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable::TooLarge);
     }
-    std::str::from_utf8(bytes).map_err(|error| match bytes {
+    std::str::from_utf8(bytes).map(join_surrogates).map_err(|error| match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Unreadable::Utf16,
         _ => Unreadable::NotUtf8 { valid_up_to: error.valid_up_to() },
     })
+}
+
+/// JSON writes characters beyond 16 bits as two escapes, which YAML has not. In JSON files each pair becomes one escape
+/// of YAML, and the string that holds it is followed by as many spaces as it lost, so that every place stays.
+fn join_surrogates(text: &str) -> Cow<'_, str> {
+    if !text.trim_start().starts_with('{') || !text.contains("\\u") {
+        return text.into();
+    }
+    let mut joined = String::with_capacity(text.len());
+    let (mut rest, mut in_string, mut lost) = (text, false, 0);
+    while let Some(next) = rest.chars().next() {
+        let taken = match next {
+            '\\' if in_string => match surrogate_pair(rest) {
+                Some(character) => {
+                    joined.push_str(&format!("\\U{:08X}", u32::from(character)));
+                    lost += 2;
+                    PAIR
+                }
+                None => {
+                    let escape = rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end);
+                    joined.push_str(&rest[..escape]);
+                    escape
+                }
+            },
+            '"' => {
+                in_string = !in_string;
+                joined.push('"');
+                joined
+                    .extend(std::iter::repeat_n(' ', if in_string { 0 } else { std::mem::take(&mut lost) }));
+                1
+            }
+            other => {
+                joined.push(other);
+                other.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    joined.extend(std::iter::repeat_n(' ', lost));
+    joined.into()
+}
+
+/// Length of two escapes.
+const PAIR: usize = "\\ud83d\\ude00".len();
+
+/// Returns the character of two escapes at the start of a text, if it starts with two that make one.
+fn surrogate_pair(text: &str) -> Option<char> {
+    let unit = |escape: &str| u16::from_str_radix(escape.strip_prefix("\\u")?, 16).ok();
+    let units = [unit(text.get(..PAIR / 2)?)?, unit(text.get(PAIR / 2..PAIR)?)?];
+    let mut characters = char::decode_utf16(units);
+    match (characters.next(), characters.next()) {
+        (Some(Ok(character)), None) => Some(character),
+        _ => None,
+    }
 }
 
 /// A file that is no text.
@@ -167,6 +223,20 @@ mod tests {
         let lines = Lines::new(&text, &index);
         for (index, (offset, _)) in text.char_indices().enumerate() {
             assert_eq!(lines.byte_of(index as u32), offset);
+        }
+    }
+
+    #[test]
+    fn pairs_of_escapes_in_json_become_one_and_keep_places() {
+        let json = r#"{"a\\": "x\ud83d\ude00y\"", "b": "\u00e9\ud83d"}"#;
+        let joined = r#"{"a\\": "x\U0001F600y\""  , "b": "\u00e9\ud83d"}"#;
+        assert_eq!(read(json.as_bytes()).unwrap(), joined);
+        let unclosed = r#"{"\ud83d\ude00"#;
+        assert_eq!(read(unclosed.as_bytes()).unwrap(), r#"{"\U0001F600  "#);
+        for unchanged in
+            [r#"a: "\ud83d\ude00""#, r#"{"a": "\u00e9"}"#, "{\"\\", "{\"\\é", "{\"\\ué", "{\"\\u+123\\u-123"]
+        {
+            assert_eq!(read(unchanged.as_bytes()).unwrap(), unchanged);
         }
     }
 

@@ -47,3 +47,70 @@ fn reading_costs_little_more_than_loading() {
     }
     assert!(parse < 3.0 * load, "reading takes {parse} s, loading {load} s");
 }
+
+/// Files of the greatest size that a reader of YAML may find hard, by name.
+fn hostile_files() -> Vec<(&'static str, String)> {
+    const SIZE: usize = (16 << 20) - 1024;
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n";
+    let plugin = "apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: a}\nspec:\n  defaultConfig:\n";
+    let filled = |head: &str, line: &dyn Fn(usize) -> String| {
+        let mut text = head.to_owned();
+        let mut lines = (0..).map(line);
+        while text.len() < SIZE {
+            text.extend(lines.next());
+        }
+        text
+    };
+    vec![
+        ("one key again and again", filled(head, &|_| "  a: b\n".into())),
+        ("many keys", filled(head, &|n| format!("  k{n}: v\n"))),
+        ("many values of the wrong type", filled(head, &|n| format!("  k{n}: 1\n"))),
+        ("the same beyond ASCII", filled(head, &|n| format!("  é{n}: 1\n"))),
+        ("many surprising values", filled(plugin, &|n| format!("    k{n}: yes\n"))),
+        ("many foreign tags", filled(head, &|n| format!("  k{n}: !x v\n"))),
+        ("many unknown fields", filled(&format!("{head}  x: v\n"), &|n| format!("u{n}: v\n"))),
+        (
+            "many wrong annotation keys",
+            filled(&head.replace("{name: a}\ndata:", "\n  name: a\n  annotations:"), &|n| {
+                format!("    k k{n}: v\n")
+            }),
+        ),
+        ("many documents", filled("", &|_| "---\na: b\n".into())),
+        ("many empty documents", filled("", &|_| "---\n".into())),
+        ("many broken documents", filled("", &|_| "---\n\"\n".into())),
+        (
+            "many items",
+            filled("apiVersion: v1\nkind: List\nitems:\n", &|n| {
+                format!(
+                    "- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: a{n}}}, data: {{x: 1, x: 2}}}}\n"
+                )
+            }),
+        ),
+        ("many aliases", filled("a: &a v\n", &|_| "k: *a\n".into())),
+        ("many anchors", filled(head, &|n| format!("  k{n}: &a{n} v\n"))),
+        ("many merge keys", filled("a: &a {b: c}\nd:\n", &|_| "  <<: *a\n".into())),
+        ("brackets", "[".repeat(SIZE)),
+        ("braces", "{a: ".repeat(SIZE / 4)),
+        ("dashes", "- ".repeat(SIZE / 2)),
+        ("an open quote", format!("\"{}", "x".repeat(SIZE))),
+        ("one long line", format!("a: {}", "x".repeat(SIZE))),
+        ("one long line of entries", filled("{", &|n| format!("a{n}: b, ")) + "}"),
+        ("comments", "# x\n".repeat(SIZE / 4)),
+        ("zeros", "\0".repeat(SIZE)),
+    ]
+}
+
+#[test]
+#[ignore = "a measurement, of use with --release --nocapture"]
+fn hostile_files_take_seconds_at_most() {
+    for (what, text) in hostile_files() {
+        let start = std::time::Instant::now();
+        let parsed = parse(&text);
+        let (read, findings) = (start.elapsed(), parsed.findings.len());
+        let place = crate::manifest::DocumentIndex { document: 0, item: None };
+        Locator::new(text.as_bytes()).locate(place, "/data/x", crate::finding::Part::Key);
+        let all = start.elapsed();
+        println!("{what}: {read:.1?} to read, {all:.1?} with a place, {findings} findings");
+        assert!(all.as_secs() < 30, "{what} took {all:?}");
+    }
+}

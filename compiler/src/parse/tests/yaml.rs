@@ -111,6 +111,11 @@ fn byte_order_mark_line_ends_and_json_are_read() {
     let json = "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"ConfigMap\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"data\": {\"x\":\"v\"}\n}";
     assert_eq!(parse(json).findings, []);
     assert_eq!(parse(json).manifests[0].fingerprint, parse(&text).manifests[0].fingerprint);
+    let smile =
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"x":"\ud83d\ude00","y":5}}"#;
+    check(smile, &["GW0102 1:94 `5` data.y must be text, found the number 5"]);
+    let Body::ConfigMap(config) = &parse(smile).manifests[0].body else { panic!("a ConfigMap") };
+    assert_eq!(config.data["x"], "😀");
 }
 
 #[test]
