@@ -26,6 +26,8 @@ pub(crate) enum Language {
     Exact(Arc<str>, bool),
     /// The texts with a beginning, in any case if the flag is set.
     Prefix(Arc<str>, bool),
+    /// Any of a set of texts and beginnings.
+    Literals(Arc<Literals>),
     /// The whole-text matches of a regular expression.
     Regex(Arc<dense::DFA<Vec<u32>>>),
     /// The paths that are their own normal form (see [`crate::normalize_path`]).
@@ -34,6 +36,60 @@ pub(crate) enum Language {
     HeaderValue,
     /// Query values: visible ASCII without `&` and `#`.
     QueryValue,
+}
+
+/// Texts and beginnings as a trie.
+#[derive(Clone, Debug)]
+pub(crate) struct Literals {
+    nodes: Vec<TrieNode>,
+    fold: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TrieNode {
+    next: BTreeMap<u8, State>,
+    ends_text: bool,
+    ends_beginning: bool,
+}
+
+impl Literals {
+    /// Returns the texts that are one of `texts` or start with one of `beginnings`; folded ones in any case.
+    pub(crate) fn new(texts: &[String], beginnings: &[String], fold: bool) -> Self {
+        let mut literals = Literals { nodes: vec![TrieNode::default()], fold };
+        for text in texts {
+            literals.node(text).ends_text = true;
+        }
+        for beginning in beginnings {
+            literals.node(beginning).ends_beginning = true;
+        }
+        literals
+    }
+
+    fn node(&mut self, text: &str) -> &mut TrieNode {
+        let mut at = 0;
+        for byte in text.bytes() {
+            let new = self.nodes.len();
+            at = *self.nodes[at].next.entry(byte).or_insert(new as State) as usize;
+            if at == new {
+                self.nodes.push(TrieNode::default());
+            }
+        }
+        &mut self.nodes[at]
+    }
+
+    fn step(&self, state: State, byte: u8) -> Option<State> {
+        let node = &self.nodes[state as usize];
+        if node.ends_beginning {
+            return Some(state);
+        }
+        let byte = if self.fold { byte.to_ascii_lowercase() } else { byte };
+        node.next.get(&byte).copied()
+    }
+
+    fn accepts(&self, state: State) -> bool {
+        let node = &self.nodes[state as usize];
+        node.ends_text || node.ends_beginning
+    }
 }
 
 /// The answer of a search.
@@ -116,6 +172,7 @@ impl Language {
                 let next = dfa.next_state(StateID::new(state as usize).ok()?, byte);
                 (!dfa.is_dead_state(next) && !dfa.is_quit_state(next)).then(|| next.as_u32())
             }
+            Language::Literals(literals) => literals.step(state, byte),
             Language::Path => step_path(state, byte),
             Language::HeaderValue => match byte {
                 b' ' if state == 0 => None,
@@ -135,6 +192,7 @@ impl Language {
             Language::Regex(dfa) => {
                 StateID::new(state as usize).is_ok_and(|state| dfa.is_match_state(dfa.next_eoi_state(state)))
             }
+            Language::Literals(literals) => literals.accepts(state),
             Language::Path => !matches!(state, path::START | path::DOT | path::DOTS),
             Language::HeaderValue => state != 2,
             Language::QueryValue => true,
@@ -289,6 +347,19 @@ mod tests {
         assert_eq!(search(&[Language::Path, regex("/[a-c]")], &[regex("/[a-z]*")], BOUNDS), Found::Nothing);
         assert_eq!(search(&[Language::HeaderValue, exact(" a")], &[], BOUNDS), Found::Nothing);
         assert_eq!(search(&[Language::QueryValue, exact("a&b")], &[], BOUNDS), Found::Nothing);
+    }
+
+    #[test]
+    fn literals_are_a_set_of_texts_and_beginnings() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let literals = Literals::new(&texts(&["/a", "/ab/c"]), &texts(&["/ab/", "/x"]), true);
+        let literals = Language::Literals(Arc::new(literals));
+        for (text, inside) in
+            [("/a", true), ("/A", true), ("/ab", false), ("/aB/d", true), ("/xyz", true), ("/", false)]
+        {
+            let found = search(&[literals.clone(), exact(text)], &[], BOUNDS);
+            assert_eq!(found == Found::Text(text.to_owned()), inside, "{text}");
+        }
     }
 
     #[test]

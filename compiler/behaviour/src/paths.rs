@@ -2,11 +2,13 @@
 //! Inside an atom such a test is true or false; only regular expressions, and tests of the other case discipline, may
 //! be either.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gatewright_ir::{PathMatch, RouteMatch};
 
-use crate::automata::Language;
+use crate::automata::{Language, Literals};
 use crate::canonical::normalize_path;
 use crate::dialect::Patterns;
 use crate::region::PathSet;
@@ -147,10 +149,8 @@ impl PathAtoms {
                 except.push(PathSet::Point { path: point.clone(), ignore_case: self.fold });
             }
         }
-        for inner in all
-            .iter()
-            .filter(|inner| inner.cone().is_some_and(|prefix| cones.iter().any(|cone| cone == prefix)))
-        {
+        let inner: BTreeSet<&str> = cones.iter().map(String::as_str).collect();
+        for inner in all.iter().filter(|atom| atom.cone().is_some_and(|prefix| inner.contains(prefix))) {
             if belongs(inner) {
                 self.cut_out(inner, all, belongs, except);
             } else if let Some(prefix) = inner.cone() {
@@ -227,12 +227,13 @@ impl PathAtom {
             PathMatch::Exact(path) => (path, true),
             PathMatch::Prefix(prefix) => (prefix, false),
         };
-        let text = if self.fold { text.to_ascii_lowercase() } else { text.clone() };
+        let text =
+            if self.fold { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text.as_str()) };
         let possible = match &self.shape {
-            Shape::Point(point) if exact => *point == text,
-            Shape::Point(point) => point.starts_with(text.as_str()),
+            Shape::Point(point) if exact => *point == *text,
+            Shape::Point(point) => point.starts_with(&*text),
             Shape::Cone { .. } if exact => false,
-            Shape::Cone { prefix, .. } => prefix.starts_with(text.as_str()),
+            Shape::Cone { prefix, .. } => prefix.starts_with(&*text),
         };
         match possible {
             false => Passes::None,
@@ -248,9 +249,8 @@ impl PathAtom {
                 (vec![Language::Path, Language::Exact(point.as_str().into(), self.fold)], Vec::new())
             }
             Shape::Cone { prefix, cones, points } => {
-                let exact = |text: &String| Language::Exact(text.as_str().into(), self.fold);
-                let below = |text: &String| Language::Prefix(text.as_str().into(), self.fold);
-                let none = points.iter().map(exact).chain(cones.iter().map(below)).collect();
+                let holes = Literals::new(points, cones, self.fold);
+                let none = vec![Language::Literals(Arc::new(holes))];
                 (vec![Language::Path, Language::Prefix(prefix.as_str().into(), self.fold)], none)
             }
         }

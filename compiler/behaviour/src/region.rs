@@ -20,17 +20,18 @@ pub struct Region {
     pub parts: Vec<Part>,
 }
 
-/// The requests that come in by one of some entries, with one of some server names, and pass the HTTP part.
+/// The requests that come in by one of some entries, with one of some server names, and pass the HTTP part. Ordered by
+/// the HTTP part first, so that the parts of one host stand together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Part {
+    /// What the request itself must be; none means every request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpPart>,
     /// The entries, in order.
     pub entries: Vec<Entry>,
     /// The server names, where the TLS entry is among the entries.
     #[serde(skip_serializing_if = "ServerNames::is_any")]
     pub server_names: ServerNames,
-    /// What the request itself must be; none means every request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<HttpPart>,
 }
 
 /// Hosts x paths x conditions.

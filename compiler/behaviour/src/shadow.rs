@@ -1,5 +1,7 @@
 //! Shadowed routes: routes of a virtual host that no request reaches, because earlier ones take all that match them.
 
+use std::collections::BTreeSet;
+
 use gatewright_ir::{RouteId, VirtualHost};
 use serde::Serialize;
 
@@ -38,8 +40,9 @@ pub fn shadowed(host: &VirtualHost, options: &Options) -> Vec<Shadowed> {
         solver: Solver::new(Regexes::new(bounds)),
         branches: options.branches,
     };
-    let hidden: Vec<usize> = (0..host.routes.len()).filter(|index| !search.is_reachable(*index)).collect();
-    hidden.into_iter().map(|index| search.explained(index)).collect()
+    let reachable = search.reachable();
+    let hidden = (0..host.routes.len()).filter(|index| !reachable.contains(index));
+    hidden.map(|index| search.explained(index)).collect()
 }
 
 struct Search<'a> {
@@ -51,20 +54,27 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether some request takes a route: in some path region it passes the route's tests and, for each earlier route,
-    /// fails one.
-    fn is_reachable(&mut self, index: usize) -> bool {
-        (0..self.atoms.len()).any(|atom| {
-            let Some(conditions) = self.conditions(atom, index) else { return false };
-            let earlier: Vec<Vec<Test>> = (0..index)
-                .filter_map(|earlier| {
-                    let route = &self.host.routes[earlier];
-                    remaining_tests(self.host.entry, &self.atoms[atom], route, &self.solver)
-                })
-                .collect();
-            let mut budget = self.branches;
-            !earlier.iter().any(Vec::is_empty) && self.escapes(atom, conditions, &earlier, &mut budget)
-        })
+    /// Returns the routes that some request takes: in some path region it passes the route's tests and, for each earlier
+    /// route, fails one.
+    fn reachable(&mut self) -> BTreeSet<usize> {
+        let mut reachable = BTreeSet::new();
+        for atom in 0..self.atoms.len() {
+            let mut earlier: Vec<Vec<Test>> = Vec::new();
+            for index in 0..self.host.routes.len() {
+                let Some(tests) = self.tests(atom, index) else { continue };
+                if !reachable.contains(&index) {
+                    let mut budget = self.branches;
+                    if self.escapes(atom, conditions(&tests), &earlier, &mut budget) {
+                        reachable.insert(index);
+                    }
+                }
+                if tests.is_empty() {
+                    break;
+                }
+                earlier.push(tests);
+            }
+        }
+        reachable
     }
 
     /// Whether a request can pass `conditions` and fail a test of each of `earlier`.
@@ -90,11 +100,9 @@ impl Search<'_> {
         })
     }
 
-    /// The tests of a route in a path region, as conditions; none if the route cannot match there.
-    fn conditions(&self, atom: usize, index: usize) -> Option<Vec<Condition>> {
-        let route = &self.host.routes[index];
-        let tests = remaining_tests(self.host.entry, &self.atoms[atom], route, &self.solver)?;
-        Some(tests.into_iter().map(|test| Condition { test, holds: true }).collect())
+    /// The tests of a route that a path region leaves open; none if the route cannot match there.
+    fn tests(&self, atom: usize, index: usize) -> Option<Vec<Test>> {
+        remaining_tests(self.host.entry, &self.atoms[atom], &self.host.routes[index], &self.solver)
     }
 
     fn solve(&mut self, atom: usize, conditions: &[Condition]) -> Solution {
@@ -105,8 +113,8 @@ impl Search<'_> {
 
     fn explained(&mut self, index: usize) -> Shadowed {
         let witness = (0..self.atoms.len()).find_map(|atom| {
-            let conditions = self.conditions(atom, index)?;
-            match self.solve(atom, &conditions) {
+            let tests = self.tests(atom, index)?;
+            match self.solve(atom, &conditions(&tests)) {
                 Solution::Request(request) => Some(request),
                 _ => None,
             }
@@ -125,4 +133,8 @@ impl Search<'_> {
         });
         taker.map(|route| route.id.clone())
     }
+}
+
+fn conditions(tests: &[Test]) -> Vec<Condition> {
+    tests.iter().map(|test| Condition { test: test.clone(), holds: true }).collect()
 }

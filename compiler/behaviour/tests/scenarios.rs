@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use gatewright_behaviour::{
-    BehaviourDiff, Certainty, Model, Options, Reply, Request, RiskKind, RiskOptions, diff, risks,
+    BehaviourClass, BehaviourDiff, Certainty, Facet, Model, Options, Reply, Request, RiskKind, RiskOptions,
+    diff, risks,
 };
 use gatewright_ir::{
     Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
-    Forward, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch, PathRewrite,
-    PluginApplication, Redirect, Refusal, Route, RouteAction, RouteId, RouteMatch, SecretRef, Target,
-    TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
+    Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch,
+    PathRewrite, PluginApplication, Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId, RouteMatch,
+    SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
 };
 
 fn cluster(name: &str) -> ClusterName {
@@ -94,7 +95,7 @@ fn put(ir: &mut Ir, entry: Entry, name: &str, routes: Vec<Route>) {
 
 /// Rows as text: region | facet: before -> after; ... | witness.
 fn rows(diff: &BehaviourDiff) -> Vec<String> {
-    let row = |class: &gatewright_behaviour::BehaviourClass| {
+    let row = |class: &BehaviourClass| {
         let region: Vec<String> = class.region().parts.iter().map(ToString::to_string).collect();
         let changes: Vec<String> = class
             .changes
@@ -256,7 +257,9 @@ fn cors_answers_what_envoy_answers() {
     });
     let any = cors(vec![OriginMatch::Exact("http://o.com".into()), OriginMatch::Regex(".*x".into())]);
     routes.iter_mut().for_each(|route| route.cors = Some(any.clone()));
-    let ir = ir(&[("a.com", routes)]);
+    let mut everybody = vec![route(prefix("/"), "web")];
+    everybody[0].cors = Some(cors(vec![OriginMatch::Regex(".*".into())]));
+    let ir = ir(&[("a.com", routes), ("b.com", everybody)]);
     let kind =
         |text: &str| match Model::new(&ir).decide(&Request::parse(text).expect("a request")).effect.reply {
             Reply::Preflight(preflight) => format!("preflight for {}", preflight.common.allow_origin),
@@ -281,6 +284,8 @@ fn cors_answers_what_envoy_answers() {
         (format!("OPTIONS http://a.com/ -H 'origin: z' {asked}"), "forwarded, None"),
         (format!("OPTIONS http://a.com/ -H 'origin: ' {asked}"), "forwarded, None"),
         (format!("OPTIONS http://a.com/ {asked}"), "forwarded, None"),
+        (format!("OPTIONS http://b.com/ -H 'origin: z' {asked}"), "preflight for z"),
+        (format!("OPTIONS http://b.com/ -H 'origin: ' {asked}"), "forwarded, None"),
         (format!("OPTIONS http://a.com/away -H 'origin: x' {asked}"), "Some(301)"),
     ] {
         assert_eq!(kind(&request), expected, "{request}");
@@ -340,6 +345,83 @@ fn a_rewrite_that_ignores_case_changes_what_case_changes() {
         &[],
     );
     assert_eq!(found.classes[0].certainty(), &Certainty::Exact);
+}
+
+/// A redirect to a path changes nothing for requests that ask for it already.
+#[test]
+fn a_redirect_to_a_path_leaves_that_path_out() {
+    let to = |path: Option<&str>| {
+        let mut routes = vec![route(prefix("/"), "web")];
+        routes[0].action = RouteAction::Redirect(Redirect {
+            code: 301,
+            scheme: Some("https".into()),
+            host: None,
+            port: None,
+            path: path.map(str::to_owned),
+        });
+        ir(&[("shop.example.com", routes)])
+    };
+    check(
+        &to(None),
+        &to(Some("/new")),
+        &["shop.example.com any path, path not `/new`, http only | \
+           redirect: 301 to https://{host}{path} -> 301 to https://{host}/new | GET http://shop.example.com/"],
+        &[],
+    );
+}
+
+/// Every facet of a forwarded request, changed by itself, is one row with that facet and no other.
+#[test]
+fn each_facet_is_seen_by_itself() {
+    let mut routes = vec![route(prefix("/"), "blue")];
+    of(&mut routes[0]).targets = vec![target("blue", 50), target("green", 50)];
+    let before = ir(&[("shop.example.com", routes.clone())]);
+    let retry = RetryPolicy { retry_on: vec!["5xx".into()], num_retries: 2, excluded_methods: Vec::new() };
+    let edits = HeaderEdits { remove: vec!["x-a".into()], ..HeaderEdits::default() };
+    let plugin = PluginApplication {
+        plugin: "waf".into(),
+        module: "m".into(),
+        config: ConfigDigest("c".into()),
+        fail_strategy: FailStrategy::FailOpen,
+        only_host: None,
+    };
+    type Edit<'e> = Box<dyn Fn(&mut Route) + 'e>;
+    let of_route: Vec<(Facet, Edit<'_>)> = vec![
+        (Facet::Upstream, Box::new(|route| of(route).targets[1] = target("web", 50))),
+        (Facet::Weights, Box::new(|route| of(route).targets[1].weight = 25)),
+        (Facet::Fallbacks, Box::new(|route| of(route).targets[0].fallbacks = vec![cluster("web")])),
+        (Facet::Path, Box::new(|route| of(route).path_rewrite = Some(PathRewrite::Prefix("/v2/".into())))),
+        (Facet::Host, Box::new(|route| of(route).host_rewrite = Some("up.example".into()))),
+        (Facet::RequestHeaders, Box::new(|route| of(route).targets[0].request_headers = edits.clone())),
+        (Facet::ResponseHeaders, Box::new(|route| route.response_headers = edits.clone())),
+        (Facet::Cors, Box::new(|route| route.cors = Some(cors(vec![OriginMatch::Exact("o".into())])))),
+        (Facet::Timeout, Box::new(|route| of(route).timeout_ms = Some(5))),
+        (Facet::Retry, Box::new(|route| of(route).retry = Some(Arc::new(retry.clone())))),
+        (Facet::Plugins, Box::new(|route| route.plugins = vec![plugin.clone()])),
+    ];
+    let facets = |after: &Ir| {
+        let diff = diff(&before, after, &Options::default());
+        diff.classes.iter().flat_map(BehaviourClass::facets).collect::<Vec<_>>()
+    };
+    for (facet, edit) in of_route {
+        let mut routes = routes.clone();
+        edit(&mut routes[0]);
+        assert_eq!(facets(&ir(&[("shop.example.com", routes)])), [facet]);
+    }
+    let names = vec![Endpoint { address: "blue.example".into(), port: 80 }];
+    type ClusterEdit = Box<dyn Fn(&mut UpstreamCluster)>;
+    let of_cluster: Vec<(Facet, ClusterEdit)> = vec![
+        (Facet::Protocol, Box::new(|cluster| cluster.protocol = UpstreamProtocol::Http2)),
+        (Facet::LoadBalancing, Box::new(|cluster| cluster.load_balancing = LoadBalancing::Random)),
+        (Facet::Discovery, Box::new(move |cluster| cluster.discovery = Discovery::Dns(names.clone()))),
+    ];
+    for (facet, edit) in of_cluster {
+        let mut after = before.clone();
+        let mut changed = after.clusters[&cluster("blue")].as_ref().clone();
+        edit(&mut changed);
+        after.clusters.insert(cluster("blue"), Arc::new(changed));
+        assert_eq!(facets(&after), [facet]);
+    }
 }
 
 #[test]
