@@ -149,8 +149,8 @@ fn joined<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_str(&words.join(","))
 }
 
-/// Edits of a header map. As in Envoy, `set` and `add` come first and `remove` last; `set` replaces or creates, `add`
-/// appends a line.
+/// Edits of a header map. As in Envoy (measured on 1.40), `remove` comes first, then `set`, then `add`; `set` replaces
+/// or creates, `add` appends a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HeaderEdits {
     /// Replace or create.
