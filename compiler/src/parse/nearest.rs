@@ -21,6 +21,18 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.filter(|_| !tied).map(|(_, candidate)| candidate)
 }
 
+/// Returns the only candidate that continues `word` or is continued by it, for words of some length.
+pub(super) fn completion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const SOME_LENGTH: usize = 5;
+    let mut related = candidates.into_iter().filter(|candidate| {
+        let (short, long) =
+            if word.len() < candidate.len() { (word, *candidate) } else { (*candidate, word) };
+        let start = long.get(..short.len());
+        short.len() >= SOME_LENGTH && start.is_some_and(|start| start.eq_ignore_ascii_case(short))
+    });
+    related.next().filter(|_| related.next().is_none())
+}
+
 /// Returns how many letters must be inserted, dropped, replaced or swapped with their neighbor, or more than `limit`.
 fn edits(from: &str, to: &str, limit: usize) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
@@ -56,6 +68,15 @@ mod tests {
         assert_eq!(nearest("bakend", fields), Some("backend"));
         assert_eq!(nearest("hots", fields), Some("host"));
         assert_eq!(nearest("serviceName", fields), None);
+    }
+
+    #[test]
+    fn beginnings_are_completed() {
+        let fields = ["ingressClassName", "defaultBackend", "rules", "tls"];
+        assert_eq!(completion("ingressClass", fields), Some("ingressClassName"));
+        assert_eq!(completion("rulesOfMine", fields), Some("rules"));
+        assert_eq!(completion("tlsConfig", fields), None);
+        assert_eq!(completion("ingressClass", ["ingressClassA", "ingressClassB"]), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::issue::{Issue, Repair, bounded, path};
-use super::nearest::nearest;
+use super::nearest::{completion, nearest};
 use super::tree::{NodeId, Tree};
 use super::tree_json::{TreeJson, TreeNode};
 use crate::finding::escape;
@@ -164,8 +164,10 @@ impl Schema {
         }
         let problem = self.problem(error);
         let mut issue = Issue::value(&code::GW0102, pointer, format!("{} {problem}", path(pointer)));
-        if let ValidationErrorKind::Type { kind } = error.kind() {
-            suggest_quotes(&mut issue, kind, error.instance());
+        match error.kind() {
+            ValidationErrorKind::Type { kind } => suggest_quotes(&mut issue, kind, error.instance()),
+            ValidationErrorKind::Enum { options } => suggest_word(&mut issue, options, error.instance()),
+            _ => {}
         }
         vec![issue]
     }
@@ -191,6 +193,8 @@ impl Schema {
             if free(&meant) {
                 issue.repair = Repair::Key(meant.to_owned());
             }
+        } else if let Some(meant) = completion(name, known.iter().copied()) {
+            issue.help = Some(format!("write `{meant}`, if that is meant"));
         }
         if self.unknown_field.id == code::GW0106.id {
             issue.notes.push("the API server drops it, so it has no effect".into());
@@ -291,6 +295,16 @@ fn suggest_quotes(issue: &mut Issue, kind: &TypeKind, value: &Value) {
     if let Some(literal) = unquoted {
         issue.help = Some("write the value without quotes".into());
         issue.repair = Repair::Literal(literal);
+    }
+}
+
+/// A word that differs from a known one only by case is that one.
+fn suggest_word(issue: &mut Issue, options: &Value, value: &Value) {
+    let words = || options.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let Some(meant) = value.as_str().and_then(|text| nearest(text, words())) else { return };
+    issue.help = Some(format!("write `{meant}`"));
+    if value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(meant)) {
+        issue.repair = Repair::Value(meant.to_owned());
     }
 }
 

@@ -103,6 +103,28 @@ fn words_and_ports_are_checked_as_the_api_server_does() {
 }
 
 #[test]
+fn words_of_the_wrong_case_are_fixed() {
+    let service = |kind: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{type: {kind}, ports: [{{port: 80}}]}}\n"
+        )
+    };
+    check_fix(&service("'clusterip'"), &service("'ClusterIP'"));
+    let finding = &parse(&service("Cluster_IP")).findings[0];
+    assert_eq!((finding.help.as_deref(), &finding.fix), (Some("write `ClusterIP`"), &None));
+}
+
+#[test]
+fn beginnings_of_fields_are_completed() {
+    let text = rules("  - host: a.example.com\n").replace("spec:\n", "spec:\n  ingressClass: higress\n");
+    let finding = &parse(&text).findings[0];
+    assert_eq!(
+        (finding.help.as_deref(), &finding.fix),
+        (Some("write `ingressClassName`, if that is meant"), &None)
+    );
+}
+
+#[test]
 fn null_members_are_as_good_as_none() {
     check(&rules("  - host:\n    http: ~\n"), &[]);
     check(&rules("  -\n"), &["GW0102 7:4 `` spec.rules[0] must be a mapping, found null"]);
