@@ -34,13 +34,11 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) fn bytes_of_an_edit(gatewright: &Path, repository: &Repository) -> Result<u64> {
     let mut server = Command::new(gatewright);
     server.arg("xds").arg(&repository.folder).args(["--listen", &address(SERVER_PORT)]);
+    server.args(["--http", &address(HTTP_PORT), "--https", &address(HTTPS_PORT)]);
     let mut server = Running::start(&mut server)?;
     let counter = Counter::start()?;
     let mut client = Command::new(gatewright);
-    client.args(["gateway", "--xds", &address(counter.port)]);
-    for (flag, port) in [("--http", HTTP_PORT), ("--https", HTTPS_PORT), ("--admin", ADMIN_PORT)] {
-        client.args([flag, &address(port)]);
-    }
+    client.args(["gateway", "--xds", &address(counter.port), "--admin", &address(ADMIN_PORT)]);
     let mut client = Running::start(&mut client)?;
     counter.settled_beyond(0, FIRST).context("the first configuration")?;
     let mut pushed = Vec::new();
