@@ -10,6 +10,7 @@ mod headers;
 mod http;
 mod listener;
 mod path_match;
+mod re2;
 mod retry;
 mod route;
 mod route_action;

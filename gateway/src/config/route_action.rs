@@ -185,26 +185,30 @@ fn regex_rewrite(message: RegexMatchAndSubstitute) -> Result<PathRewrite, FieldE
     Ok(PathRewrite::Regex { pattern, substitution })
 }
 
-/// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`).
-fn substitution(text: &str, groups: usize) -> Result<Box<[u8]>, FieldError> {
-    let error = |problem: String| FieldError::new("substitution", problem);
+/// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`). One that asks
+/// for a group which the pattern does not have changes nothing, as in Envoy.
+fn substitution(text: &str, groups: usize) -> Result<Option<Box<[u8]>>, FieldError> {
     let mut out = String::with_capacity(text.len() + 8);
+    let mut highest = 0;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
             '$' => out.push_str("$$"),
             '\\' => match characters.next() {
                 Some('\\') => out.push('\\'),
-                Some(digit @ '0'..='9') if (digit as usize - '0' as usize) < groups => {
+                Some(digit @ '0'..='9') => {
                     out.push_str(&format!("${{{digit}}}"));
+                    highest = highest.max(digit as usize - '0' as usize);
                 }
-                Some(digit @ '0'..='9') => return Err(error(format!("there is no group {digit}"))),
-                _ => return Err(error("`\\` stands before neither a digit nor `\\`".to_owned())),
+                _ => {
+                    let problem = "`\\` stands before neither a digit nor `\\`";
+                    return Err(FieldError::new("substitution", problem.to_owned()));
+                }
             },
             other => out.push(other),
         }
     }
-    Ok(out.into_bytes().into())
+    Ok((highest < groups).then(|| out.into_bytes().into()))
 }
 
 fn redirect(mut message: xds::RedirectAction) -> Result<Redirect, FieldError> {
@@ -269,7 +273,7 @@ mod tests {
         let check = |text: &str| substitution(text, 3).map(|bytes| String::from_utf8(bytes.into()).unwrap());
         assert_eq!(check(r"/\2/x\1y").unwrap(), "/${2}/x${1}y");
         assert_eq!(check(r"$1\\").unwrap(), r"$$1\");
-        assert!(check(r"\3").unwrap_err().to_string().contains("no group 3"));
+        assert_eq!(check(r"a\3").unwrap(), "${0}", "what matched stays");
         assert!(check(r"\x").is_err() && check(r"x\").is_err());
     }
 }

@@ -8,6 +8,7 @@ use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::{FieldError, Within};
+use super::re2::translate;
 
 /// A compiled test of a text.
 #[derive(Clone, Debug)]
@@ -108,13 +109,14 @@ impl TryFrom<StringMatcher> for TextTest {
 /// Compiles an expression that must match a text as a whole, as every matcher of Envoy does.
 pub(super) fn whole_text(message: RegexMatcher) -> Result<Regex, FieldError> {
     // Compiled alone first: inside a group a stray parenthesis could change the meaning instead of being refused.
-    compile(&message.regex)?;
-    compile(&format!(r"\A(?:{})\z", message.regex))
+    let pattern = translate(&message.regex);
+    compile(&pattern)?;
+    compile(&format!(r"\A(?:{pattern})\z"))
 }
 
 /// Compiles an expression that may match anywhere.
 pub(super) fn anywhere(message: RegexMatcher) -> Result<Regex, FieldError> {
-    compile(&message.regex)
+    compile(&translate(&message.regex))
 }
 
 fn compile(pattern: &str) -> Result<Regex, FieldError> {

@@ -74,7 +74,7 @@ impl Filter for CorsFilter {
         match (preflight, self.allowed) {
             (true, true) => {
                 self.answered = true;
-                Flow::Reply(self.preflight_answer(policy))
+                Flow::Reply(self.preflight_answer(policy, head))
             }
             (true, false) if !policy.forward_foreign_preflights => {
                 Flow::Reply(LocalReply::new(StatusCode::OK, Bytes::new()))
@@ -107,7 +107,7 @@ impl Filter for CorsFilter {
 }
 
 impl CorsFilter {
-    fn preflight_answer(&self, policy: &CorsPolicy) -> LocalReply {
+    fn preflight_answer(&self, policy: &CorsPolicy, head: &RequestHead) -> LocalReply {
         let mut reply = LocalReply::new(StatusCode::OK, Bytes::new());
         let mut set = |name: HeaderName, value: Option<&HeaderValue>| {
             if let Some(value) = value {
@@ -115,8 +115,15 @@ impl CorsFilter {
             }
         };
         set(header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(&self.origin));
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, policy.methods.as_ref());
-        set(header::ACCESS_CONTROL_ALLOW_HEADERS, policy.headers.as_ref());
+        // A star says that whatever the client asks for is fine, credentials or not.
+        let named = |allowed: Option<&'_ HeaderValue>, asked: HeaderName| match allowed {
+            Some(star) if star == "*" => head.headers.get(asked).cloned(),
+            other => other.cloned(),
+        };
+        let methods = named(policy.methods.as_ref(), header::ACCESS_CONTROL_REQUEST_METHOD);
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, methods.as_ref());
+        let headers = named(policy.headers.as_ref(), header::ACCESS_CONTROL_REQUEST_HEADERS);
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, headers.as_ref());
         set(header::ACCESS_CONTROL_MAX_AGE, policy.max_age.as_ref());
         set(header::ACCESS_CONTROL_EXPOSE_HEADERS, policy.expose.as_ref());
         let credentials = HeaderValue::from_static("true");

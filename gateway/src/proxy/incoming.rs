@@ -4,7 +4,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Version};
+use http::{Method, Uri, Version};
 
 use super::address::Ends;
 use super::hop;
@@ -62,8 +62,11 @@ pub(crate) fn accept(
         refusal.get_or_insert(Refusal::BadRequest);
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    if parts.method == Method::CONNECT || !target.as_str().starts_with('/') {
+    if parts.method == Method::CONNECT || parts.method == Method::OPTIONS && target.as_str().starts_with('*')
+    {
         refusal.get_or_insert(Refusal::NotFound);
+    } else if !is_legal_target(&parts.uri, &target) {
+        refusal.get_or_insert(Refusal::BadRequest);
     }
     let mut head = RequestHead {
         method: parts.method,
@@ -88,6 +91,13 @@ pub(crate) fn accept(
         Some(refusal) => Err((refusal, Box::new(head))),
         None => Ok(Accepted { head, websocket: upgrade == Upgrade::WebSocket }),
     }
+}
+
+/// Returns whether a target is a path of visible ASCII, alone or behind a scheme and a host.
+fn is_legal_target(uri: &Uri, target: &PathAndQuery) -> bool {
+    let only_host = uri.scheme().is_none() && uri.authority().is_some();
+    let text = target.as_str();
+    !only_host && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Returns whether two readers could understand the message differently, or a method came that HTTP/1 parsers of Envoy
@@ -177,7 +187,9 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
     hop::strip(headers);
     // Answered by the server side itself as soon as the body is read.
     headers.remove(header::EXPECT);
-    join_lines(headers, &header::COOKIE, b"; ");
+    if head.version == Version::HTTP_2 {
+        join_lines(headers, &header::COOKIE, b"; ");
+    }
     if http.use_remote_address {
         for name in &INTERNAL {
             headers.remove(name);
@@ -201,7 +213,8 @@ fn append_client(headers: &mut HeaderMap, client: &HeaderValue) {
     join_lines(headers, &FORWARDED_FOR, b",");
 }
 
-/// Makes one line of several. HTTP/2 clients split cookies into many, which HTTP/1.1 does not allow.
+/// Makes one line of several. HTTP/2 clients split cookies into many, which HTTP/1.1 does not allow; what an HTTP/1.1
+/// client sends in several lines stays so, as in Envoy.
 fn join_lines(headers: &mut HeaderMap, name: &HeaderName, separator: &[u8]) {
     let mut lines = headers.get_all(name).iter();
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };

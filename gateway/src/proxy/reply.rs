@@ -76,6 +76,9 @@ fn location(action: &Redirect, head: &RequestHead) -> String {
     out.push_str(&redirect_authority(action, authority, scheme, head.scheme));
     match &action.path {
         Some(path) => {
+            if !path.starts_with('/') {
+                out.push('/');
+            }
             out.push_str(path);
             // A path with its own query keeps that.
             if let Some(query) = head.target.query().filter(|_| !action.strip_query && !path.contains('?')) {
@@ -92,7 +95,7 @@ fn location(action: &Redirect, head: &RequestHead) -> String {
 /// scheme's default port.
 fn redirect_authority(action: &Redirect, authority: &str, scheme: &str, old_scheme: Scheme) -> String {
     let host = crate::state::snapshot::without_port(authority);
-    let port = authority[host.len()..].strip_prefix(':').filter(|port| !port.is_empty());
+    let port = authority[host.len()..].strip_prefix(':');
     let new_host = action.host.as_deref().unwrap_or(host);
     match (action.port, port) {
         (Some(port), _) => format!("{new_host}:{port}"),
