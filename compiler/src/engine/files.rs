@@ -43,14 +43,7 @@ impl Files {
         profile: Profile,
         counters: &mut WorkCounters,
     ) -> Result<BTreeSet<EntityKey>, ReadError> {
-        let removed: Vec<Arc<str>> =
-            self.by_path.keys().filter(|path| !tree.files.contains_key(*path)).cloned().collect();
-        let changed: Vec<(Arc<str>, ContentId)> = tree
-            .files
-            .iter()
-            .filter(|(path, content)| self.by_path.get(*path).is_none_or(|file| file.content != **content))
-            .map(|(path, content)| (path.clone(), *content))
-            .collect();
+        let (removed, changed) = self.compare(tree);
         let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
         let mut touched = BTreeSet::new();
         for path in removed {
@@ -77,6 +70,23 @@ impl Files {
         }
         self.tree = Some(tree.clone());
         Ok(touched)
+    }
+
+    /// Returns the paths that are gone and those that are new or have other content, in one walk along both states.
+    fn compare(&self, tree: &SourceTree) -> (Vec<Arc<str>>, Vec<(Arc<str>, ContentId)>) {
+        let (mut removed, mut changed) = (Vec::new(), Vec::new());
+        let mut old = self.by_path.iter().peekable();
+        for (path, content) in &tree.files {
+            while let Some((gone, _)) = old.next_if(|(known, _)| *known < path) {
+                removed.push(gone.clone());
+            }
+            match old.next_if(|(known, _)| *known == path) {
+                Some((_, file)) if file.content == *content => {}
+                _ => changed.push((path.clone(), *content)),
+            }
+        }
+        removed.extend(old.map(|(gone, _)| gone.clone()));
+        (removed, changed)
     }
 
     /// Parses changed files; content that stood under another path is taken from there.

@@ -76,6 +76,7 @@ struct Stale {
     hosts: BTreeSet<HostPattern>,
     clusters: BTreeSet<ClusterName>,
     secrets: BTreeSet<EntityKey>,
+    fallbacks: bool,
 }
 
 impl Engine {
@@ -119,7 +120,7 @@ impl Engine {
         let lowered = self.lower_hosts(&stale.hosts, &mut counters);
         let hosts = self.install_hosts(lowered, &mut stale);
         let clusters = self.lower_clusters(&stale.clusters, &mut counters);
-        let changes = output::Changes { hosts, clusters, secrets: stale.secrets };
+        let changes = output::Changes { hosts, clusters, secrets: stale.secrets, fallbacks: stale.fallbacks };
         Ok(self.emit(changes, counters))
     }
 
@@ -399,9 +400,11 @@ impl Engine {
         }
         for members in old.fallbacks.difference(&new.fallbacks) {
             release(&mut self.fallback_users, members);
+            stale.fallbacks = true;
         }
         for members in new.fallbacks.difference(&old.fallbacks) {
             *self.fallback_users.entry(members.clone()).or_default() += 1;
+            stale.fallbacks = true;
         }
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Changes {
     pub(super) hosts: HostChanges,
     pub(super) clusters: ClusterChanges,
     pub(super) secrets: BTreeSet<EntityKey>,
+    /// Whether a target with fallbacks came or went.
+    pub(super) fallbacks: bool,
 }
 
 impl Engine {
@@ -67,7 +69,9 @@ impl Engine {
     pub(super) fn emit(&mut self, changes: Changes, counters: WorkCounters) -> Delta {
         let mut delta = Delta { counters, ..Delta::default() };
         self.emit_clusters(&changes.clusters, &mut delta);
-        self.emit_aggregates(&mut delta);
+        if changes.fallbacks {
+            self.emit_aggregates(&mut delta);
+        }
         self.emit_secrets(&changes, &mut delta);
         self.emit_virtual_hosts(&changes.hosts, &mut delta);
         self.emit_listeners(&changes.hosts, &mut delta);
@@ -90,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// Aggregates are few: compare the wanted names with the present ones.
+    /// Compares the wanted names with the present ones.
     fn emit_aggregates(&mut self, delta: &mut Delta) {
         let wanted: BTreeMap<String, &Vec<ClusterName>> =
             self.fallback_users.keys().map(|members| (aggregate_name(members), members)).collect();
@@ -114,6 +118,9 @@ impl Engine {
     }
 
     fn emit_secrets(&mut self, changes: &Changes, delta: &mut Delta) {
+        if changes.secrets.is_empty() && !changes.hosts.tls {
+            return;
+        }
         let mut names: BTreeSet<SecretRef> = changes.secrets.iter().map(secret_ref).collect();
         if changes.hosts.tls {
             names.extend(self.served_secrets());
