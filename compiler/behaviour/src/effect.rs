@@ -58,9 +58,9 @@ pub struct PreflightReply {
     /// `Access-Control-Allow-Origin`, `-Credentials`, `-Expose-Headers`.
     #[serde(flatten)]
     pub common: CorsReply,
-    /// `Access-Control-Allow-Methods`; empty sends none.
+    /// `Access-Control-Allow-Methods`; empty sends none. A `*` of the policy is what the request asks for.
     pub allow_methods: String,
-    /// `Access-Control-Allow-Headers`; empty sends none.
+    /// `Access-Control-Allow-Headers`; empty sends none. A `*` of the policy is what the request asks for.
     pub allow_headers: String,
     /// `Access-Control-Max-Age`.
     pub max_age_s: i64,
@@ -196,6 +196,14 @@ fn route_reply(route: &RouteOutcome, request: &Canonical, patterns: &Patterns) -
     }
 }
 
+/// Returns what a preflight answer allows; `*` allows what is asked for, as in Envoy.
+fn allowed(list: &str, asked: &str, request: &Canonical) -> String {
+    match list {
+        "*" => request.header(asked).unwrap_or_default().into_owned(),
+        list => list.to_owned(),
+    }
+}
+
 fn forward_reply(forward: &ForwardOutcome, request: &Canonical, patterns: &Patterns) -> Reply {
     let origin = request.header("origin");
     let cors =
@@ -210,8 +218,8 @@ fn forward_reply(forward: &ForwardOutcome, request: &Canonical, patterns: &Patte
     {
         return Reply::Preflight(PreflightReply {
             common: common(cors),
-            allow_methods: cors.allow_methods.clone(),
-            allow_headers: cors.allow_headers.clone(),
+            allow_methods: allowed(&cors.allow_methods, "access-control-request-method", request),
+            allow_headers: allowed(&cors.allow_headers, "access-control-request-headers", request),
             max_age_s: cors.max_age_s,
         });
     }

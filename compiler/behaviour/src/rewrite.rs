@@ -77,7 +77,8 @@ pub(crate) fn location(redirect: &RedirectOutcome, request: &Canonical) -> Strin
         Some(path) => request.path_and_query(path),
         None => request.path_and_query(&request.path),
     };
-    format!("{scheme}://{host}{port}{path}")
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{scheme}://{host}{port}{slash}{path}")
 }
 
 fn request_host<'a>(authority: &'a str, old_scheme: &str, scheme_changes: bool, new_port: bool) -> &'a str {
@@ -142,6 +143,7 @@ mod tests {
         let port = redirect(None, None, Some(8443), None);
         let path = redirect(None, None, None, Some("/new"));
         let fixed = redirect(None, None, None, Some("/new?x=1"));
+        let bare = redirect(None, None, None, Some("start"));
         let all = redirect(Some("https"), Some("H.com"), Some(443), None);
         for (redirect, authority, expected) in [
             (&https, "a.com", "https://a.com/p?q"),
@@ -154,6 +156,7 @@ mod tests {
             (&path, "a.com:80", "http://a.com:80/new?q"),
             (&fixed, "a.com", "http://a.com/new?x=1"),
             (&all, "a.com:80", "https://H.com:443/p?q"),
+            (&bare, "a.com", "http://a.com/start?q"),
         ] {
             let request = Request::get(Entry::Plain, authority, "/p?q").canonical().unwrap();
             assert_eq!(location(redirect, &request), expected);

@@ -246,7 +246,7 @@ fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) 
                 cors_headers(cors, origin, &mut observed.response_headers);
                 if seen.request.method == "OPTIONS" && asked {
                     observed.status = Some(200);
-                    preflight_headers(cors, &mut observed.response_headers);
+                    preflight_headers(cors, seen, &mut observed.response_headers);
                     return;
                 }
             }
@@ -273,14 +273,15 @@ fn cors_headers(cors: &Cors, origin: &str, headers: &mut BTreeMap<String, Vec<St
     }
 }
 
-fn preflight_headers(cors: &Cors, headers: &mut BTreeMap<String, Vec<String>>) {
+fn preflight_headers(cors: &Cors, seen: &Seen<'_>, headers: &mut BTreeMap<String, Vec<String>>) {
     let mut put = |name: &str, value: &str| headers.insert(name.to_owned(), vec![value.to_owned()]);
     put("access-control-max-age", &cors.max_age_s.to_string());
-    if !cors.allow_methods.is_empty() {
-        put("access-control-allow-methods", &cors.allow_methods);
-    }
-    if !cors.allow_headers.is_empty() {
-        put("access-control-allow-headers", &cors.allow_headers);
+    for (allowed, what) in [(&cors.allow_methods, "method"), (&cors.allow_headers, "headers")] {
+        let asked = seen.header(&format!("access-control-request-{what}"));
+        let value = if allowed == "*" { asked.unwrap_or_default() } else { allowed.clone() };
+        if !value.is_empty() {
+            put(&format!("access-control-allow-{}", what.trim_end_matches('s').to_owned() + "s"), &value);
+        }
     }
 }
 
@@ -424,5 +425,5 @@ fn location(redirect: &Redirect, seen: &Seen<'_>) -> String {
         Some(path) if path.contains('?') => path.clone(),
         Some(path) => seen.with_query(path),
     };
-    format!("{scheme}://{host}{port}{path}")
+    format!("{scheme}://{host}{port}/{}", path.strip_prefix('/').unwrap_or(&path))
 }

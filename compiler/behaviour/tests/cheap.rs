@@ -94,7 +94,11 @@ fn forward(route: &mut Route) -> &mut Forward {
 }
 
 fn compare(a: &Ir, b: &Ir) -> BehaviourDiff {
-    diff(a, b, &Options::default())
+    diff_with(a, b, Options::default())
+}
+
+fn diff_with(a: &Ir, b: &Ir, options: Options) -> BehaviourDiff {
+    diff(a, b, &options)
 }
 
 #[test]
@@ -129,6 +133,19 @@ fn one_change_of_many_hosts_is_one_row() {
     assert_eq!(diff.classes.len(), 1);
     assert_eq!(diff.classes[0].hosts().len(), 400);
     assert_eq!(diff.classes[0].cases.len(), CLUSTERS);
+}
+
+/// 40 hosts that forwarded to as many upstreams, and the default host, are gone: one row of many cases.
+#[test]
+fn many_changes_of_one_kind_are_one_row() {
+    let before = shop(40);
+    let mut after = before.clone();
+    after.hosts.retain(|(_, host), _| matches!(host, HostPattern::Suffix(_)));
+    let diff = compare(&before, &after);
+    assert_eq!(diff.classes.len(), 1);
+    assert_eq!((diff.classes[0].hosts().len(), diff.classes[0].cases.len()), (42, 41));
+    let apart = diff_with(&before, &after, Options { classes_per_change: 100, ..Options::default() });
+    assert_eq!(apart.classes.len(), 41);
 }
 
 /// The wildcard host is what 400 exact hosts fall through to: an edit there is one row with all of them.
