@@ -187,7 +187,7 @@ fn regex_rewrite(message: RegexMatchAndSubstitute) -> Result<PathRewrite, FieldE
 
 /// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`). One that asks
 /// for a group which the pattern does not have changes nothing, as in Envoy.
-fn substitution(text: &str, groups: usize) -> Result<Option<Box<[u8]>>, FieldError> {
+fn substitution(text: &str, groups: usize) -> Result<Box<[u8]>, FieldError> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut highest = 0;
     let mut characters = text.chars();
@@ -208,7 +208,7 @@ fn substitution(text: &str, groups: usize) -> Result<Option<Box<[u8]>>, FieldErr
             other => out.push(other),
         }
     }
-    Ok((highest < groups).then(|| out.into_bytes().into()))
+    Ok(if highest < groups { out.into_bytes().into() } else { b"${0}".as_slice().into() })
 }
 
 fn redirect(mut message: xds::RedirectAction) -> Result<Redirect, FieldError> {
