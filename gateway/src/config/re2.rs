@@ -102,7 +102,7 @@ impl Translation<'_> {
     /// Copies `[:alpha:]`.
     fn named_class(&mut self) {
         self.out.push('[');
-        while let Some(character) = self.rest.next() {
+        for character in self.rest.by_ref() {
             self.out.push(character);
             if character == ']' {
                 return;
