@@ -397,6 +397,9 @@ fn check_keys(tree: &Tree<'_>, mapping: NodeId) -> Vec<Problem> {
     let mut index: BTreeMap<Cow<'_, str>, NodeId> = BTreeMap::new();
     let few = tree.entries(mapping).len() <= FEW_KEYS;
     for (count, key) in keys().enumerate() {
+        if problems.len() > MAX_KEY_PROBLEMS {
+            break;
+        }
         let earlier = if few {
             keys().take(count).find(|earlier| tree.same_key(*earlier, key))
         } else {

@@ -111,6 +111,6 @@ fn hostile_files_take_seconds_at_most() {
         Locator::new(text.as_bytes()).locate(place, "/data/x", crate::finding::Part::Key);
         let all = start.elapsed();
         println!("{what}: {read:.1?} to read, {all:.1?} with a place, {findings} findings");
-        assert!(all.as_secs() < 30, "{what} took {all:?}");
+        assert!(all.as_secs() < 60, "{what} took {all:?}");
     }
 }

@@ -82,6 +82,15 @@ fn duplicates_are_found_in_large_mappings_too() {
 }
 
 #[test]
+fn a_document_of_duplicates_is_given_up() {
+    let parsed = parse(&config_map(&"  x: v\n".repeat(5000)));
+    assert!(parsed.manifests.is_empty());
+    assert_eq!(parsed.findings.len(), 1002);
+    let last = parsed.findings.iter().find(|finding| finding.message.contains("too many keys"));
+    assert!(last.is_some());
+}
+
+#[test]
 fn keys_must_be_text() {
     let message = "a key of a mapping must be text, and this one is null, a list or a mapping";
     check(&config_map("  ~: a\n"), &[&format!("GW0001 6:3 `~` {message}")]);
