@@ -300,3 +300,23 @@ fn cors_answers_preflights_and_marks_responses() {
         assert_eq!(answer.header("access-control-allow-methods"), None);
     }
 }
+
+#[test]
+fn a_star_allows_a_preflight_what_it_asks_for() {
+    let policy = CorsPolicy {
+        allow_origin_string_match: vec![text(MatchPattern::SafeRegex(regex(".*")))],
+        allow_methods: "*".to_owned(),
+        allow_headers: "*".to_owned(),
+        ..CorsPolicy::default()
+    };
+    let mut route = to(prefix("/"), forward("a"));
+    route.typed_per_filter_config.insert("envoy.filters.http.cors".to_owned(), any(&policy));
+    let (_backend, rig) = rig(vec![route]);
+    let preflight = Call::new("OPTIONS", rig.http(), HOST, "/")
+        .header("origin", "http://o.com")
+        .header("access-control-request-method", "PUT");
+    let answer = preflight.clone().header("access-control-request-headers", "x-a, x-b").send().unwrap();
+    assert_eq!(answer.header("access-control-allow-methods").as_deref(), Some("PUT"));
+    assert_eq!(answer.header("access-control-allow-headers").as_deref(), Some("x-a, x-b"));
+    assert_eq!(preflight.send().unwrap().header("access-control-allow-headers"), None);
+}

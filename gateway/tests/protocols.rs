@@ -261,6 +261,10 @@ fn what_cannot_be_understood_is_refused() {
         (format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: upgrade\r\nupgrade: foo\r\n\r\n"), "403"),
         (format!("CONNECT {HOST}:80 HTTP/1.1\r\nhost: {HOST}:80\r\n\r\n"), "404"),
         (format!("OPTIONS * HTTP/1.1\r\nhost: {HOST}\r\n\r\n"), "404"),
+        (format!("GET * HTTP/1.1\r\nhost: {HOST}\r\n\r\n"), "400"),
+        (format!("GET a HTTP/1.1\r\nhost: {HOST}\r\n\r\n"), "400"),
+        (format!("GET /é HTTP/1.1\r\nhost: {HOST}\r\n\r\n"), "400"),
+        (format!("GET /?é HTTP/1.1\r\nhost: {HOST}\r\n\r\n"), "400"),
         (
             format!("POST / HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"),
             "400",

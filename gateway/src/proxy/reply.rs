@@ -142,6 +142,8 @@ mod tests {
         assert_eq!(location(&https, &head("a.com", "/")), "https://a.com/");
         let port = Redirect { port: Some(8443), ..https };
         assert_eq!(location(&port, &head("a.com:80", "/")), "https://a.com:8443/");
+        let path = Redirect { path: Some("start".into()), ..redirect() };
+        assert_eq!(location(&path, &head("a.com:", "/?x")), "http://a.com:/start?x");
     }
 
     #[test]
