@@ -51,7 +51,10 @@ impl FilterFactory for TestFactory {
             "answer" => Box::new(Answer),
             "reroute" => Box::new(Reroute),
             "upper" => Box::new(Upper),
-            "late" => Box::new(Late),
+            "late" => {
+                head.headers.get("x-late")?;
+                Box::new(Late)
+            }
             // Nothing to do without the header.
             _ => {
                 head.headers.get("x-tag")?;
@@ -297,7 +300,8 @@ fn a_filter_answers_at_any_point() {
 #[test]
 fn an_answer_replaces_an_upstream_that_is_still_asked() {
     let (_backend, rig) = rig(&[("late", "late")]);
-    let answer = Call::get(rig.http(), HOST, "/").header("x-echo-delay-ms", "5000").send().unwrap();
+    let call = Call::get(rig.http(), HOST, "/").header("x-late", "1").header("x-echo-delay-ms", "5000");
+    let answer = call.send().unwrap();
     assert_eq!((answer.status, answer.text().as_str()), (429, "late"));
     assert_eq!(rig.get(HOST, "/").status, 200);
 }
