@@ -26,6 +26,9 @@ struct File {
     parsed: Arc<ParsedFile>,
 }
 
+/// A path with the content that a tree lists for it.
+type Listed = (Arc<str>, ContentId);
+
 /// One definition of an entity.
 #[derive(Clone)]
 pub(super) struct Definition {
@@ -73,7 +76,7 @@ impl Files {
     }
 
     /// Returns the paths that are gone and those that are new or have other content, in one walk along both states.
-    fn compare(&self, tree: &SourceTree) -> (Vec<Arc<str>>, Vec<(Arc<str>, ContentId)>) {
+    fn compare(&self, tree: &SourceTree) -> (Vec<Arc<str>>, Vec<Listed>) {
         let (mut removed, mut changed) = (Vec::new(), Vec::new());
         let mut old = self.by_path.iter().peekable();
         for (path, content) in &tree.files {
