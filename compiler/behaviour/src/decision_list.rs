@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use gatewright_ir::{PathMatch, RouteId};
 
 use crate::class::Certainty;
-use crate::diff::plainer;
 use crate::effect::Effect;
 use crate::outcome::Outcome;
 use crate::region::{Condition, Test};
 use crate::request::Request;
 use crate::solve::{Place, Solution, Solver};
 use crate::verdict::{Ground, Verdict};
+use crate::witness::plainer;
 
 /// One route in a path region: its tests besides those that the region has decided.
 #[derive(Clone, Debug)]

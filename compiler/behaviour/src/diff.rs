@@ -18,6 +18,7 @@ use crate::paths::{Passes, PathAtom, PathAtoms};
 use crate::region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
 use crate::request::Request;
 use crate::solve::{Place, Solver};
+use crate::witness::{handshake_witness, plainer};
 
 /// Returns the requests whose outcomes differ between `before` and `after`.
 pub fn diff(before: &Ir, after: &Ir, options: &Options) -> BehaviourDiff {
@@ -163,7 +164,7 @@ impl<'a> Comparison<'a> {
             }
         }
         for ((before, after, certainty, conditions), group) in groups {
-            let paths = atoms.sets(&group.atoms, &|_| false);
+            let paths = atoms.sets(&group.atoms);
             let gathered = self.gathered(before, after, certainty);
             gathered.routes.extend(group.routes);
             gathered.pieces.push(Piece { entry, host: host.clone(), paths, conditions });
@@ -288,30 +289,6 @@ impl Gathered {
         }
         parts.sort();
         Region { parts }
-    }
-}
-
-/// Whether a witness reads better than another: there at all, few headers, a plain method, a short URL.
-pub(crate) fn plainer(a: &Option<Request>, b: &Option<Request>) -> bool {
-    let rank = |request: &Request| {
-        (request.headers.len(), request.method != "GET", request.path.len(), request.to_string())
-    };
-    match (a, b) {
-        (Some(a), Some(b)) => rank(a) < rank(b),
-        (a, _) => a.is_some(),
-    }
-}
-
-fn handshake_witness(names: &HostSet) -> Option<Request> {
-    let example = names.pattern.example();
-    let more = (2..100).map(|n| format!("any{n}.{example}"));
-    let name = std::iter::once(example.clone()).chain(more).find(|name| names.contains(name));
-    match name {
-        Some(name) => Some(Request::get(Entry::Tls, &name, "/")),
-        None if names.pattern == HostPattern::Any => {
-            Some(Request { sni: None, ..Request::get(Entry::Tls, &example, "/") })
-        }
-        None => None,
     }
 }
 

@@ -208,10 +208,8 @@ impl Changes {
     }
 
     fn handshakes(&mut self, before: &Handshake, after: &Handshake) {
-        let (certificate, parameters) = (handshake_name(before), handshake_parameters(before));
-        let (new_certificate, new_parameters) = (handshake_name(after), handshake_parameters(after));
-        self.compare(Facet::Certificate, &certificate, &new_certificate, String::clone);
-        if let (Some(old), Some(new)) = (parameters, new_parameters) {
+        self.compare(Facet::Certificate, &before.to_string(), &after.to_string(), String::clone);
+        if let (Some(old), Some(new)) = (handshake_parameters(before), handshake_parameters(after)) {
             self.compare(Facet::TlsParameters, &old, &new, String::clone);
         }
     }
@@ -291,10 +289,6 @@ impl Changes {
         let text = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
         self.compare(facet, &distinct(&old), &distinct(&new), |values| text(values.clone()));
     }
-}
-
-fn handshake_name(handshake: &Handshake) -> String {
-    handshake.to_string()
 }
 
 fn handshake_parameters(handshake: &Handshake) -> Option<String> {

@@ -60,6 +60,7 @@ mod table;
 pub mod testing;
 pub mod twin;
 mod verdict;
+mod witness;
 mod words;
 
 pub use canonical::{BadRequest, Canonical, host_of, normalize_path};

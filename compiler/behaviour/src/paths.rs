@@ -87,78 +87,51 @@ impl PathAtoms {
         points.chain(cones).map(|shape| PathAtom { shape, fold: self.fold })
     }
 
-    /// Turns atoms back into few sets: a cone with the atoms inside it that do not belong cut out. `vacant` atoms hold
-    /// no request of the region and may be drawn in.
-    pub(crate) fn sets(&self, chosen: &[PathAtom], vacant: &dyn Fn(&PathAtom) -> bool) -> Vec<PathSet> {
-        let cones: BTreeSet<&str> = chosen.iter().filter_map(PathAtom::cone).collect();
+    /// Turns atoms back into few sets: a cone with the atoms inside it that do not belong cut out.
+    pub(crate) fn sets(&self, chosen: &[PathAtom]) -> Vec<PathSet> {
+        let cones: BTreeMap<&str, &PathAtom> =
+            chosen.iter().filter_map(|atom| Some((atom.cone()?, atom))).collect();
         let points: BTreeSet<&str> = chosen.iter().filter_map(PathAtom::point).collect();
-        let all: Vec<PathAtom> = self.atoms().collect();
-        let belongs = |atom: &PathAtom| match &atom.shape {
-            Shape::Point(point) => points.contains(point.as_str()) || vacant(atom),
-            Shape::Cone { prefix, .. } => cones.contains(prefix.as_str()) || vacant(atom),
-        };
-        let inside: BTreeSet<&str> =
-            all.iter().filter(|atom| belongs(atom)).filter_map(PathAtom::cone).collect();
-        let top = |prefix: &str| !inside.contains(self.enclosing(prefix, false)) || prefix == "/";
-        let mut sets: Vec<PathSet> = Vec::new();
-        for point in &points {
-            if !cones.is_empty() && self.drawn_from(point, &cones, &inside) {
-                continue;
-            }
-            sets.push(PathSet::Point { path: (*point).to_owned(), ignore_case: self.fold });
-        }
-        for atom in &all {
-            if let Some(prefix) = atom.cone()
-                && cones.contains(prefix)
-                && (top(prefix) || !self.drawn_from_parent(prefix, &cones, &inside))
-            {
+        let mut sets: Vec<PathSet> = points
+            .iter()
+            .filter(|point| !cones.contains_key(self.enclosing(point, true)))
+            .map(|point| self.point_set(point))
+            .collect();
+        for (prefix, atom) in &cones {
+            if *prefix == "/" || !cones.contains_key(self.enclosing(prefix, false)) {
                 let mut except = Vec::new();
-                self.cut_out(atom, &all, &belongs, &mut except);
-                sets.push(PathSet::Below { prefix: prefix.to_owned(), ignore_case: self.fold, except });
+                self.cut_out(atom, &cones, &points, &mut except);
+                sets.push(self.cone_set(prefix, except));
             }
         }
         sets
-    }
-
-    /// Whether a point lies in a chosen cone, or in vacant cones inside of one.
-    fn drawn_from(&self, point: &str, cones: &BTreeSet<&str>, inside: &BTreeSet<&str>) -> bool {
-        let parent = self.enclosing(point, true);
-        cones.contains(parent) || (inside.contains(parent) && self.drawn_from_parent(parent, cones, inside))
-    }
-
-    fn drawn_from_parent(&self, prefix: &str, cones: &BTreeSet<&str>, inside: &BTreeSet<&str>) -> bool {
-        if prefix == "/" {
-            return false;
-        }
-        let parent = self.enclosing(prefix, false);
-        cones.contains(parent) || (inside.contains(parent) && self.drawn_from_parent(parent, cones, inside))
     }
 
     /// Lists what does not belong below a cone: points, and inner cones as a whole.
     fn cut_out(
         &self,
         atom: &PathAtom,
-        all: &[PathAtom],
-        belongs: &dyn Fn(&PathAtom) -> bool,
+        chosen_cones: &BTreeMap<&str, &PathAtom>,
+        chosen_points: &BTreeSet<&str>,
         except: &mut Vec<PathSet>,
     ) {
         let Shape::Cone { cones, points, .. } = &atom.shape else { return };
-        for point in points {
-            let inner = PathAtom { shape: Shape::Point(point.clone()), fold: self.fold };
-            if !belongs(&inner) {
-                except.push(PathSet::Point { path: point.clone(), ignore_case: self.fold });
+        let missing = points.iter().filter(|point| !chosen_points.contains(point.as_str()));
+        except.extend(missing.map(|point| self.point_set(point)));
+        for prefix in cones {
+            match chosen_cones.get(prefix.as_str()) {
+                Some(inner) => self.cut_out(inner, chosen_cones, chosen_points, except),
+                None => except.push(self.cone_set(prefix, Vec::new())),
             }
         }
-        let inner: BTreeSet<&str> = cones.iter().map(String::as_str).collect();
-        for inner in all.iter().filter(|atom| atom.cone().is_some_and(|prefix| inner.contains(prefix))) {
-            if belongs(inner) {
-                self.cut_out(inner, all, belongs, except);
-            } else if let Some(prefix) = inner.cone() {
-                let below =
-                    PathSet::Below { prefix: prefix.to_owned(), ignore_case: self.fold, except: Vec::new() };
-                except.push(below);
-            }
-        }
+    }
+
+    fn point_set(&self, path: &str) -> PathSet {
+        PathSet::Point { path: path.to_owned(), ignore_case: self.fold }
+    }
+
+    fn cone_set(&self, prefix: &str, except: Vec<PathSet>) -> PathSet {
+        PathSet::Below { prefix: prefix.to_owned(), ignore_case: self.fold, except }
     }
 
     /// Returns the longest cone that a text lies in; for a cone itself (`closed` false) a shorter one than it.

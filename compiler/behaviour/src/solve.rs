@@ -11,15 +11,7 @@ use crate::effect::value_matches;
 use crate::paths::PathAtom;
 use crate::region::{Condition, HostSet, ServedNames, Test};
 use crate::request::Request;
-
-/// Methods that a data plane lets through, in the order in which a witness prefers them.
-const METHODS: [&str; 13] = [
-    "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "COPY", "MOVE",
-    "LOCK",
-];
-
-/// Texts that are tried as a value before a search is made.
-const VALUES: [&str; 5] = ["1", "x", "any", "", "0"];
+use crate::witness::{METHODS, host_candidates, path_candidates, server_name, value_candidates};
 
 /// Alternatives that are tried for conditions that can be met in several ways.
 const ALTERNATIVES: usize = 256;
@@ -417,65 +409,6 @@ fn domain_holds(domain: &Language, value: &str) -> bool {
     }
 }
 
-/// Paths that may be right without a search: the literals of the tests, the atom's own text, and short words below it.
-fn path_candidates(atom: &PathAtom, tests: &[(&PathMatch, bool, bool)]) -> Vec<String> {
-    let mut candidates: Vec<String> = tests
-        .iter()
-        .filter(|(_, _, holds)| *holds)
-        .filter_map(|(test, _, _)| match test {
-            PathMatch::Exact(text) | PathMatch::Prefix(text) => Some(text.clone()),
-            PathMatch::Regex(_) => None,
-        })
-        .collect();
-    let text = atom.point().or(atom.cone()).unwrap_or("/");
-    candidates.extend(["", "any", "x", "/", "/any", "0"].map(|end| format!("{text}{end}")));
-    candidates
-}
-
-fn value_candidates(yes: &[&ValueMatch]) -> Vec<String> {
-    let prefixes = yes.iter().filter_map(|test| match test {
-        ValueMatch::Prefix(prefix) => Some(prefix.as_str()),
-        _ => None,
-    });
-    let longest = prefixes.max_by_key(|prefix| prefix.len()).unwrap_or("");
-    let mut candidates: Vec<String> = Vec::new();
-    if !longest.is_empty() {
-        candidates.push(longest.to_owned());
-    }
-    candidates.extend(VALUES.map(|value| format!("{longest}{value}")));
-    candidates
-}
-
-/// Authorities that may be right: names of the set, alone and with a port, and what the conditions ask for.
-fn host_candidates(set: &HostSet, conditions: &[&Condition]) -> Vec<String> {
-    let mut names = Vec::new();
-    for condition in conditions.iter().filter(|condition| condition.holds) {
-        match &condition.test {
-            Test::Header(HeaderMatch {
-                value: ValueMatch::Exact(value) | ValueMatch::Prefix(value), ..
-            }) => {
-                names.push(value.clone());
-            }
-            Test::HostLike(domain) => {
-                names.push(domain.replacen('*', "any", 1).to_ascii_lowercase());
-                names.push(domain.replacen("*.", "any.", 1).to_ascii_lowercase());
-                if let (Some(start), HostPattern::Suffix(parent)) = (domain.strip_suffix('*'), &set.pattern) {
-                    names.push(format!("{}.{parent}", start.trim_end_matches('.')));
-                }
-            }
-            _ => {}
-        }
-    }
-    names.push(set.pattern.example());
-    if let HostPattern::Suffix(_) | HostPattern::Any = set.pattern {
-        let example = set.pattern.example();
-        names.extend((2..100).map(|n| format!("any{n}.{example}")));
-    }
-    let with_ports =
-        names.iter().flat_map(|name| [name.clone(), format!("{name}:8080"), format!("{name}:80")]);
-    with_ports.collect()
-}
-
 fn domain_regex(domain: &str) -> String {
     let text = match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
         (Some(end), _) => format!("[^:]*{}", regex::escape(end)),
@@ -496,18 +429,4 @@ fn value_regex(test: &ValueMatch) -> String {
 
 fn too_large(pattern: &str) -> String {
     format!("the regular expression `{pattern}` is too large to compare")
-}
-
-/// The server name for a witness: the host if it gets a certificate, else none, else a name that does.
-fn server_name(place: &Place<'_>, authority: &str) -> Option<String> {
-    let served = place.served?;
-    let host = host_of(authority);
-    if served.serves(Some(&host)) {
-        return Some(host);
-    }
-    if served.serves(None) {
-        return None;
-    }
-    let examples = served.0.iter().filter(|(_, served)| **served).map(|(pattern, _)| pattern.example());
-    examples.into_iter().find(|name| served.serves(Some(name)))
 }
