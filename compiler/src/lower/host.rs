@@ -52,7 +52,9 @@ pub(crate) fn lower(
         findings.extend(unreachable::findings(host, &drafts));
         unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
         if unit.tls.is_some() {
-            let refusal = ingresses.iter().find_map(|ingress| ingress.policy.protections.tls_only.as_ref());
+            // Only an Ingress that names the host says how its handshakes go, and a canary never does.
+            let naming = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+            let refusal = naming.filter_map(|ingress| ingress.policy.protections.tls_only.as_ref()).next();
             unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins);
         }
         collect_clusters(&mut unit);
