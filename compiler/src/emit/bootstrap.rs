@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use gatewright_ir::{ClusterName, Entry, Ir, SecretRef};
-use gatewright_xds::envoy::config::bootstrap::v3::{Admin, Bootstrap, bootstrap};
+use gatewright_xds::envoy::config::bootstrap::v3::{
+    Admin, Bootstrap, LayeredRuntime, RuntimeLayer, bootstrap, runtime_layer,
+};
 use gatewright_xds::envoy::config::cluster::v3::Cluster;
 use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::config::route::v3::RouteConfiguration;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
+use gatewright_xds::google::protobuf::Struct;
 
 use super::listener::Parts;
 use super::{Delivery, cluster, host, listener, socket_address};
@@ -55,7 +58,21 @@ pub(crate) fn emit(
             address: Some(socket_address(&options.admin.ip().to_string(), options.admin.port())),
             ..Admin::default()
         }),
+        layered_runtime: Some(LayeredRuntime { layers: vec![features()] }),
         ..Bootstrap::default()
+    }
+}
+
+/// Envoy's features that are set as Higress has them. Newer versions let any one of several lines of a header meet a
+/// condition by themselves, where it is a test of all lines joined by `,`.
+fn features() -> RuntimeLayer {
+    let fields = BTreeMap::from([(
+        "envoy.reloadable_features.match_headers_individually".to_owned(),
+        serde_json::Value::Bool(false).into(),
+    )]);
+    RuntimeLayer {
+        name: "features".to_owned(),
+        layer_specifier: Some(runtime_layer::LayerSpecifier::StaticLayer(Struct { fields })),
     }
 }
 
