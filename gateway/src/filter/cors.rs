@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gatewright_xds::envoy::extensions::filters::http::cors::v3 as xds;
 use gatewright_xds::google::protobuf::Any;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::{Filter, FilterContext, FilterFactory, FilterKind, Flow, LocalReply, RequestHead, ResponseHead};
-use crate::config::{CorsPolicy, FieldError, Route};
+use crate::config::{CorsPolicy, FieldError, Route, RouteAction};
 
 pub(super) struct CorsKind;
 
@@ -40,12 +40,28 @@ struct CorsFactory;
 
 impl FilterFactory for CorsFactory {
     fn filter(&self, head: &RequestHead, context: &mut FilterContext<'_>) -> Option<Box<dyn Filter>> {
-        let origin = head.headers.get(header::ORIGIN).filter(|origin| !origin.is_empty())?.clone();
+        let origin = origin(&head.headers)?;
         let route = context.route(head)?;
+        if !matches!(route.action, RouteAction::Forward(_)) {
+            // Envoy knows a policy only where it knows an upstream.
+            return None;
+        }
         let policy: &CorsPolicy = route.filter_settings(context.name())?;
         let allowed = policy.origins.iter().any(|test| test.passes(origin.as_bytes()));
         Some(Box::new(CorsFilter { origin, allowed, route, answered: false }))
     }
+}
+
+/// Returns the origin that a request names; of several lines, which no browser sends, one text.
+fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(header::ORIGIN).iter().filter(|line| !line.is_empty());
+    let first = lines.next()?;
+    let mut all = first.as_bytes().to_vec();
+    for line in lines {
+        all.push(b',');
+        all.extend_from_slice(line.as_bytes());
+    }
+    if all.len() == first.len() { Some(first.clone()) } else { HeaderValue::from_bytes(&all).ok() }
 }
 
 struct CorsFilter {
@@ -117,7 +133,9 @@ impl CorsFilter {
         set(header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(&self.origin));
         // A star says that whatever the client asks for is fine, credentials or not.
         let named = |allowed: Option<&'_ HeaderValue>, asked: HeaderName| match allowed {
-            Some(star) if star == "*" => head.headers.get(asked).cloned(),
+            Some(star) if star == "*" => {
+                Some(head.headers.get(asked).cloned().unwrap_or(HeaderValue::from_static("")))
+            }
             other => other.cloned(),
         };
         let methods = named(policy.methods.as_ref(), header::ACCESS_CONTROL_REQUEST_METHOD);

@@ -72,7 +72,7 @@ pub(super) fn rewrite_path(head: &mut RequestHead, rewrite: &PathRewrite, matche
             pattern.replace_all(path.as_bytes(), &substitution[..]).into_owned()
         }
     };
-    if new.is_empty() || new == path.as_bytes() {
+    if new.is_empty() {
         return;
     }
     let text = match head.target.query() {
