@@ -1,0 +1,22 @@
+//! The differential test: generated configurations and requests, answered by real Envoy on our bootstrap, the bundled
+//! gateway, `gatewright trace`, the model and its reference twin.
+
+mod client;
+mod configuration;
+mod expectation;
+mod fixture;
+mod ground;
+mod manifest;
+mod planes;
+mod report;
+mod requests;
+mod run;
+mod sample;
+mod shrink;
+mod trace;
+mod vocabulary;
+
+pub(crate) use fixture::replay_all;
+pub(crate) use ground::Ground;
+pub(crate) use report::assert_agreement;
+pub(crate) use run::{Outcome, Size, run};
