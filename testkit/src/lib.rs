@@ -8,6 +8,7 @@ pub mod backend;
 pub mod certs;
 pub mod envoy;
 pub mod git;
+pub mod git_http;
 pub mod golden;
 pub mod http;
 pub mod ports;

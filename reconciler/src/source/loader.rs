@@ -121,7 +121,8 @@ impl Loader {
                 Ok(part(State::Revision(commit.id, scan), place.clone(), place))
             }
             SourceSpec::Remote { url, revision, subfolder } => {
-                let commit = remote::commit(&self.cache_folder, url, revision, &self.credentials)?;
+                let folder = &self.working_folder;
+                let commit = remote::commit(folder, &self.cache_folder, url, revision, &self.credentials)?;
                 let scan = commit.scan(subfolder)?;
                 let place = scan.place(subfolder);
                 Ok(part(State::Revision(commit.id, scan), place.clone(), place))

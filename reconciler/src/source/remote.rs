@@ -30,22 +30,22 @@ const KEPT: &str = "refs/gatewright/";
 /// Where the last fetched reference arrived.
 const INCOMING: &str = "refs/gatewright/incoming";
 
-/// Makes a revision of a remote repository readable and returns it. Fetches nothing that is there already.
+/// Makes a revision of a remote repository readable and returns it. Fetches nothing that is there already. A relative path
+/// of this machine begins at `folder`.
 pub(super) fn commit(
+    folder: &Path,
     cache: &Path,
     url: &RemoteUrl,
     revision: &str,
     credentials: &Credentials,
 ) -> Result<Commit, SourceError> {
-    let host = match url.place() {
-        Place::Local(path) => return Commit::at(path, &url.to_string(), revision),
-        Place::Host(host) => host.clone(),
-    };
+    if let Place::Local(path) = url.place() {
+        return Commit::at(&folder.join(path), &url.to_string(), revision);
+    }
     let alive = Arc::new(Alive::default());
     let fetch = Fetch {
         cache: cache.to_owned(),
         url: url.clone(),
-        host,
         revision: revision.to_owned(),
         credentials: credentials.clone(),
         alive: alive.clone(),
@@ -99,7 +99,6 @@ impl Alive {
 struct Fetch {
     cache: PathBuf,
     url: RemoteUrl,
-    host: String,
     revision: String,
     credentials: Credentials,
     alive: Arc<Alive>,
@@ -273,9 +272,9 @@ impl<'a> Login<'a> {
         allowed: CredentialType,
     ) -> Result<Cred, git2::Error> {
         let (address, own) = (&self.fetch.url, &self.fetch.credentials);
-        // A redirect must not carry credentials to another host.
-        if !url.contains(&self.fetch.host) {
-            return self.refuse("it redirects to another host");
+        // A redirect must not carry credentials to another server.
+        if !address.is_served_at(url) {
+            return self.refuse("it redirects to another server");
         }
         let username = username.or(address.username()).or(own.username.as_deref());
         if allowed.contains(CredentialType::USERNAME) && self.first("user name") {

@@ -1,7 +1,7 @@
 //! What the user gives as SOURCE, as text and parsed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::error::SourceError;
@@ -30,6 +30,23 @@ pub enum SourceSpec {
         /// Folder or file from the root of the repository; empty for all.
         subfolder: String,
     },
+}
+
+impl SourceSpec {
+    /// Returns a revision of another repository from its parts. A path of this machine begins at `folder`.
+    ///
+    /// # Errors
+    /// The address or the folder in the repository makes no sense.
+    pub fn of_repository(
+        address: &str,
+        folder: &Path,
+        revision: &str,
+        subfolder: &str,
+    ) -> Result<Self, SourceError> {
+        let url = RemoteUrl::parse(address)?.within(folder);
+        let subfolder = normal_subfolder(&format!("git+{url}@{revision}:{subfolder}"), subfolder)?;
+        Ok(SourceSpec::Remote { url, revision: revision.to_owned(), subfolder })
+    }
 }
 
 impl FromStr for SourceSpec {

@@ -1,7 +1,7 @@
 //! Addresses of git repositories, which hide the credentials that stand in them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
 use super::spec::malformed;
@@ -11,6 +11,8 @@ use super::spec::malformed;
 pub struct RemoteUrl {
     shown: String,
     place: Place,
+    /// Unless it is the usual one.
+    port: Option<u16>,
     username: Option<String>,
     password: Option<String>,
 }
@@ -38,13 +40,13 @@ impl RemoteUrl {
             return Err(malformed("git+…", "the address is not [user@]host:path"));
         }
         let place = Place::Host(host.to_owned());
-        Ok(RemoteUrl { shown: text.to_owned(), place, username: user.map(str::to_owned), password: None })
+        Ok(RemoteUrl { place, username: user.map(str::to_owned), ..Self::local(text) })
     }
 
     /// Returns the address of a path of this machine.
     pub(super) fn local(path: &str) -> Self {
         let place = Place::Local(PathBuf::from(path));
-        RemoteUrl { shown: path.to_owned(), place, username: None, password: None }
+        RemoteUrl { shown: path.to_owned(), place, port: None, username: None, password: None }
     }
 
     fn of_url(text: &str) -> Result<Self, SourceError> {
@@ -64,12 +66,13 @@ impl RemoteUrl {
         let host = host.ok_or_else(|| malformed(&shown, "it names no host"))?.to_owned();
         let username = Some(decoded(url.username())).filter(|name| !name.is_empty());
         let password = url.password().map(decoded);
+        let port = url.port();
         let cannot = |()| malformed(&shown, "it cannot hold credentials");
         url.set_password(None).map_err(cannot)?;
         if scheme != "ssh" {
             url.set_username("").map_err(cannot)?;
         }
-        Ok(RemoteUrl { shown: url.to_string(), place: Place::Host(host), username, password })
+        Ok(RemoteUrl { shown: url.to_string(), place: Place::Host(host), port, username, password })
     }
 
     /// Returns where the path begins in `URL@REV[:SUBDIR]`: behind the host, or 0 for a path of this machine.
@@ -85,6 +88,27 @@ impl RemoteUrl {
     /// Returns whether it is a path of this machine.
     pub fn is_local(&self) -> bool {
         matches!(self.place, Place::Local(_))
+    }
+
+    /// Returns whether a server that asks for credentials, known by its URL, is the one that they are for. The same host
+    /// may ask over TLS instead of clear text, and not the other way round.
+    pub(super) fn is_served_at(&self, url: &str) -> bool {
+        let downgraded = self.shown.starts_with("https://") && url.starts_with("http://");
+        let same = |other: RemoteUrl| (&other.place, other.port) == (&self.place, self.port);
+        !downgraded && Self::parse(url).is_ok_and(same)
+    }
+
+    /// Returns whether a password stands in the address.
+    pub fn holds_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Returns the address with a relative path of this machine below `folder`; other addresses as they are.
+    pub(super) fn within(self, folder: &Path) -> Self {
+        match &self.place {
+            Place::Local(path) if path.is_relative() => Self::local(&folder.join(path).display().to_string()),
+            _ => self,
+        }
     }
 
     /// Returns how it is reached.
@@ -138,5 +162,33 @@ impl fmt::Display for RemoteUrl {
 impl fmt::Debug for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RemoteUrl({})", self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_for_one_server() {
+        let check = |address: &str, asks: &str| RemoteUrl::parse(address).unwrap().is_served_at(asks);
+        for (address, asks) in [
+            ("https://me@git.test/a.git", "https://git.test/b/info/refs"),
+            ("http://git.test/a", "https://git.test/a"),
+            ("https://git.test:8443/a", "https://git.test:8443/a"),
+            ("git@git.test:team/a.git", "git@git.test:team/a.git"),
+            ("ssh://git@git.test:22/a", "ssh://git@git.test:22/a"),
+        ] {
+            assert!(check(address, asks), "{address} {asks}");
+        }
+        for (address, asks) in [
+            ("https://git.test/a", "https://other.test/a?git.test"),
+            ("https://git.test/a", "https://git.test.other.test/a"),
+            ("https://git.test/a", "http://git.test/a"),
+            ("https://git.test/a", "https://git.test:8443/a"),
+            ("https://git.test/a", "what is this"),
+        ] {
+            assert!(!check(address, asks), "{address} {asks}");
+        }
     }
 }
