@@ -11,7 +11,8 @@ use gatewright_reconciler::source::{Credentials, Loader, Source, SourceSpec};
 use crate::Context;
 use crate::errors::CliError;
 use crate::report::{Findings, Settled};
-use crate::settings::{self, Settings, SettingsArgs};
+use crate::settings::{self, Settings, SettingsArgs, SyncSettings};
+use crate::terminal::Terminal;
 
 /// SOURCEs and settings, for commands that compile.
 #[derive(Clone, Debug, Args)]
@@ -54,11 +55,12 @@ impl Context {
     /// Reads the settings: the file that a flag names, else that of the SOURCE, else that of the working folder.
     pub fn settings(&self, flags: &SettingsArgs, source: Option<&Source>) -> Result<Configured, CliError> {
         let Some(SettingsFile { path, relative, text }) = self.settings_file(flags, source)? else {
-            return Ok(Configured { options: Settings::default().with(flags).options(), problem: None });
+            return Ok(Configured::new(Settings::default().with(flags), PathBuf::new(), None));
         };
+        let folder = Path::new(&path).parent().map(Path::to_owned).unwrap_or_default();
         let (settings, findings) = Settings::read(&path, &text);
         let problem = (!findings.is_empty()).then(|| Settled { findings, path, relative, text: text.into() });
-        Ok(Configured { options: settings.with(flags).options(), problem })
+        Ok(Configured::new(settings.with(flags), folder, problem))
     }
 
     fn settings_file(
@@ -97,8 +99,23 @@ struct SettingsFile {
 pub struct Configured {
     /// Settings of the compilation.
     pub options: CompileOptions,
+    /// What `gatewright sync` follows and keeps there.
+    pub sync: SyncSettings,
+    /// The folder of the settings file, where its relative paths begin; empty for the working folder.
+    pub folder: PathBuf,
     /// Findings about the settings file; the settings are then the defaults and the flags.
     pub problem: Option<Settled>,
+}
+
+impl Configured {
+    fn new(settings: Settings, folder: PathBuf, problem: Option<Settled>) -> Self {
+        Configured { options: settings.options(), sync: settings.sync, folder, problem }
+    }
+
+    /// Refuses to go on with a settings file that has findings, and shows them.
+    pub fn refuse_problem(&self, terminal: &Terminal, what: &str) -> Result<(), CliError> {
+        self.problem.as_ref().map_or(Ok(()), |problem| problem.refuse(terminal, what))
+    }
 }
 
 impl Inputs {
@@ -110,6 +127,11 @@ impl Inputs {
     /// Returns findings for showing, those about the settings file included.
     pub fn findings(&self, diagnostics: &[Diagnostic]) -> Findings<'_> {
         Findings::new(&self.source, diagnostics, self.settings.as_ref())
+    }
+
+    /// Refuses to go on with a settings file that has findings, and shows them.
+    pub fn refuse_settings_errors(&self, terminal: &Terminal, what: &str) -> Result<(), CliError> {
+        self.settings.as_ref().map_or(Ok(()), |problem| problem.refuse(terminal, what))
     }
 
     /// Returns whether an error stands in the settings file.

@@ -23,6 +23,20 @@ pub struct Settled {
     pub text: Arc<[u8]>,
 }
 
+impl Settled {
+    /// Shows the findings and returns the failure of a command that needs the file.
+    pub fn refuse(&self, terminal: &Terminal, what: &str) -> Result<(), CliError> {
+        let text = std::str::from_utf8(&self.text).ok().map(Arc::<str>::from);
+        let files = [self.path.clone()];
+        let report =
+            Report { diagnostics: &self.findings, files: &files, version: VERSION, fail_on: Severity::Error };
+        let source = |_: &str| text.clone();
+        let options = TextOptions { color: terminal.stderr_color(), source: &source };
+        terminal.tell(&render::text(&report, &options));
+        Err(CliError::findings(format!("{what} while an error stands in `{}`", self.path)))
+    }
+}
+
 /// Findings of a run and where they point to.
 pub struct Findings<'a> {
     source: &'a Source,

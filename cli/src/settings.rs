@@ -1,5 +1,7 @@
 //! Settings of gatewright: flags, and the file `gatewright.yaml` that `schemas/gatewright.schema.json` describes.
 
+mod sync;
+
 use std::sync::LazyLock;
 
 use clap::{Args, ValueEnum};
@@ -12,6 +14,8 @@ use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use jsonschema::{JsonType, Validator};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use sync::SyncSettings;
 
 /// The schema of `gatewright.yaml`.
 pub const SCHEMA: &str = include_str!("../../schemas/gatewright.schema.json");
@@ -85,6 +89,8 @@ pub struct Settings {
     cluster_domain: Option<String>,
     higress: Option<HigressArg>,
     profile: Option<ProfileArg>,
+    /// What `gatewright sync` follows and keeps.
+    pub sync: SyncSettings,
 }
 
 impl Settings {
@@ -95,11 +101,18 @@ impl Settings {
             Err(error) => return (Settings::default(), vec![syntax(path, &error)]),
         };
         let errors: Vec<ValidationError<'_>> = VALIDATOR.1.iter_errors(&value).collect();
-        if errors.is_empty() {
-            let settings = serde_json::from_value(value).expect("what fits the schema fits the type");
-            return (settings, Vec::new());
-        }
         let locator = Locator::new(text);
+        if errors.is_empty() {
+            let settings: Settings =
+                serde_json::from_value(value).expect("what fits the schema fits the type");
+            return match settings.sync.problem() {
+                None => (settings, Vec::new()),
+                Some((pointer, message)) => {
+                    let place = place(path, &locator, pointer, Part::Value);
+                    (Settings::default(), vec![Diagnostic::new(&code::GW0801, message, place)])
+                }
+            };
+        }
         let mut findings: Vec<Diagnostic> =
             errors.iter().flat_map(|error| findings(path, &locator, error)).collect();
         gatewright_diagnostics::sort(&mut findings);
@@ -116,6 +129,7 @@ impl Settings {
             cluster_domain: flags.cluster_domain.or(self.cluster_domain),
             higress: flags.higress.or(self.higress),
             profile: flags.profile.or(self.profile),
+            sync: self.sync,
         }
     }
 
@@ -168,10 +182,8 @@ fn syntax(path: &str, error: &serde_yaml::Error) -> Diagnostic {
 fn findings(path: &str, locator: &Locator, error: &ValidationError<'_>) -> Vec<Diagnostic> {
     let pointer = error.instance_path().to_string();
     let name = pointer.trim_start_matches('/').replace('/', ".");
-    let place = |pointer: &str, part| {
-        let document = DocumentIndex { document: 0, item: None };
-        label(path, locator.locate(document, pointer, part).unwrap_or_default())
-    };
+    let place = |pointer: &str, part| place(path, locator, pointer, part);
+    let found = |message: String| vec![Diagnostic::new(&code::GW0801, message, place(&pointer, Part::Value))];
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
@@ -186,24 +198,46 @@ fn findings(path: &str, locator: &Locator, error: &ValidationError<'_>) -> Vec<D
         ValidationErrorKind::Enum { options } => {
             let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
             let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
-            let message = format!("`{name}` must be {}", words.join(" or "));
-            vec![Diagnostic::new(&code::GW0801, message, place(&pointer, Part::Value))]
+            found(format!("`{name}` must be {}", words.join(" or ")))
         }
-        ValidationErrorKind::Type { .. } if pointer.is_empty() => {
-            vec![Diagnostic::new(&code::GW0801, "settings are a mapping", place(&pointer, Part::Value))]
+        ValidationErrorKind::Required { property } => {
+            found(format!("`{name}` needs `{}`", property.as_str().unwrap_or_default()))
         }
-        ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::String) } => {
-            let message = format!("`{name}` must be a text");
-            vec![Diagnostic::new(&code::GW0801, message, place(&pointer, Part::Value))]
+        ValidationErrorKind::Type { .. } if pointer.is_empty() => found("settings are a mapping".to_owned()),
+        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => {
+            found(format!("`{name}` must be {}", in_words(*wanted)))
         }
-        _ => vec![Diagnostic::new(&code::GW0801, error.to_string(), place(&pointer, Part::Value))],
+        ValidationErrorKind::MinLength { .. } => found(format!("`{name}` is empty")),
+        ValidationErrorKind::Minimum { limit } => found(format!("`{name}` must be at least {limit}")),
+        ValidationErrorKind::Maximum { limit } => found(format!("`{name}` must be at most {limit}")),
+        _ => found(error.to_string()),
     }
+}
+
+fn in_words(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "a list",
+        JsonType::Boolean => "true or false",
+        JsonType::Integer => "a whole number",
+        JsonType::Null => "empty",
+        JsonType::Number => "a number",
+        JsonType::Object => "a mapping",
+        JsonType::String => "a text",
+    }
+}
+
+fn place(path: &str, locator: &Locator, pointer: &str, part: Part) -> Label {
+    let document = DocumentIndex { document: 0, item: None };
+    label(path, locator.locate(document, pointer, part).unwrap_or_default())
 }
 
 /// Returns the names that the schema knows in the mapping at `pointer`.
 fn known(pointer: &str) -> Vec<&'static str> {
     let mut steps = pointer.split('/').filter(|step| !step.is_empty());
-    let place = steps.try_fold(&VALIDATOR.0, |schema, step| schema.get("properties")?.get(step));
+    let place = steps.try_fold(&VALIDATOR.0, |schema, step| match schema.get("properties") {
+        Some(properties) => properties.get(step),
+        None => schema.get("items"),
+    });
     let properties = place.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
     properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str).collect()
 }
@@ -259,8 +293,31 @@ mod tests {
                 "3:16 `clusterDomain` must be a text",
             ]
         );
+        assert_eq!(
+            messages(
+                "sync:\n  source: {revision: main}\n  targets: [{socket: a}]\n  interval: 0\n  timeout: x\n"
+            ),
+            [
+                "2:11 `sync.source` needs `repository`",
+                "3:13 `sync.targets.0` needs `control`",
+                "3:14 there is no setting `socket`",
+                "4:13 `sync.interval` must be at least 1",
+                "5:12 `sync.timeout` must be a whole number",
+            ]
+        );
         assert_eq!(messages("- a\n"), ["1:1 settings are a mapping"]);
         assert_eq!(messages("higress: 2.3\n"), ["1:10 `higress` must be `2.1` or `2.2`"]);
+    }
+
+    #[test]
+    fn what_no_schema_sees_is_located_and_repeats_no_password() {
+        let source =
+            |repository: &str| messages(&format!("sync:\n  source: {{repository: \"{repository}\"}}\n"));
+        assert_eq!(source("ftp://git.test/a"), ["2:24 only http, https, ssh and file are supported"]);
+        let message = "2:24 `sync.source.repository` must hold no password: give it in the environment";
+        assert_eq!(source("https://me:hunter2@git.test/a"), [message]);
+        let outside = messages("sync:\n  source: {repository: a, path: ../b}\n");
+        assert!(outside[0].starts_with("2:33 the folder must be a path from the root"), "{outside:?}");
     }
 
     #[test]
@@ -271,10 +328,31 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_stands_in_the_reference() {
+        let page = include_str!("../../docs/reference/settings.md");
+        let names = |pointer: &str, prefix: &str| {
+            known(pointer).into_iter().map(|name| format!("| `{prefix}{name}`")).collect::<Vec<_>>()
+        };
+        let mut names =
+            [names("", ""), names("/sync", "sync."), names("/sync/source", "sync.source.")].concat();
+        names.retain(|name| !["| `sync`", "| `sync.source`"].contains(&name.as_str()));
+        let missing: Vec<&String> = names.iter().filter(|name| !page.contains(name.as_str())).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(messages(example), <[String; 0]>::default());
+    }
+
+    #[test]
     fn the_schema_and_the_type_name_the_same_settings() {
-        let fields = "systemNamespace ingressClass watchNamespace clusterDomain higress profile";
-        let mut fields: Vec<&str> = fields.split(' ').collect();
-        fields.sort_unstable();
-        assert_eq!(known(""), fields);
+        let sorted = |fields: &'static str| {
+            let mut fields: Vec<&str> = fields.split(' ').collect();
+            fields.sort_unstable();
+            fields
+        };
+        let fields = "systemNamespace ingressClass watchNamespace clusterDomain higress profile sync";
+        assert_eq!(known(""), sorted(fields));
+        assert_eq!(known("/sync"), sorted("source targets interval timeout statusFile"));
+        assert_eq!(known("/sync/source"), sorted("repository revision path"));
+        assert_eq!(known("/sync/targets/0"), ["control"]);
     }
 }

@@ -192,6 +192,35 @@ fn sync_follows_a_branch_and_keeps_the_last_good_revision() {
 }
 
 #[test]
+fn sync_takes_source_targets_and_status_file_from_the_settings() {
+    let (one, two) = (EchoBackend::start("one"), EchoBackend::start("two"));
+    let folder = tempfile::tempdir().unwrap();
+    let repository = TempRepo::new();
+    repository.write("shop/web.yaml", &manifests(&[("/", &one)])).commit("one");
+    std::os::unix::fs::symlink(repository.path(), folder.path().join("repository")).unwrap();
+    std::fs::create_dir_all(folder.path().join("ops")).unwrap();
+    let gateway =
+        Gateway::start(folder.path(), "git+./repository@main:shop", &folder.path().join("ops/c.sock"));
+    std::fs::write(
+        folder.path().join("ops/gatewright.yaml"),
+        "sync:\n  source: {repository: ../repository, revision: main, path: shop}\n  targets: [{control: c.sock}]\n  statusFile: s.json\n",
+    )
+    .unwrap();
+
+    repository.write("shop/web.yaml", &manifests(&[("/", &two)])).commit("two");
+    let round = run(folder.path(), &["sync", "--config", "ops/gatewright.yaml", "--once"]);
+    assert_eq!(round.status.code(), Some(0), "{}", told(&round));
+    assert_eq!(gateway.backend("/"), "two");
+    let status = std::fs::read_to_string(folder.path().join("ops/s.json")).unwrap();
+    assert!(status.contains("\"in_sync\": true"), "{status}");
+
+    let elsewhere = ["--config", "ops/gatewright.yaml", "--once", "--control", "nobody.sock"];
+    let round = run(folder.path(), &[&["sync"], &elsewhere[..]].concat());
+    assert_eq!(round.status.code(), Some(3), "{}", told(&round));
+    assert!(told(&round).contains("nobody.sock"), "{}", told(&round));
+}
+
+#[test]
 fn a_gateway_follows_a_separate_xds_server() {
     let backend = EchoBackend::start("only");
     let folder = tempfile::tempdir().unwrap();

@@ -79,6 +79,7 @@ impl Apply {
             })
             .collect::<Result<_, _>>()?;
         let inputs = context.inputs(&InputArgs { sources, settings: self.settings.clone() })?;
+        inputs.refuse_settings_errors(&context.terminal, "nothing is applied")?;
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);

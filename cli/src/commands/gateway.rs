@@ -79,6 +79,7 @@ impl Gateway {
     fn serving(&self, context: &Context) -> Result<Serving, CliError> {
         let arguments = InputArgs { sources: self.sources.clone(), settings: self.settings.clone() };
         let inputs = context.inputs(&arguments)?;
+        inputs.refuse_settings_errors(&context.terminal, "nothing is served")?;
         let mut options = inputs.options;
         options.http = self.http;
         options.https = self.https;

@@ -1,6 +1,6 @@
 //! `gatewright sync`: keeps serving processes at the newest sound revision of a source.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,31 +10,32 @@ use gatewright_reconciler::sync::{Outcome, Round, Sync as Synchronizer, SyncOpti
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
+use crate::inputs::Configured;
 use crate::runtime::{self, Shutdown};
-use crate::settings::SettingsArgs;
+use crate::settings::{self, SettingsArgs};
 
 /// Keep gateways at the newest sound revision of a git source
 ///
 /// Each round fetches the source, compiles it, and orders the processes behind the control sockets (`gatewright gateway
 /// --control` and `gatewright xds --control`) to serve it. A revision with errors is never ordered: the last good one
-/// keeps serving.
+/// keeps serving. What is not given as an argument comes from the part `sync` of the settings file.
 #[derive(Debug, Args)]
 pub struct Sync {
     /// What to follow: usually `git+URL@BRANCH[:SUBDIR]` or `git:BRANCH[:SUBDIR]`
     #[arg(value_name = "SOURCE")]
-    source: SourceSpec,
+    source: Option<SourceSpec>,
     /// Control socket of a serving process; repeatable
-    #[arg(long, value_name = "PATH", required = true)]
+    #[arg(long, value_name = "PATH")]
     control: Vec<PathBuf>,
     /// Do one round and end: exit 0 when everything is in sync, 1 when the source has errors, 3 otherwise
     #[arg(long)]
     once: bool,
-    /// Seconds between rounds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    interval: u64,
-    /// Seconds that the nodes of a process may take to acknowledge
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
+    /// Seconds between rounds [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    interval: Option<u64>,
+    /// Seconds that the nodes of a process may take to acknowledge [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
@@ -42,20 +43,62 @@ pub struct Sync {
     settings: SettingsArgs,
 }
 
+/// Seconds between rounds, and for acknowledgements, unless something else is said.
+const SECONDS: u64 = 30;
+
+/// What arguments and settings come to.
+struct Job {
+    options: SyncOptions,
+    once: bool,
+    interval: Duration,
+    status_file: Option<PathBuf>,
+}
+
 impl Sync {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let configured = context.settings(&self.settings, None)?;
-        let options = SyncOptions {
-            source: self.source.clone(),
-            targets: self.control.iter().map(|path| context.working_folder.join(path)).collect(),
-            timeout: Duration::from_secs(self.timeout),
-            compile: configured.options,
-        };
-        let synchronizer = Synchronizer::new(options, context.loader()?);
-        runtime::run(|shutdown| self.rounds(synchronizer, context, shutdown))
+        configured.refuse_problem(&context.terminal, "nothing is synced")?;
+        let job = self.job(&context.working_folder, configured)?;
+        let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?);
+        runtime::run(|shutdown| job.rounds(synchronizer, context, shutdown))
     }
 
+    /// Puts the arguments above the settings.
+    fn job(&self, working_folder: &Path, configured: Configured) -> Result<Job, CliError> {
+        let Configured { sync: settings, folder, options, .. } = configured;
+        let source = match &self.source {
+            Some(source) => Some(source.clone()),
+            None => settings.source(&folder)?,
+        };
+        let source = source.ok_or_else(|| lacking("SOURCE", "source"))?;
+        let targets = if self.control.is_empty() { settings.controls(&folder) } else { self.control.clone() };
+        if targets.is_empty() {
+            return Err(lacking("--control", "targets"));
+        }
+        let seconds = |flag: Option<u64>, setting: Option<u64>| {
+            Duration::from_secs(flag.or(setting).unwrap_or(SECONDS))
+        };
+        let status_file = self.status_file.clone().or_else(|| settings.status_file(&folder));
+        Ok(Job {
+            options: SyncOptions {
+                source,
+                targets: targets.iter().map(|path| working_folder.join(path)).collect(),
+                timeout: seconds(self.timeout, settings.timeout),
+                compile: options,
+            },
+            once: self.once,
+            interval: seconds(self.interval, settings.interval),
+            status_file: status_file.map(|path| working_folder.join(path)),
+        })
+    }
+}
+
+fn lacking(argument: &str, setting: &str) -> CliError {
+    CliError::usage(format!("there is neither {argument} nor `sync.{setting}` in {}", settings::FILE))
+}
+
+impl Job {
     async fn rounds(
         &self,
         mut synchronizer: Synchronizer,
@@ -65,7 +108,7 @@ impl Sync {
         let mut last: Option<Round> = None;
         loop {
             let round = synchronizer.round().await;
-            self.write(context, &round)?;
+            self.write(&round)?;
             if self.once || last.as_ref() != Some(&round) {
                 context.terminal.tell(&text(&round));
             }
@@ -75,14 +118,14 @@ impl Sync {
             last = Some(round);
             tokio::select! {
                 () = shutdown.requested() => return Ok(Exit::Fine),
-                () = tokio::time::sleep(Duration::from_secs(self.interval)) => {}
+                () = tokio::time::sleep(self.interval) => {}
             }
         }
     }
 
-    fn write(&self, context: &Context, round: &Round) -> Result<(), CliError> {
+    fn write(&self, round: &Round) -> Result<(), CliError> {
         let Some(path) = &self.status_file else { return Ok(()) };
-        write_status(&context.working_folder.join(path), round)
+        write_status(path, round)
             .map_err(|error| CliError::environment(format!("cannot write `{}`: {error}", path.display())))
     }
 }

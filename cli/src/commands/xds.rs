@@ -42,6 +42,7 @@ impl Xds {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let inputs = context.inputs(&self.input)?;
+        inputs.refuse_settings_errors(&context.terminal, "nothing is served")?;
         let mut options = inputs.options;
         options.http = self.http;
         options.https = self.https;

@@ -59,3 +59,29 @@ fn a_missing_settings_file_exits_3() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.starts_with("error: cannot read `gone.yaml`: "), "{run:?}");
 }
+
+#[test]
+fn commands_that_serve_stop_at_a_wrong_settings_file() {
+    let folder = Folder::clean();
+    folder.write("shop/gatewright.yaml", WRONG).write("sync.yaml", "sync: {target: []}\n");
+    let refused = [
+        (&["gateway", "shop"][..], "nothing is served", "shop/gatewright.yaml"),
+        (&["xds", "shop"], "nothing is served", "shop/gatewright.yaml"),
+        (&["apply", "shop", "--yes", "--control", "c.sock"], "nothing is applied", "shop/gatewright.yaml"),
+        (&["sync", "--config", "sync.yaml"], "nothing is synced", "sync.yaml"),
+    ];
+    for (arguments, what, file) in refused {
+        let run = folder.run(arguments);
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.stderr.contains("error[GW0801]"), "{run:?}");
+        assert!(run.stderr.contains(&format!("error: {what} while an error stands in `{file}`")), "{run:?}");
+    }
+}
+
+#[test]
+fn sync_says_what_neither_arguments_nor_settings_name() {
+    let folder = Folder::clean();
+    folder.run(&["sync"]).assert_fails(2, "there is neither SOURCE nor `sync.source` in gatewright.yaml");
+    folder.write("gatewright.yaml", "sync: {source: {repository: .}}\n");
+    folder.run(&["sync"]).assert_fails(2, "there is neither --control nor `sync.targets` in gatewright.yaml");
+}
