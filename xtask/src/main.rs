@@ -2,6 +2,7 @@
 
 mod bench;
 mod bless;
+mod changelog;
 mod codegen_schemas;
 mod codegen_xds;
 mod conformance;
@@ -39,6 +40,8 @@ enum Chore {
     Tidy,
     /// Rewrites golden files from what the tests make, and removes those that no test asks for.
     Bless(bless::Arguments),
+    /// Shows what is not released yet as a section of the changelog, or releases it.
+    Changelog(changelog::Arguments),
     /// Measures compiling, planning, pushing and serving, and writes target/bench/report.md.
     Bench(bench::Arguments),
     /// Fuzzes with cargo-fuzz for a bounded time.
@@ -67,6 +70,7 @@ fn main() -> Result<ExitCode> {
         Chore::Conformance(arguments) => conformance::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Bless(arguments) => bless::run(&arguments),
+        Chore::Changelog(arguments) => changelog::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Mutants(arguments) => mutants::run(&arguments),

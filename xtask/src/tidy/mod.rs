@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::workspace;
+use crate::{changelog, workspace};
 
 /// Runs every rule and prints the findings.
 ///
@@ -33,6 +33,7 @@ fn check() -> Result<Vec<String>> {
     findings.extend(sources::check(&files));
     findings.extend(diagnostics::check(&files));
     findings.extend(documents::check(&files));
+    findings.extend(changelog::check(files.iter().map(|file| (file.path.as_path(), file.text.as_str()))));
     Ok(findings)
 }
 
