@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use gatewright_compiler::source::ReadError;
 use gatewright_reconciler::control::ControlError;
+use gatewright_reconciler::quarantine::QuarantineError;
 use gatewright_reconciler::source::SourceError;
+use gatewright_reconciler::sync::StateError;
 use gatewright_xds::render::RenderError;
 
 /// How a command ended. The numbers are a contract with scripts.
@@ -103,6 +105,27 @@ impl From<ControlError> for CliError {
         let reason =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         CliError::environment(format!("{error}{reason}"))
+    }
+}
+
+impl From<StateError> for CliError {
+    fn from(error: StateError) -> Self {
+        let damaged = matches!(error, StateError::Damaged { .. });
+        let error = CliError::environment(error.to_string());
+        if damaged {
+            error.with_hint("without the file, the targets are asked what they serve")
+        } else {
+            error
+        }
+    }
+}
+
+impl From<QuarantineError> for CliError {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Source(error) => error.into(),
+            QuarantineError::Read(error) => error.into(),
+        }
     }
 }
 

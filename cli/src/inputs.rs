@@ -143,9 +143,18 @@ impl Inputs {
 
 /// Returns where data that can be made again is kept.
 fn cache_folder() -> PathBuf {
+    folder_for("GATEWRIGHT_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
+}
+
+/// Returns where data is kept that must outlive the program.
+pub fn state_folder() -> PathBuf {
+    folder_for("GATEWRIGHT_STATE_DIR", "XDG_STATE_HOME", ".local/state")
+}
+
+fn folder_for(own: &str, of_desktop: &str, below_home: &str) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("GATEWRIGHT_CACHE_DIR")
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("gatewright")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/gatewright")))
-        .unwrap_or_else(|| std::env::temp_dir().join("gatewright-cache"))
+    variable(own)
+        .or_else(|| Some(variable(of_desktop)?.join("gatewright")))
+        .or_else(|| Some(variable("HOME")?.join(below_home).join("gatewright")))
+        .unwrap_or_else(|| std::env::temp_dir().join("gatewright").join(below_home.trim_start_matches('.')))
 }

@@ -10,6 +10,7 @@ use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
 use gatewright_compiler::parse::{Locator, nearest};
 use gatewright_diagnostics::{Diagnostic, Label, Position, Span, code};
+use gatewright_reconciler::quarantine::Policy;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use jsonschema::{JsonType, Validator};
 use serde::Deserialize;
@@ -77,6 +78,25 @@ pub enum ProfileArg {
     Higress,
     /// gatewright's extensions too
     Native,
+}
+
+/// What becomes of a revision with errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyArg {
+    /// It is not served; the last good one stays
+    Stop,
+    /// Each broken object keeps its last good version, or answers 503 where none is known; the rest is served
+    Quarantine,
+}
+
+impl From<PolicyArg> for Policy {
+    fn from(policy: PolicyArg) -> Self {
+        match policy {
+            PolicyArg::Stop => Policy::Stop,
+            PolicyArg::Quarantine => Policy::Quarantine,
+        }
+    }
 }
 
 /// Settings, each from where it stands highest; none where it stands nowhere.
@@ -351,7 +371,7 @@ mod tests {
         };
         let fields = "systemNamespace ingressClass watchNamespace clusterDomain higress profile sync";
         assert_eq!(known(""), sorted(fields));
-        assert_eq!(known("/sync"), sorted("source targets interval timeout statusFile"));
+        assert_eq!(known("/sync"), sorted("source targets interval timeout policy stateFile statusFile"));
         assert_eq!(known("/sync/source"), sorted("repository revision path"));
         assert_eq!(known("/sync/targets/0"), ["control"]);
     }

@@ -186,6 +186,29 @@ impl DependencyGraph {
         found
     }
 
+    /// Returns the objects of the source that an object refers to, and those that publish a service which it refers to.
+    pub fn needs(&self, key: &EntityKey) -> BTreeSet<EntityKey> {
+        let mut needed = BTreeSet::new();
+        for (_, node) in self.references_of(&Node::Entity(key.clone())) {
+            match node {
+                Node::Entity(other) => {
+                    needed.insert(other.clone());
+                }
+                Node::RegistryService(_) => needed.extend(self.publishers_of(node)),
+                Node::External(_) | Node::Host(_) | Node::UnknownService(_) => {}
+            }
+        }
+        needed
+    }
+
+    fn publishers_of(&self, service: &Node) -> impl Iterator<Item = EntityKey> {
+        let edges = self.edges().filter(move |(_, edge, to)| *edge == Reference::Publishes && *to == service);
+        edges.filter_map(|(from, ..)| match from {
+            Node::Entity(bridge) => Some(bridge.clone()),
+            _ => None,
+        })
+    }
+
     /// Returns the part of the graph that a vertex reaches or that reaches it; none where there is no such vertex.
     pub fn focus(&self, focus: &Focus, reach: Reach) -> Option<DependencyGraph> {
         let start = focus.0.iter().find_map(|node| self.index_of(node))?;

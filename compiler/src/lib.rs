@@ -29,7 +29,7 @@ mod world;
 
 pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
-pub use engine::{Delta, Engine, Provenance, WorkCounters};
+pub use engine::{Broken, Delta, Engine, Provenance, WorkCounters};
 
 use gatewright_diagnostics::{Diagnostic, Severity};
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use gatewright_ir::Digest;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,27 @@ impl fmt::Display for EntityKey {
             write!(f, "{} {}", self.kind.as_str(), self.name)
         } else {
             write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+        }
+    }
+}
+
+/// Says that a text names no object of a modelled kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not `KIND NAMESPACE/NAME`")]
+pub struct EntityKeyError(String);
+
+/// Reads what `Display` writes: `Ingress shop/web`, `IngressClass higress`.
+impl FromStr for EntityKey {
+    type Err = EntityKeyError;
+
+    fn from_str(text: &str) -> Result<Self, EntityKeyError> {
+        let wrong = || EntityKeyError(text.to_owned());
+        let (kind, name) = text.split_once(' ').ok_or_else(wrong)?;
+        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or_else(wrong)?;
+        match (kind.namespaced(), name.split_once('/')) {
+            (true, Some((namespace, name))) => Ok(EntityKey::new(kind, namespace, name)),
+            (false, None) => Ok(EntityKey::new(kind, "", name)),
+            _ => Err(wrong()),
         }
     }
 }

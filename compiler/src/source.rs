@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::manifest::EntityKey;
+
 /// Identifies a file's content: BLAKE3 of the bytes, or in git the blob id padded with zeros. Only equality matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ContentId(pub [u8; 32]);
@@ -37,11 +39,28 @@ pub struct SourceTree {
     pub files: BTreeMap<Arc<str>, ContentId>,
     /// Folders that need rendering: path of the `Chart.yaml` or `kustomization.yaml` that says so.
     pub unrendered: Vec<String>,
-    /// Access to the bytes.
+    /// Objects that are taken as another state had them: what `files` say about such an object does not count.
+    pub held: BTreeMap<EntityKey, HeldFile>,
+    /// Access to the bytes, those of held files included.
     pub reader: Arc<dyn ReadFile>,
 }
 
+/// The file of another state that an object is taken from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldFile {
+    /// Path that no file of the tree has.
+    pub path: Arc<str>,
+    /// Its content.
+    pub content: ContentId,
+}
+
 impl SourceTree {
+    /// Returns the content of a file, held files included.
+    pub fn content(&self, path: &str) -> Option<&ContentId> {
+        let held = || self.held.values().find(|file| *file.path == *path).map(|file| &file.content);
+        self.files.get(path).or_else(held)
+    }
+
     /// Returns a tree held in memory, for tests and standard input.
     pub fn in_memory<P: Into<Arc<str>>, B: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, B)>) -> Self {
         let contents: BTreeMap<Arc<str>, Arc<[u8]>> =
@@ -49,6 +68,7 @@ impl SourceTree {
         SourceTree {
             files: contents.iter().map(|(path, bytes)| (path.clone(), ContentId::of_bytes(bytes))).collect(),
             unrendered: Vec::new(),
+            held: BTreeMap::new(),
             reader: Arc::new(MemoryFiles(contents)),
         }
     }

@@ -3,6 +3,7 @@
 pub mod control;
 pub mod live;
 pub mod planning;
+pub mod quarantine;
 pub mod serve;
 pub mod source;
 pub mod sync;

@@ -9,6 +9,7 @@ use gatewright_compiler::source::ReadError;
 use gatewright_diagnostics::{Diagnostic, code};
 use gatewright_xds::type_url;
 
+use crate::quarantine::Policy;
 use crate::serve::{Rejection, SnapshotServer};
 use crate::source::Source;
 
@@ -19,6 +20,15 @@ pub enum OnErrors {
     Stop,
     /// What is sound is published, and routes of broken objects answer 503.
     KeepGoing,
+}
+
+impl From<Policy> for OnErrors {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Stop => OnErrors::Stop,
+            Policy::Quarantine => OnErrors::KeepGoing,
+        }
+    }
 }
 
 /// What became of a state.
@@ -115,9 +125,17 @@ impl Live {
     /// # Errors
     /// A file cannot be read; what was published before stays.
     pub fn offer(&mut self, source: Arc<Source>) -> Result<Offer, ReadError> {
+        self.offer_under(source, self.on_errors)
+    }
+
+    /// Does the same under a rule of its own.
+    ///
+    /// # Errors
+    /// A file cannot be read; what was published before stays.
+    pub fn offer_under(&mut self, source: Arc<Source>, on_errors: OnErrors) -> Result<Offer, ReadError> {
         let before = self.server.snapshot().unwrap_or_default();
         let (model, diagnostics) = self.consider(&source)?;
-        if self.on_errors == OnErrors::Stop && self.engine.has_errors() {
+        if on_errors == OnErrors::Stop && self.engine.has_errors() {
             return Ok(Offer::Refused { diagnostics });
         }
         let snapshot = self.engine.xds().clone();

@@ -1,21 +1,22 @@
 //! `gatewright apply`: orders a serving process to serve a planned state, and waits for its nodes.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
-use gatewright_reconciler::source::SourceSpec;
+use gatewright_reconciler::quarantine::quarantine;
+use gatewright_reconciler::source::{Hold, Loader, Source, SourceSpec};
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
 use crate::inputs::InputArgs;
 use crate::report::refused;
 use crate::runtime;
-use crate::settings::SettingsArgs;
+use crate::settings::{PolicyArg, SettingsArgs};
 
 /// Bring a serving process to a planned state
 ///
@@ -33,6 +34,9 @@ pub struct Apply {
     /// Seconds that the nodes may take to acknowledge
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
+    /// What becomes of SOURCEs with errors
+    #[arg(long, value_name = "POLICY", default_value = "stop")]
+    policy: PolicyArg,
     /// Do not ask before SOURCEs are applied
     #[arg(short, long)]
     yes: bool,
@@ -44,11 +48,11 @@ impl Apply {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let socket = context.working_folder.join(&self.control);
-        let order = match self.saved_plan(context)? {
-            Some(plan) => self.order(context, sources_of(&plan), Some(plan.base.model), plan.head.model),
-            None => self.order_of_sources(context)?,
-        };
         runtime::run(|_| async move {
+            let order = match self.saved_plan(context)? {
+                Some(plan) => self.order(context, sources_of(&plan), Some(plan.base.model), plan.head.model),
+                None => self.order_of_sources(context, &socket).await?,
+            };
             let answer = control::ask(&socket, &Question::Apply(order)).await?;
             report(context, answer)
         })
@@ -70,7 +74,7 @@ impl Apply {
     }
 
     /// Compiles the SOURCEs, so that what is ordered is exactly what was looked at.
-    fn order_of_sources(&self, context: &Context) -> Result<Order, CliError> {
+    async fn order_of_sources(&self, context: &Context, socket: &Path) -> Result<Order, CliError> {
         let sources: Vec<SourceSpec> = self
             .what
             .iter()
@@ -83,11 +87,16 @@ impl Apply {
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
+        let mut held = Vec::new();
         if engine.has_errors() {
-            return Err(refused("nothing is applied"));
+            if self.policy == PolicyArg::Stop {
+                return Err(refused("nothing is applied"));
+            }
+            held = quarantined(context, &mut engine, &inputs.source, socket).await?;
         }
         self.confirm(context)?;
-        Ok(self.order(context, self.what.clone(), None, engine.ir().digest().hex()))
+        let order = self.order(context, self.what.clone(), None, engine.ir().digest().hex());
+        Ok(Order { held, ..order })
     }
 
     fn confirm(&self, context: &Context) -> Result<(), CliError> {
@@ -113,6 +122,8 @@ impl Apply {
             working_folder: context.working_folder.display().to_string(),
             base_model: base,
             head_model: Some(head),
+            policy: self.policy.into(),
+            held: Vec::new(),
             timeout_ms: self.timeout.saturating_mul(1000),
         }
     }
@@ -121,6 +132,40 @@ impl Apply {
 /// Several SOURCEs stand in a plan with spaces between them.
 fn sources_of(plan: &Plan) -> Vec<String> {
     plan.head.source.split(' ').map(str::to_owned).collect()
+}
+
+/// Takes broken objects as the serving process has them, tells of it, and leaves the engine at the result.
+async fn quarantined(
+    context: &Context,
+    engine: &mut Engine,
+    source: &Source,
+    socket: &Path,
+) -> Result<Vec<Hold>, CliError> {
+    let loader = context.loader()?;
+    let last = match control::ask(socket, &Question::Status).await? {
+        Answer::Status(status) => last_state(&loader, &status)?,
+        other => return Err(CliError::bug(format!("the serving process answered {other:?}"))),
+    };
+    let done = quarantine(&loader, engine, source, last.as_ref())?;
+    for hold in done.source.holds() {
+        let short = hold.revision.get(..10).unwrap_or(&hold.revision);
+        context.terminal.tell(&format!("holds back {}: as {} has it in {short}\n", hold.object, hold.path));
+    }
+    for object in &done.refused {
+        let text = format!("refuses {object}: no good version of it is served, so it answers 503\n");
+        context.terminal.tell(&text);
+    }
+    Ok(done.source.holds().to_vec())
+}
+
+/// Reads what a process serves, where that is in revisions.
+fn last_state(loader: &Loader, status: &Status) -> Result<Option<Source>, CliError> {
+    let specs: Vec<SourceSpec> = status.pinned.iter().filter_map(|text| text.parse().ok()).collect();
+    if specs.is_empty() || !specs.iter().all(|spec| matches!(spec, SourceSpec::Remote { .. })) {
+        return Ok(None);
+    }
+    let source = loader.load(&specs)?;
+    Ok(Some(loader.hold(&source, &status.held)?))
 }
 
 fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {

@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use clap::Args;
 use gatewright_reconciler::control::Node;
-use gatewright_reconciler::source::SourceSpec;
-use gatewright_reconciler::sync::{Outcome, Round, Sync as Synchronizer, SyncOptions, Target, write_status};
+use gatewright_reconciler::quarantine::Policy;
+use gatewright_reconciler::source::{Hold, SourceSpec};
+use gatewright_reconciler::sync::{
+    HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target, write_status,
+};
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
-use crate::inputs::Configured;
+use crate::inputs::{Configured, state_folder};
 use crate::runtime::{self, Shutdown};
-use crate::settings::{self, SettingsArgs};
+use crate::settings::{self, PolicyArg, SettingsArgs};
 
 /// Keep gateways at the newest sound revision of a git source
 ///
 /// Each round fetches the source, compiles it, and orders the processes behind the control sockets (`gatewright gateway
 /// --control` and `gatewright xds --control`) to serve it. A revision with errors is never ordered: the last good one
-/// keeps serving. What is not given as an argument comes from the part `sync` of the settings file.
+/// keeps serving, or under `--policy quarantine` the last good version of each broken object. What is not given as an argument comes from the part `sync` of the settings file.
 #[derive(Debug, Args)]
 pub struct Sync {
     /// What to follow: usually `git+URL@BRANCH[:SUBDIR]` or `git:BRANCH[:SUBDIR]`
@@ -36,6 +39,12 @@ pub struct Sync {
     /// Seconds that the nodes of a process may take to acknowledge [default: 30]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// What becomes of a revision with errors [default: stop]
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<PolicyArg>,
+    /// Where the last good revision is remembered under `quarantine` [default: below ~/.local/state/gatewright]
+    #[arg(long, value_name = "FILE")]
+    state_file: Option<PathBuf>,
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
@@ -60,7 +69,7 @@ impl Sync {
         let configured = context.settings(&self.settings, None)?;
         configured.refuse_problem(&context.terminal, "nothing is synced")?;
         let job = self.job(&context.working_folder, configured)?;
-        let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?);
+        let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?)?;
         runtime::run(|shutdown| job.rounds(synchronizer, context, shutdown))
     }
 
@@ -79,12 +88,22 @@ impl Sync {
         let seconds = |flag: Option<u64>, setting: Option<u64>| {
             Duration::from_secs(flag.or(setting).unwrap_or(SECONDS))
         };
+        let policy = self.policy.or(settings.policy).map_or(Policy::Stop, Policy::from);
+        let targets: Vec<PathBuf> = targets.iter().map(|path| working_folder.join(path)).collect();
+        let state_file = self.state_file.clone().or_else(|| settings.state_file(&folder));
+        let state_file = match (state_file, policy) {
+            (Some(path), _) => Some(working_folder.join(path)),
+            (None, Policy::Quarantine) => Some(state_folder().join(state_name(&source, &targets))),
+            (None, Policy::Stop) => None,
+        };
         let status_file = self.status_file.clone().or_else(|| settings.status_file(&folder));
         Ok(Job {
             options: SyncOptions {
                 source,
-                targets: targets.iter().map(|path| working_folder.join(path)).collect(),
+                targets,
                 timeout: seconds(self.timeout, settings.timeout),
+                policy,
+                state_file,
                 compile: options,
             },
             once: self.once,
@@ -107,7 +126,7 @@ impl Job {
     ) -> Result<Exit, CliError> {
         let mut last: Option<Round> = None;
         loop {
-            let round = synchronizer.round().await;
+            let round = synchronizer.round(&now()).await?;
             self.write(&round)?;
             if self.once || last.as_ref() != Some(&round) {
                 context.terminal.tell(&text(&round));
@@ -130,6 +149,22 @@ impl Job {
     }
 }
 
+/// Returns the time after RFC 3339, in whole seconds.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%FT%TZ").to_string()
+}
+
+/// Returns a name that two different jobs do not share.
+fn state_name(source: &SourceSpec, targets: &[PathBuf]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in
+        std::iter::once(source.to_string()).chain(targets.iter().map(|path| path.display().to_string()))
+    {
+        hasher.update(part.as_bytes()).update(&[0]);
+    }
+    format!("sync-{}.json", &hasher.finalize().to_hex()[..24])
+}
+
 fn exit(round: &Round) -> Exit {
     if round.is_in_sync() {
         Exit::Fine
@@ -148,12 +183,34 @@ fn text(round: &Round) -> String {
         (Some(reason), _) => text.push_str(&format!("cannot be read: {reason}\n")),
         (None, 0) => text.push_str("sound\n"),
         (None, count) => {
-            text.push_str(&format!("{count} errors, so the last good state keeps serving\n"));
+            let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+            text.push_str(&format!("{errors}, so {}\n", consequence(round)));
             text.extend(round.errors.iter().map(|error| format!("  {error}\n")));
         }
     }
+    text.extend(round.held.iter().map(held_text));
+    text.extend(
+        round
+            .refused
+            .iter()
+            .map(|object| format!("  refuses {object}: no good version of it is known, so it answers 503\n")),
+    );
     text.extend(round.targets.iter().map(target_text));
     text
+}
+
+fn consequence(round: &Round) -> String {
+    if round.model.is_none() {
+        return "the last good state keeps serving".to_owned();
+    }
+    format!("{} held back, {} refused, the rest goes on", round.held.len(), round.refused.len())
+}
+
+fn held_text(held: &HeldBack) -> String {
+    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+    let broken = held.broken_in.as_deref().map(|id| format!("broken in {}, ", short(id))).unwrap_or_default();
+    let Hold { object, revision, path, .. } = &held.hold;
+    format!("  holds back {object}: as {path} has it in {}, {broken}since {}\n", short(revision), held.since)
 }
 
 fn target_text(target: &Target) -> String {

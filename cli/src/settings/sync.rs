@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
 use serde::Deserialize;
 
+use super::PolicyArg;
+
 /// What is kept in sync with what. The words are those of `schemas/gatewright.schema.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,9 @@ pub struct SyncSettings {
     pub interval: Option<u64>,
     /// Seconds that the nodes of a target may take to acknowledge.
     pub timeout: Option<u64>,
+    /// What becomes of a revision with errors.
+    pub policy: Option<PolicyArg>,
+    state_file: Option<PathBuf>,
     status_file: Option<PathBuf>,
 }
 
@@ -52,6 +57,11 @@ impl SyncSettings {
     /// Returns the control sockets of the targets.
     pub fn controls(&self, folder: &Path) -> Vec<PathBuf> {
         self.targets.iter().map(|target| folder.join(&target.control)).collect()
+    }
+
+    /// Returns where the last good revision is remembered.
+    pub fn state_file(&self, folder: &Path) -> Option<PathBuf> {
+        self.state_file.as_ref().map(|path| folder.join(path))
     }
 
     /// Returns where the outcome of each round is written.

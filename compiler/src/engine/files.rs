@@ -1,5 +1,6 @@
 //! Files by path, parsed once per content, and the manifests that they define.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use rayon::prelude::*;
 use super::output::WorkCounters;
 use crate::manifest::{Body, EntityKey, Manifest};
 use crate::options::Profile;
-use crate::parse::{ParsedFile, parse_file};
-use crate::source::{ContentId, ReadError, SourceTree};
+use crate::parse::{FileFinding, ParsedFile, parse_file};
+use crate::source::{ContentId, HeldFile, ReadError, SourceTree};
 
 /// The files of the last state of the source.
 #[derive(Default)]
@@ -19,6 +20,13 @@ pub(super) struct Files {
     by_path: BTreeMap<Arc<str>, File>,
     /// Paths that define an entity; more than one, or one path twice, means that it is defined several times.
     definitions: BTreeMap<EntityKey, Vec<Definition>>,
+    /// Objects that are taken from another state, where its file has them without an error.
+    held: BTreeMap<EntityKey, Held>,
+}
+
+struct Held {
+    file: HeldFile,
+    definition: Option<Definition>,
 }
 
 struct File {
@@ -48,6 +56,7 @@ impl Files {
     ) -> Result<BTreeSet<EntityKey>, ReadError> {
         let (removed, changed) = self.compare(tree);
         let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
+        let held = self.hold(tree, profile, counters)?;
         let mut touched = BTreeSet::new();
         for path in removed {
             self.forget(&path, &mut touched);
@@ -71,8 +80,51 @@ impl Files {
                     .sort_by(|a, b| (&a.path, a.manifest.document).cmp(&(&b.path, b.manifest.document)));
             }
         }
+        self.replace_held(tree, held, &mut touched);
         self.tree = Some(tree.clone());
         Ok(touched)
+    }
+
+    /// Reads the held objects that are new or come from another file than before; each file once.
+    fn hold(
+        &self,
+        tree: &SourceTree,
+        profile: Profile,
+        counters: &mut WorkCounters,
+    ) -> Result<BTreeMap<EntityKey, Held>, ReadError> {
+        let mut parsed: BTreeMap<&HeldFile, ParsedFile> = BTreeMap::new();
+        let mut held = BTreeMap::new();
+        for (key, file) in &tree.held {
+            if self.held.get(key).is_some_and(|known| known.file == *file) {
+                continue;
+            }
+            let found = match parsed.entry(file) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    counters.files_parsed += 1;
+                    unknown.insert(parse_file(&tree.reader.read(&file.path, &file.content)?, profile))
+                }
+            };
+            held.insert(key.clone(), Held { file: file.clone(), definition: sound(found, key, &file.path) });
+        }
+        Ok(held)
+    }
+
+    fn replace_held(
+        &mut self,
+        tree: &SourceTree,
+        new: BTreeMap<EntityKey, Held>,
+        touched: &mut BTreeSet<EntityKey>,
+    ) {
+        self.held.retain(|key, _| {
+            let stays = tree.held.contains_key(key);
+            if !stays {
+                touched.insert(key.clone());
+            }
+            stays
+        });
+        touched.extend(new.keys().cloned());
+        self.held.extend(new);
     }
 
     /// Returns the paths that are gone and those that are new or have other content, in one walk along both states.
@@ -134,6 +186,9 @@ impl Files {
     /// hosts and paths of all its definitions, poisoned, so that their requests fall to no neighbour; a plugin keeps its
     /// scope; anything else counts as missing.
     pub(super) fn effective(&self, key: &EntityKey) -> Option<Definition> {
+        if let Some(held) = self.held(key) {
+            return Some(held.clone());
+        }
         let definitions = match self.definitions.get(key)?.as_slice() {
             [only] => return Some(only.clone()),
             several => several,
@@ -162,21 +217,40 @@ impl Files {
 
     /// Returns whether an entity is defined several times.
     pub(super) fn is_ambiguous(&self, key: &EntityKey) -> bool {
-        self.definitions.get(key).is_some_and(|definitions| definitions.len() > 1)
+        self.held(key).is_none() && self.definitions.get(key).is_some_and(|definitions| definitions.len() > 1)
     }
 
-    /// Returns the definitions of an entity, by path and position.
+    /// Returns the definitions of an entity, by path and position; of a held one that which counts.
     pub(super) fn definitions(&self, key: &EntityKey) -> &[Definition] {
-        self.definitions.get(key).map_or(&[], Vec::as_slice)
+        match self.held(key) {
+            Some(held) => std::slice::from_ref(held),
+            None => self.definitions.get(key).map_or(&[], Vec::as_slice),
+        }
     }
 
-    /// Returns the entities that are defined more than once.
+    /// Returns the entities that are defined more than once, and are not held.
     pub(super) fn duplicates(&self) -> impl Iterator<Item = (&EntityKey, &Vec<Definition>)> {
-        self.definitions.iter().filter(|(_, definitions)| definitions.len() > 1)
+        self.definitions.iter().filter(|(key, definitions)| definitions.len() > 1 && self.held(key).is_none())
     }
 
-    /// Returns every file with what was parsed from it.
-    pub(super) fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
+    /// Returns whether an object is taken from another state.
+    pub(super) fn is_held(&self, key: &EntityKey) -> bool {
+        self.held(key).is_some()
+    }
+
+    fn held(&self, key: &EntityKey) -> Option<&Definition> {
+        self.held.get(key)?.definition.as_ref()
+    }
+
+    /// Returns what the parser found, without what it found about definitions that do not count.
+    pub(super) fn findings(&self) -> impl Iterator<Item = (&Arc<str>, &FileFinding)> {
+        let all =
+            self.parsed().flat_map(|(path, parsed)| parsed.findings.iter().map(move |found| (path, found)));
+        all.filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
+    }
+
+    /// Returns every file with what was parsed from it, held ones left out.
+    fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
         self.by_path.iter().map(|(path, file)| (path, &file.parsed))
     }
 
@@ -184,4 +258,13 @@ impl Files {
     pub(super) fn tree(&self) -> Option<&SourceTree> {
         self.tree.as_ref()
     }
+}
+
+/// Returns what a file of another state says about an object, unless an error stands against it or it is said twice.
+fn sound(parsed: &ParsedFile, key: &EntityKey, path: &Arc<str>) -> Option<Definition> {
+    let mut found = parsed.manifests.iter().filter(|manifest| manifest.key == *key);
+    let (Some(manifest), None) = (found.next(), found.next()) else { return None };
+    let poisoned =
+        parsed.findings.iter().any(|finding| finding.is_error() && finding.entity.as_ref() == Some(key));
+    (!poisoned).then(|| Definition { path: path.clone(), manifest: manifest.clone(), poisoned: false })
 }

@@ -5,6 +5,7 @@
 //! fingerprint, hosts are lowered when an Ingress that names them or something that they looked up changes, clusters
 //! when what their name refers to changes, and xDS resources are emitted when their unit of the model changes.
 
+mod broken;
 mod files;
 mod output;
 mod provenance;
@@ -33,6 +34,7 @@ use crate::world::{Dependency, World};
 
 use files::Files;
 
+pub use broken::Broken;
 pub use output::{Delta, WorkCounters};
 pub use provenance::Provenance;
 

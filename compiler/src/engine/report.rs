@@ -15,8 +15,7 @@ use crate::source::ReadError;
 impl Engine {
     /// Returns whether an error stands, without looking for spans.
     pub fn has_errors(&self) -> bool {
-        let of_files =
-            self.files.parsed().flat_map(|(_, parsed)| parsed.findings.iter().map(|finding| finding.code));
+        let of_files = self.files.findings().map(|(_, finding)| finding.code);
         let of_units = self.findings().map(|finding| finding.code);
         self.files.duplicates().next().is_some()
             || of_files.chain(of_units).any(|code| code.severity == Severity::Error)
@@ -36,10 +35,8 @@ impl Engine {
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics_at_least(&self, severity: Severity) -> Result<Vec<Diagnostic>, ReadError> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        for (path, parsed) in self.files.parsed() {
-            let findings = parsed.findings.iter().filter(|finding| finding.code.severity <= severity);
-            diagnostics.extend(findings.map(|finding| of_file(path, finding)));
-        }
+        let of_files = self.files.findings().filter(|(_, finding)| finding.code.severity <= severity);
+        diagnostics.extend(of_files.map(|(path, finding)| of_file(path, finding)));
         let mut spans = Spans::new(self);
         let unmatched = self.unmatched_plugin_rules();
         for finding in self.findings().chain(&unmatched).filter(|finding| finding.code.severity <= severity) {
@@ -63,7 +60,8 @@ impl Engine {
         Spans::new(self).label(place, "")
     }
 
-    fn findings(&self) -> impl Iterator<Item = &Finding> {
+    /// Returns what the stages behind parsing found.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
         let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
         ingresses.chain(hosts).chain(&self.registry_findings).chain(&self.plugin_findings)
@@ -132,7 +130,7 @@ impl<'e> Spans<'e> {
         }
         let lost = || ReadError { path: path.to_string(), reason: "not part of the source".to_owned() };
         let tree = self.engine.files.tree().ok_or_else(lost)?;
-        let content = tree.files.get(path).ok_or_else(lost)?;
+        let content = tree.content(path).ok_or_else(lost)?;
         let locator = Arc::new(Locator::new(&tree.reader.read(path, content)?));
         self.locators.insert(path.clone(), locator.clone());
         Ok(locator)

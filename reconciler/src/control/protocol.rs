@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::quarantine::Policy;
+use crate::source::Hold;
+
 /// A question to a serving process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
@@ -23,6 +26,12 @@ pub struct Apply {
     pub base_model: Option<String>,
     /// The model that the new state must compile to; none skips the check.
     pub head_model: Option<String>,
+    /// What becomes of a new state with errors.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Objects that the new state takes from other revisions.
+    #[serde(default)]
+    pub held: Vec<Hold>,
     /// How long to wait for the nodes, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -65,6 +74,12 @@ pub struct Status {
     pub sources: Vec<String>,
     /// Commits of SOURCEs that are revisions.
     pub revisions: Vec<String>,
+    /// The SOURCEs with commits in the place of names.
+    #[serde(default)]
+    pub pinned: Vec<String>,
+    /// Objects that are taken from other revisions.
+    #[serde(default)]
+    pub held: Vec<Hold>,
     /// Connected nodes.
     pub nodes: Vec<Node>,
 }

@@ -113,6 +113,8 @@ pub fn status(live: &Live) -> Status {
         model: Some(published.model.clone()),
         sources: published.source.specs().map(ToString::to_string).collect(),
         revisions: published.source.revisions().map(|(_, revision)| revision.id.clone()).collect(),
+        pinned: published.source.pinned().iter().map(ToString::to_string).collect(),
+        held: published.source.holds().to_vec(),
         nodes: nodes.into_iter().map(node).collect(),
     }
 }
@@ -129,39 +131,39 @@ fn node(status: NodeStatus) -> Node {
 async fn apply(control: &Control, order: Apply) -> Answer {
     match publish(control, &order).await {
         Ok(version) => acknowledged(control, &version, Duration::from_millis(order.timeout_ms)).await,
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 
 /// Compiles and publishes what an order names, if the live state and the new one are the planned ones.
-async fn publish(control: &Control, order: &Apply) -> Result<String, Answer> {
-    let failed = |reason: String| Answer::Failed { reason };
+async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>> {
+    let failed = |reason: String| Box::new(Answer::Failed { reason });
     let specs: Vec<SourceSpec> = order
         .sources
         .iter()
         .map(|text| text.parse().map_err(|error| failed(format!("`{text}` is no SOURCE: {error}"))))
         .collect::<Result<_, _>>()?;
     let loader = Loader { working_folder: PathBuf::from(&order.working_folder), ..control.loader.clone() };
-    let loaded = tokio::task::spawn_blocking(move || loader.load(&specs)).await;
+    let held = order.held.clone();
+    let load = move || loader.load(&specs).and_then(|source| loader.hold(&source, &held));
+    let loaded = tokio::task::spawn_blocking(load).await;
     let source =
         loaded.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
     let mut live = control.live.lock().await;
     let model = live.published().map(|published| published.model.clone());
     if order.base_model.is_some() && order.base_model != model {
-        return Err(Answer::Stale {
-            reason: "another configuration is live than the one the plan was made for".into(),
-        });
+        let reason = "another configuration is live than the one the plan was made for".into();
+        return Err(Box::new(Answer::Stale { reason }));
     }
     let (head, diagnostics) = live.consider(&source).map_err(|error| failed(error.to_string()))?;
     if order.head_model.as_ref().is_some_and(|planned| *planned != head) {
-        return Err(Answer::Stale {
-            reason: "the source does not compile to what was planned any more".into(),
-        });
+        let reason = "the source does not compile to what was planned any more".into();
+        return Err(Box::new(Answer::Stale { reason }));
     }
     let source = Arc::new(source);
-    match live.offer(source.clone()).map_err(|error| failed(error.to_string()))? {
+    match live.offer_under(source.clone(), order.policy.into()).map_err(|error| failed(error.to_string()))? {
         Offer::Published { version, .. } => Ok(version),
-        Offer::Refused { .. } => Err(Answer::Refused { errors: errors(&source, &diagnostics) }),
+        Offer::Refused { .. } => Err(Box::new(Answer::Refused { errors: errors(&source, &diagnostics) })),
     }
 }
 

@@ -83,11 +83,10 @@ impl<'s> State<'s> {
             return Some(locator.clone());
         }
         let tree = &self.source.tree;
-        let (path, content) = tree.files.get_key_value(path)?;
-        match tree.reader.read(path, content) {
+        match tree.reader.read(path, tree.content(path)?) {
             Ok(bytes) => {
                 let locator = Arc::new(Locator::new(&bytes));
-                self.locators.borrow_mut().insert(path.clone(), locator.clone());
+                self.locators.borrow_mut().insert(path.into(), locator.clone());
                 Some(locator)
             }
             Err(error) => {

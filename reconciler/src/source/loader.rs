@@ -10,9 +10,11 @@ use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
 use super::credentials::Credentials;
 use super::error::SourceError;
 use super::folder::{FolderScan, Linked};
+use super::hold::Hold;
 use super::remote;
 use super::revision::{Commit, Revision, RevisionScan};
 use super::spec::SourceSpec;
+use super::url::RemoteUrl;
 use super::walk::{self, Found};
 
 /// The path of standard input inside a source.
@@ -37,17 +39,20 @@ pub struct Source {
     pub settings: Option<Arc<str>>,
     /// Route tests (`*.gwtest.yaml`), which are not in the tree; their bytes come from the tree's reader.
     pub tests: BTreeMap<Arc<str>, ContentId>,
-    parts: Vec<Arc<Part>>,
-    homes: Homes,
+    pub(super) parts: Vec<Arc<Part>>,
+    /// Objects that are taken from other revisions, and where those come from.
+    pub(super) holds: Vec<Hold>,
+    pub(super) held: Vec<Arc<Part>>,
+    pub(super) homes: Homes,
 }
 
-/// Where the paths of a merged tree come from: index of the part, and path inside it. Empty for a single SOURCE, whose
-/// paths are not changed.
-type Homes = Arc<BTreeMap<Arc<str>, (usize, Arc<str>)>>;
+/// Where the paths of a merged tree and of held objects come from: index of the part, those of held objects behind the
+/// others, and path inside it. The paths of a single SOURCE are not changed and not listed.
+pub(super) type Homes = Arc<BTreeMap<Arc<str>, (usize, Arc<str>)>>;
 
 /// One SOURCE as it was read.
-struct Part {
-    spec: SourceSpec,
+pub(super) struct Part {
+    pub(super) spec: SourceSpec,
     state: State,
     /// What the user puts before a path to name the file.
     shown: String,
@@ -101,7 +106,7 @@ impl Loader {
         Ok(Commit::around(&self.working_folder, revision)?.id == *id)
     }
 
-    fn read(&self, spec: &SourceSpec, before: Option<&Part>) -> Result<Part, SourceError> {
+    pub(super) fn read(&self, spec: &SourceSpec, before: Option<&Part>) -> Result<Part, SourceError> {
         let part =
             |state, shown: String, relative: String| Part { spec: spec.clone(), state, shown, relative };
         match spec {
@@ -178,7 +183,7 @@ impl Part {
         }
     }
 
-    fn found(&self) -> &Found<ContentId> {
+    pub(super) fn found(&self) -> &Found<ContentId> {
         match &self.state {
             State::Folder(scan) | State::File(scan) => &scan.found,
             State::Stdin(found, _) => found,
@@ -186,7 +191,7 @@ impl Part {
         }
     }
 
-    fn reader(&self) -> Arc<dyn ReadFile> {
+    pub(super) fn reader(&self) -> Arc<dyn ReadFile> {
         match &self.state {
             State::Folder(scan) | State::File(scan) => scan.reader(),
             State::Stdin(_, bytes) => Arc::new(OneFile(bytes.clone())),
@@ -194,10 +199,27 @@ impl Part {
         }
     }
 
-    fn revision(&self) -> Option<&Revision> {
+    pub(super) fn revision(&self) -> Option<&Revision> {
         match &self.state {
             State::Revision(_, scan) => Some(&scan.revision),
             _ => None,
+        }
+    }
+
+    /// Returns the SOURCE with its commit in the place of a name, readable from everywhere on this machine. Folders and
+    /// standard input stay what they are.
+    pub(super) fn pinned(&self) -> SourceSpec {
+        match (&self.spec, &self.state) {
+            (SourceSpec::Revision { subfolder, .. }, State::Revision(id, scan)) => SourceSpec::commit_of(
+                RemoteUrl::local(&scan.repository.display().to_string()),
+                *id,
+                subfolder,
+            ),
+            (SourceSpec::Remote { url, subfolder, .. }, State::Revision(id, scan)) => {
+                let local = || RemoteUrl::local(&scan.repository.display().to_string());
+                SourceSpec::commit_of(if url.is_local() { local() } else { url.clone() }, *id, subfolder)
+            }
+            (spec, _) => spec.clone(),
         }
     }
 }
@@ -242,11 +264,14 @@ impl Source {
             tree: SourceTree {
                 files: shared(&found.manifests),
                 unrendered: found.unrendered.clone(),
+                held: BTreeMap::new(),
                 reader: part.reader(),
             },
             settings: found.settings.as_ref().map(|(path, _)| Arc::from(path.as_str())),
             tests: shared(&found.tests),
             parts: vec![part],
+            holds: Vec::new(),
+            held: Vec::new(),
             homes: Homes::default(),
         }
     }
@@ -320,13 +345,15 @@ impl Source {
         self.parts.iter().any(|part| matches!(part.spec, SourceSpec::Revision { .. }))
     }
 
-    fn home<'a>(&'a self, path: &'a str) -> (&'a Part, &'a str) {
+    /// Returns the part that a path of the tree comes from, and the path inside it.
+    pub(super) fn home<'a>(&'a self, path: &'a str) -> (&'a Part, &'a str) {
         let inner = self.homes.get(path).map_or(path, |(_, inner)| inner);
         (self.part(path), inner)
     }
 
     fn part(&self, path: &str) -> &Part {
-        &self.parts[self.homes.get(path).map_or(0, |(part, _)| *part)]
+        let index = self.homes.get(path).map_or(0, |(part, _)| *part);
+        self.parts.get(index).unwrap_or_else(|| &self.held[index - self.parts.len()])
     }
 
     fn same_content(&self, other: &Source) -> bool {
@@ -370,7 +397,8 @@ impl Merge {
         let homes = Arc::new(merge.homes);
         let readers = merge.parts.iter().map(|part| part.reader()).collect();
         let reader = Arc::new(MergedFiles { readers, homes: homes.clone() });
-        Source { tree: SourceTree { files, unrendered, reader }, settings, tests, parts: merge.parts, homes }
+        let tree = SourceTree { files, unrendered, held: BTreeMap::new(), reader };
+        Source { tree, settings, tests, parts: merge.parts, holds: Vec::new(), held: Vec::new(), homes }
     }
 
     fn put(

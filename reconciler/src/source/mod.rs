@@ -9,6 +9,7 @@
 mod credentials;
 mod error;
 mod folder;
+mod hold;
 mod loader;
 mod remote;
 mod revision;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use credentials::Credentials;
 pub use error::SourceError;
+pub use hold::Hold;
 pub use loader::{Loader, Source};
 pub use revision::Revision;
 pub use spec::SourceSpec;

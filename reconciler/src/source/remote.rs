@@ -184,11 +184,16 @@ impl Fetch {
         }
     }
 
+    /// Keeps an object, and the commit that a tag names under the commit's own id too.
     fn keep(&self, repository: &Repository, id: Result<Oid, git2::Error>) -> Result<String, SourceError> {
-        let id = id.and_then(|id| repository.find_object(id, None)).map_err(|_| self.missing())?.id();
-        let kept = format!("{KEPT}{id}");
-        let written = repository.reference(&kept, id, true, "fetched");
-        written.map(|_| kept).map_err(|error| revision::unusable(&self.url.to_string(), &error))
+        let object = id.and_then(|id| repository.find_object(id, None)).map_err(|_| self.missing())?;
+        let commit = object.peel_to_commit().map_err(|_| self.missing())?;
+        for id in [commit.id(), object.id()] {
+            repository
+                .reference(&format!("{KEPT}{id}"), id, true, "fetched")
+                .map_err(|error| revision::unusable(&self.url.to_string(), &error))?;
+        }
+        Ok(format!("{KEPT}{}", object.id()))
     }
 
     fn download(&self, repository: &Repository, refspecs: &[String], depth: i32) -> Result<(), SourceError> {

@@ -115,6 +115,7 @@ impl Commit {
             },
             revision,
             single,
+            repository: self.repository.clone(),
             reader: Arc::new(Blobs { repository: self.repository.clone(), idle: Mutex::default() }),
         })
     }
@@ -128,6 +129,8 @@ pub(super) struct RevisionScan {
     pub(super) revision: Revision,
     /// Whether the source is a single file rather than a folder.
     pub(super) single: bool,
+    /// The `.git` folder, or the bare repository.
+    pub(super) repository: PathBuf,
     /// The way to the bytes.
     pub(super) reader: Arc<dyn ReadFile>,
 }

@@ -49,6 +49,13 @@ impl SourceSpec {
     }
 }
 
+impl SourceSpec {
+    /// Returns a commit of a repository.
+    pub(super) fn commit_of(url: RemoteUrl, id: git2::Oid, subfolder: &str) -> Self {
+        SourceSpec::Remote { url, revision: id.to_string(), subfolder: subfolder.to_owned() }
+    }
+}
+
 impl FromStr for SourceSpec {
     type Err = SourceError;
 

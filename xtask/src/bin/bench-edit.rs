@@ -60,6 +60,7 @@ fn tree(files: BTreeMap<Arc<str>, Arc<[u8]>>) -> SourceTree {
     SourceTree {
         files: files.iter().map(|(path, bytes)| (Arc::clone(path), ContentId::of_bytes(bytes))).collect(),
         unrendered: Vec::new(),
+        held: BTreeMap::new(),
         reader: Arc::new(Files(files)),
     }
 }

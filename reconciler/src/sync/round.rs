@@ -1,0 +1,118 @@
+//! What a round found and did, and the status file that tells of it.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use crate::control::Node;
+use crate::source::Hold;
+
+/// What a round found and did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// The source, without credentials.
+    pub source: String,
+    /// The commit, where the source could be read and is a revision.
+    pub revision: Option<String>,
+    /// Digest of the model that is to be served.
+    pub model: Option<String>,
+    /// Errors of the source, `CODE path:line message`. With any, nothing is ordered under the policy `stop`.
+    pub errors: Vec<String>,
+    /// Broken objects that keep their last good version.
+    pub held: Vec<HeldBack>,
+    /// Broken objects without a known good version: what they cover answers 503.
+    pub refused: Vec<String>,
+    /// Why the source could not be read; nothing was ordered then.
+    pub unreadable: Option<String>,
+    /// The targets, in the order of the options.
+    pub targets: Vec<Target>,
+}
+
+/// An object that is held back, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The object, and the revision whose version it keeps.
+    #[serde(flatten)]
+    pub hold: Hold,
+    /// Full id of the first commit that was seen without a good version.
+    pub broken_in: Option<String>,
+    /// When that was seen, after RFC 3339.
+    pub since: String,
+}
+
+/// What became of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The control socket.
+    pub socket: String,
+    /// What it serves after the round, where it answered.
+    pub model: Option<String>,
+    /// What the round did with it.
+    pub outcome: Outcome,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+}
+
+/// What a round did with a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It served the model already.
+    Unchanged,
+    /// It serves the model now, and its nodes acknowledged.
+    Applied,
+    /// It was left as it was: the source is unreadable or has errors.
+    Kept,
+    /// It serves the model now, but not all of its nodes acknowledged in time.
+    Unacknowledged,
+    /// It could not be reached or did not obey.
+    Failed(String),
+}
+
+impl Round {
+    /// Returns a round of a source that has found nothing yet.
+    pub(super) fn of(source: String) -> Self {
+        Round {
+            source,
+            revision: None,
+            model: None,
+            errors: Vec::new(),
+            held: Vec::new(),
+            refused: Vec::new(),
+            unreadable: None,
+            targets: Vec::new(),
+        }
+    }
+
+    /// Returns whether every target serves the source's state, and nothing of it is held back.
+    pub fn is_in_sync(&self) -> bool {
+        self.is_sound() && self.is_carried_out()
+    }
+
+    /// Returns whether every target serves what was to be served.
+    pub fn is_carried_out(&self) -> bool {
+        self.targets.iter().all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
+    }
+
+    /// Returns whether the source could be read and has no error.
+    pub fn is_sound(&self) -> bool {
+        self.errors.is_empty() && self.unreadable.is_none()
+    }
+}
+
+/// Writes the status file: the last round, replaced as a whole.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_status(path: &Path, round: &Round) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        format: &'static str,
+        in_sync: bool,
+        #[serde(flatten)]
+        round: &'a Round,
+    }
+    atomic::replace(path, &File { format: "gatewright-sync/1", in_sync: round.is_in_sync(), round })
+}
