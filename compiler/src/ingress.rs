@@ -2,16 +2,17 @@
 //!
 //! This is a unit of work: it reads one manifest and the settings, nothing else.
 
-use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{HostPattern, PathMatch};
+use gatewright_ir::{HostPattern, PathMatch, RouteId};
 
 use crate::annotations::{self, Policy, destination};
 use crate::finding::{Finding, Place};
-use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Metadata};
+use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
 use crate::options::CompileOptions;
 use crate::order::{Age, PathKind};
+use crate::small_set::SmallSet;
 
 /// Higress' own class annotation, which beats `spec.ingressClassName`.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -22,13 +23,14 @@ pub(crate) struct AnalyzedIngress {
     pub(crate) key: EntityKey,
     pub(crate) age: Age,
     /// `namespace/name`, or `name` alone in the system namespace.
-    pub(crate) route_name: String,
-    pub(crate) policy: Policy,
+    pub(crate) route_name: Arc<str>,
+    /// Shared by all Ingresses without annotations that say something.
+    pub(crate) policy: Arc<Policy>,
     pub(crate) paths: Vec<PathRule>,
-    /// Hosts that the rules open, each with the pointer of its first rule.
-    pub(crate) hosts: BTreeMap<HostPattern, String>,
+    /// Hosts that the rules open.
+    pub(crate) hosts: SmallSet<HostPattern>,
     pub(crate) tls: Vec<TlsEntry>,
-    pub(crate) default_backend: Option<Backend>,
+    pub(crate) default_backend: Option<Arc<Backend>>,
     /// An error stands against it: it keeps its hosts and paths, and refuses their requests.
     pub(crate) erroneous: bool,
 }
@@ -39,15 +41,108 @@ pub(crate) struct PathRule {
     pub(crate) host: HostPattern,
     pub(crate) kind: PathKind,
     /// The path as Higress compares it: without the trailing slash of a prefix.
-    pub(crate) declared: String,
-    /// The path tests, in order.
-    pub(crate) matches: Vec<PathMatch>,
-    /// Two paths with equal keys conflict; a canary looks for its base by it.
-    pub(crate) rule_key: String,
-    pub(crate) backend: Backend,
-    pub(crate) pointer: String,
-    /// Whether the path can be served; one that cannot still owns its key.
-    pub(crate) valid: bool,
+    pub(crate) declared: Arc<str>,
+    pub(crate) backend: Arc<Backend>,
+    /// Its place: the rule, and the path in that rule.
+    pub(crate) index: (u32, u32),
+    pub(crate) tests: PathTests,
+}
+
+/// What the path of a rule tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathTests {
+    /// What its kind says.
+    ByKind,
+    /// Only this much is certain of an expression that is none.
+    Below(String),
+    /// No request can be meant. The path still owns its key.
+    Nothing,
+}
+
+impl PathRule {
+    /// Returns whether the path can be served.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.tests != PathTests::Nothing
+    }
+
+    /// Returns the path tests, in order.
+    pub(crate) fn matches(&self) -> Vec<PathMatch> {
+        match &self.tests {
+            PathTests::ByKind => path_matches(self.kind, &self.declared),
+            PathTests::Below(prefix) => vec![PathMatch::Prefix(prefix.clone())],
+            PathTests::Nothing => Vec::new(),
+        }
+    }
+
+    /// Returns the pointer of the path.
+    pub(crate) fn pointer(&self) -> String {
+        let (rule, path) = self.index;
+        format!("/spec/rules/{rule}/http/paths/{path}")
+    }
+}
+
+impl AnalyzedIngress {
+    /// Returns whether a rule opens the host.
+    pub(crate) fn opens(&self, host: &HostPattern) -> bool {
+        self.hosts.contains(host)
+    }
+
+    /// Returns the key of a path: two paths with equal keys conflict, and a canary looks for its base by it.
+    pub(crate) fn rule_key(&self, rule: &PathRule) -> String {
+        let PathRule { host, kind, declared, .. } = rule;
+        format!("{host}-{}-{declared}|{}", kind.as_str(), self.policy.conditions.rule_key)
+    }
+
+    /// Returns the id of the route that a path becomes.
+    pub(crate) fn route_id(&self, rule: &PathRule) -> RouteId {
+        self.generated_id(&rule.host, &format!("{} {}", rule.kind.as_str(), rule.declared))
+    }
+
+    /// Returns the id of a route for a whole host, such as [`APP_ROOT`].
+    pub(crate) fn generated_id(&self, host: &HostPattern, what: &str) -> RouteId {
+        RouteId(format!("Ingress/{}/{} {host} {what}", self.key.namespace, self.key.name).into())
+    }
+
+    /// Returns where a route of this Ingress was written.
+    pub(crate) fn place_of(&self, route: &RouteId) -> Option<Place> {
+        if let Some(rule) = self.paths.iter().find(|rule| self.route_id(rule) == *route) {
+            return Some(Place::value(&self.key, rule.pointer()));
+        }
+        match route.0.split(' ').nth(2)? {
+            DEFAULT_BACKEND => Some(Place::value(&self.key, "/spec/defaultBackend")),
+            APP_ROOT => {
+                let found = self.policy.redirect.app_root.as_ref()?;
+                let pointer = Place::annotation(&self.key, &found.key).pointer;
+                Some(Place::value(&self.key, pointer))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns the Ingress that a route came from.
+pub(crate) fn of_route(route: &RouteId) -> Option<EntityKey> {
+    let mut parts = route.0.split(' ').next()?.split('/').skip(1);
+    Some(EntityKey::new(Kind::Ingress, parts.next()?, parts.next()?))
+}
+
+/// What the id of an `app-root` redirect ends in.
+pub(crate) const APP_ROOT: &str = "app-root";
+/// What the id of the route of `spec.defaultBackend` ends in.
+pub(crate) const DEFAULT_BACKEND: &str = "default-backend";
+
+/// The policy of an Ingress whose annotations say nothing.
+static NO_POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
+    let nothing = EntityKey::new(Kind::Ingress, "", "");
+    Arc::new(annotations::read(&nothing, &Default::default()).0)
+});
+
+fn policy(key: &EntityKey, metadata: &Metadata) -> (Arc<Policy>, Vec<Finding>) {
+    if metadata.annotations.is_empty() {
+        return (NO_POLICY.clone(), Vec::new());
+    }
+    let (policy, findings) = annotations::read(key, &metadata.annotations);
+    (Arc::new(policy), findings)
 }
 
 /// One entry of `spec.tls`.
@@ -78,27 +173,27 @@ pub(crate) fn analyze(
     if selection != Selection::Served {
         return (None, vec![not_served(key, selection, options)]);
     }
-    let (policy, mut findings) = annotations::read(key, &metadata.annotations);
+    let (policy, mut findings) = policy(key, metadata);
     let mut analyzed = AnalyzedIngress {
         key: key.clone(),
         age: Age::of(key, metadata),
         route_name: route_name(key, options),
         policy,
         paths: Vec::new(),
-        hosts: BTreeMap::new(),
+        hosts: SmallSet::default(),
         tls: spec.tls.iter().enumerate().map(tls_entry).collect(),
         default_backend: spec.default_backend.clone(),
         erroneous: false,
     };
-    for (index, rule) in spec.rules.iter().enumerate() {
+    for (rule, index) in spec.rules.iter().zip(0..) {
         let pointer = format!("/spec/rules/{index}");
         let Some(host) = read_host(key, &rule.host, &pointer, &mut findings) else { continue };
-        analyzed.hosts.entry(host.clone()).or_insert_with(|| pointer.clone());
-        let paths = rule.http.iter().flat_map(|http| http.paths.iter().enumerate());
-        for (index, path) in paths {
-            let pointer = format!("{pointer}/http/paths/{index}");
-            analyzed.paths.push(path_rule(&analyzed, &host, path, pointer, &mut findings));
+        let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
+        analyzed.paths.reserve_exact(paths.len());
+        for (path, at) in paths.iter().zip(0..) {
+            analyzed.paths.push(path_rule(&analyzed, &host, path, (index, at), &mut findings));
         }
+        analyzed.hosts.insert(host);
     }
     findings.extend(ignored_destination(&analyzed));
     findings.extend(drifting_weights(&analyzed));
@@ -139,7 +234,7 @@ fn drifting_weights(ingress: &AnalyzedIngress) -> Option<Finding> {
 }
 
 fn select(key: &EntityKey, metadata: &Metadata, spec: &Ingress, options: &CompileOptions) -> Selection {
-    if options.watch_namespace.as_ref().is_some_and(|watched| *watched != key.namespace) {
+    if options.watch_namespace.as_ref().is_some_and(|watched| **watched != *key.namespace) {
         return Selection::OtherNamespace;
     }
     let configured = options.ingress_class.as_str();
@@ -180,11 +275,11 @@ fn not_served(key: &EntityKey, selection: Selection, options: &CompileOptions) -
 }
 
 /// Returns the name that Higress gives every route of an Ingress, and that plugins read.
-pub(crate) fn route_name(key: &EntityKey, options: &CompileOptions) -> String {
-    if key.namespace == options.system_namespace {
+pub(crate) fn route_name(key: &EntityKey, options: &CompileOptions) -> Arc<str> {
+    if *key.namespace == *options.system_namespace {
         key.name.clone()
     } else {
-        format!("{}/{}", key.namespace, key.name)
+        format!("{}/{}", key.namespace, key.name).into()
     }
 }
 
@@ -197,7 +292,12 @@ fn tls_entry((index, entry): (usize, &crate::manifest::IngressTls)) -> TlsEntry 
     }
 }
 
-fn read_host(key: &EntityKey, host: &str, rule: &str, findings: &mut Vec<Finding>) -> Option<HostPattern> {
+fn read_host(
+    key: &EntityKey,
+    host: &Arc<str>,
+    rule: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<HostPattern> {
     if host.is_empty() {
         return Some(HostPattern::Any);
     }
@@ -206,7 +306,10 @@ fn read_host(key: &EntityKey, host: &str, rule: &str, findings: &mut Vec<Finding
         findings.push(Finding::new(&code::GW0415, place, format!("host `{host}` {reason}")));
         return None;
     }
-    host.parse().ok()
+    Some(match host.strip_prefix("*.") {
+        Some(parent) => HostPattern::Suffix(parent.into()),
+        None => HostPattern::Exact(host.clone()),
+    })
 }
 
 /// The API server's rules: a lower-case DNS-1123 subdomain, or `*.` before one; no address, no port.
@@ -241,59 +344,55 @@ fn path_rule(
     ingress: &AnalyzedIngress,
     host: &HostPattern,
     path: &IngressPath,
-    pointer: String,
+    index: (u32, u32),
     findings: &mut Vec<Finding>,
 ) -> PathRule {
-    let written = if path.path.is_empty() { "/" } else { path.path.as_str() };
+    let written = if path.path.is_empty() { "/" } else { &*path.path };
     let path_type = path.path_type.as_deref().unwrap_or("Prefix");
     let regex_kind = ingress.policy.path.regex_kind(written);
     let kind = regex_kind.unwrap_or(if path_type == "Exact" { PathKind::Exact } else { PathKind::Prefix });
     let declared = match kind {
         PathKind::Prefix if written.len() > 1 => written.strip_suffix('/').unwrap_or(written),
         _ => written,
-    }
-    .to_owned();
-    let place = Place::value(&ingress.key, format!("{pointer}/path"));
-    let matches = path_tests(written, &declared, path_type, kind, &place, findings);
+    };
+    let mut rule = PathRule {
+        host: host.clone(),
+        kind,
+        declared: if *declared == *path.path { path.path.clone() } else { declared.into() },
+        backend: path.backend.clone(),
+        index,
+        tests: PathTests::ByKind,
+    };
+    let place = || Place::value(&ingress.key, format!("{}/path", rule.pointer()));
+    let tests = path_tests(written, path_type, kind, &place, findings);
     if let Some(character) = ingress.policy.path.accidental_regex(written) {
         let message =
             format!("`{character}` turns path `{written}` into a regular expression beside rewrite-target");
         findings.push(
-            Finding::new(&code::GW0424, place, message)
+            Finding::new(&code::GW0424, place(), message)
                 .with_note(
                     "pathType has no effect on it, and it is matched after every Exact and Prefix path",
                 )
                 .with_help("use `higress.io/rewrite-path` to rewrite a literal path"),
         );
     }
-    let rule_key = format!("{host}-{}-{declared}|{}", kind.as_str(), ingress.policy.conditions.rule_key);
-    PathRule {
-        host: host.clone(),
-        kind,
-        valid: !matches.is_empty(),
-        matches,
-        declared,
-        rule_key,
-        backend: path.backend.clone(),
-        pointer,
-    }
+    rule.tests = tests;
+    rule
 }
 
-/// Returns the path tests, by the API server's rules for paths and RE2's for regular expressions; none where no request
-/// can be meant. A refused path still tests for the requests that are meant: its route answers 503 and keeps them from
+/// Checks a path by the API server's rules for paths and RE2's for regular expressions. A refused path still tests for the requests that are meant: its route answers 503 and keeps them from
 /// other routes.
 fn path_tests(
     written: &str,
-    declared: &str,
     path_type: &str,
     kind: PathKind,
-    place: &Place,
+    place: &dyn Fn() -> Place,
     findings: &mut Vec<Finding>,
-) -> Vec<PathMatch> {
+) -> PathTests {
     if !written.starts_with('/') {
         let message = format!("path `{written}` must start with `/`");
-        findings.push(Finding::new(&code::GW0416, place.clone(), message));
-        return Vec::new();
+        findings.push(Finding::new(&code::GW0416, place(), message));
+        return PathTests::Nothing;
     }
     let literal = path_type == "Exact" || path_type == "Prefix";
     let forbidden = ["//", "/./", "/../", "%2f", "%2F"]
@@ -302,15 +401,15 @@ fn path_tests(
         .or_else(|| ["/..", "/."].into_iter().find(|end| written.ends_with(end)));
     if let Some(part) = forbidden.filter(|_| literal) {
         let message = format!("path `{written}` of type {path_type} must not have `{part}`");
-        findings.push(Finding::new(&code::GW0416, place.clone(), message));
+        findings.push(Finding::new(&code::GW0416, place(), message));
     }
     if matches!(kind, PathKind::PrefixRegex | PathKind::FullPathRegex)
         && let Err(reason) = annotations::regex::validate(written)
     {
-        findings.push(annotations::regex::invalid(place.clone(), written, &reason));
-        return vec![PathMatch::Prefix(annotations::regex::literal_prefix(written).to_owned())];
+        findings.push(annotations::regex::invalid(place(), written, &reason));
+        return PathTests::Below(annotations::regex::literal_prefix(written).to_owned());
     }
-    path_matches(kind, declared)
+    PathTests::ByKind
 }
 
 /// Returns the path tests of a path. A prefix below the root is two: the path itself, and everything below it.

@@ -25,6 +25,7 @@ mod ingress;
 mod lower;
 mod order;
 mod registry;
+mod small_set;
 mod world;
 
 pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};

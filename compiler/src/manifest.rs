@@ -3,9 +3,11 @@
 //! A manifest holds neither its path nor its revision, so that a moved file changes nothing. Lists that Kubernetes
 //! calls `items` of a `List` are manifests of their own.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use gatewright_ir::Digest;
 use serde::{Deserialize, Serialize};
@@ -81,14 +83,14 @@ pub struct EntityKey {
     /// Kind.
     pub kind: Kind,
     /// Namespace; `default` where the manifest names none, empty for kinds without namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl EntityKey {
     /// Returns the key of a namespaced object.
-    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         EntityKey { kind, namespace: namespace.into(), name: name.into() }
     }
 }
@@ -179,7 +181,7 @@ pub enum Body {
     /// See [`McpBridge`].
     McpBridge(McpBridge),
     /// See [`WasmPlugin`].
-    WasmPlugin(WasmPlugin),
+    WasmPlugin(Box<WasmPlugin>),
 }
 
 /// `spec` of an Ingress.
@@ -189,7 +191,7 @@ pub struct Ingress {
     /// `spec.ingressClassName`
     pub ingress_class_name: Option<String>,
     /// `spec.defaultBackend`
-    pub default_backend: Option<Backend>,
+    pub default_backend: Option<Arc<Backend>>,
     /// `spec.tls`
     pub tls: Vec<IngressTls>,
     /// `spec.rules`
@@ -211,7 +213,7 @@ pub struct IngressTls {
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressRule {
     /// Host; empty or missing means `*`.
-    pub host: String,
+    pub host: Arc<str>,
     /// Paths; a rule without `http` opens the host and routes nothing.
     pub http: Option<HttpRule>,
 }
@@ -229,11 +231,11 @@ pub struct HttpRule {
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressPath {
     /// Path; empty means `/`.
-    pub path: String,
+    pub path: Arc<str>,
     /// `Exact`, `Prefix` or `ImplementationSpecific`.
-    pub path_type: Option<String>,
+    pub path_type: Option<Cow<'static, str>>,
     /// Where requests go.
-    pub backend: Backend,
+    pub backend: Arc<Backend>,
 }
 
 /// A backend reference.
@@ -243,7 +245,7 @@ pub struct Backend {
     /// A Service of the Ingress' namespace.
     pub service: Option<ServiceBackend>,
     /// Another object: the McpBridge.
-    pub resource: Option<ResourceBackend>,
+    pub resource: Option<Box<ResourceBackend>>,
 }
 
 /// A Service backend.

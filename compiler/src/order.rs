@@ -1,6 +1,7 @@
 //! Every ordering of the compiler. Nothing else sorts by a rule of its own.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::manifest::{EntityKey, Metadata};
 
@@ -12,7 +13,7 @@ use crate::manifest::{EntityKey, Metadata};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Age {
     class: AgeClass,
-    tie: (String, String),
+    tie: (Arc<str>, Arc<str>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ impl Age {
         };
         // Higress breaks ties of equal timestamps by the text `name.namespace`.
         let tie = match class {
-            AgeClass::Created(_) => (format!("{}.{}", key.name, key.namespace), String::new()),
+            AgeClass::Created(_) => (format!("{}.{}", key.name, key.namespace).into(), "".into()),
             _ => (key.namespace.clone(), key.name.clone()),
         };
         Age { class, tie }

@@ -67,7 +67,8 @@ pub(crate) fn read<'a>(
 
 /// Higress reads only `default` in its own namespace; the native profile merges every bridge of that namespace.
 fn in_scope(key: &EntityKey, options: &CompileOptions) -> bool {
-    key.namespace == options.system_namespace && (key.name == "default" || options.profile == Profile::Native)
+    *key.namespace == *options.system_namespace
+        && (&*key.name == "default" || options.profile == Profile::Native)
 }
 
 fn out_of_scope(key: &EntityKey, options: &CompileOptions) -> Finding {

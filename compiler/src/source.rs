@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use crate::manifest::EntityKey;
 
 /// Identifies a file's content: BLAKE3 of the bytes, or in git the blob id padded with zeros. Only equality matters.
@@ -35,8 +37,9 @@ pub struct ReadError {
 /// One state of a source: every manifest file with its content id, and remarks about folders that were left out.
 #[derive(Clone)]
 pub struct SourceTree {
-    /// Content by path (with `/`, relative to the source).
-    pub files: BTreeMap<Arc<str>, ContentId>,
+    /// Content by path (with `/`, relative to the source). Persistent: a tree that was made by editing another one is
+    /// compared with it in the time that the edits ask for.
+    pub files: OrdMap<Arc<str>, ContentId>,
     /// Folders that need rendering: path of the `Chart.yaml` or `kustomization.yaml` that says so.
     pub unrendered: Vec<String>,
     /// Objects that are taken as another state had them: what `files` say about such an object does not count.

@@ -247,7 +247,7 @@ proptest! {
             let all: BTreeMap<_, _> = engine
                 .xds()
                 .iter()
-                .map(|resource| ((resource.type_url(), resource.name().to_owned()), resource.version().to_owned()))
+                .map(|resource| ((resource.type_url(), resource.shared_name()), resource.version().to_owned()))
                 .collect();
             prop_assert_eq!(&held, &all);
         }

@@ -17,7 +17,7 @@ use gatewright_xds::envoy::config::cluster::v3::cluster::{
 use gatewright_xds::envoy::config::cluster::v3::{Cluster, circuit_breakers};
 use gatewright_xds::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use gatewright_xds::envoy::config::route::v3::retry_policy::RetryHostPredicate;
-use gatewright_xds::envoy::config::route::v3::{HeaderMatcher, RetryPolicy, RouteAction};
+use gatewright_xds::envoy::config::route::v3::{HeaderMatcher, RetryPolicy, RouteAction, VirtualHost};
 use gatewright_xds::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
@@ -129,6 +129,25 @@ fn bad_statuses_are_tried_again_with_the_same_body() {
     assert!(seen.iter().all(|request| request.body == "kept" && request.header("x-echo-status").is_some()));
     assert_eq!(call("POST").status, 500);
     assert_eq!(backend.take_requests().len(), 1, "POST is never repeated");
+}
+
+#[test]
+fn the_policy_of_a_host_holds_for_routes_without_their_own() {
+    let (address, count) = closing_server();
+    let own = RouteAction { retry_policy: Some(retry("reset", 1)), ..forward("a") };
+    let message = VirtualHost {
+        name: format!("{HTTP_ROUTES}/{HOST}"),
+        domains: vec![HOST.to_owned()],
+        routes: vec![to(prefix("/own"), own), to(prefix("/"), forward("a"))],
+        retry_policy: Some(retry("reset", 3)),
+        ..VirtualHost::default()
+    };
+    let rig = Rig::start(world(vec![Resource::of(&message)], vec![upstream("a", &[address])]));
+    let tries = |path| {
+        assert_eq!(rig.get(HOST, path).status, 503);
+        count.swap(0, Ordering::SeqCst)
+    };
+    assert_eq!((tries("/"), tries("/own")), (4, 2));
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn places_of_held_objects_name_their_revision() {
     let source = bench.last.as_ref().unwrap();
     let route = bench.engine.ir().hosts.values().flat_map(|host| &host.host.routes).next().unwrap();
     let place = bench.engine.origin(&route.id).unwrap();
-    let label = bench.engine.locate(place).unwrap().unwrap();
+    let label = bench.engine.locate(&place).unwrap().unwrap();
     let shown = source.provenance(&label.path, label.span.start.line);
     assert!(
         shown.starts_with("deploy/a.yaml:1") && shown.ends_with(&format!("@{}", &first[..10])),

@@ -93,7 +93,7 @@ fn aimed(choices: &mut Choices, aim: &Aim<'_>) -> Request {
 
 fn host(choices: &mut Choices, pattern: &HostPattern) -> String {
     match pattern {
-        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Exact(name) => name.to_string(),
         HostPattern::Suffix(parent) => {
             format!("{}.{parent}", choices.pick(&["any", "x", "z.any", "y.x", "a-b"]))
         }

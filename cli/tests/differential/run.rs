@@ -268,7 +268,7 @@ fn told(case: &Case<'_>) -> String {
         }
         reply => format!("{reply:?}"),
     };
-    let route = case.decision.trail.matched().map(|(_, step)| step.route.0.as_str()).unwrap_or("none");
+    let route = case.decision.trail.matched().map(|(_, step)| &*step.route.0).unwrap_or("none");
     format!("{}; {reply}; by route {route}", case.decision.outcome)
 }
 

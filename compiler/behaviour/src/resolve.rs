@@ -96,7 +96,7 @@ fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome 
         targets: target_outcomes(ir, route, &forward.targets),
         path: path_outcome(route, forward.path_rewrite.as_ref()),
         host: forward.host_rewrite.clone(),
-        cors: route.cors.as_ref().and_then(cors_outcome),
+        cors: route.cors.as_deref().and_then(cors_outcome),
         timeout_ms: forward.timeout_ms.filter(|ms| *ms > 0),
         retry: forward.retry.as_deref().filter(|retry| retry.num_retries > 0).map(retry_outcome),
     }

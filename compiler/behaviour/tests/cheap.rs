@@ -24,8 +24,8 @@ fn route(host: &str, path: PathMatch, index: usize) -> Route {
         response_headers: Default::default(),
     };
     Route {
-        id: RouteId(format!("Ingress/shop/{host} {host}")),
-        name: format!("shop/{host}"),
+        id: RouteId(format!("Ingress/shop/{host} {host}").into()),
+        name: format!("shop/{host}").into(),
         matches: RouteMatch::path(path),
         action: RouteAction::Forward(Forward {
             targets: vec![target],
@@ -198,7 +198,8 @@ fn large_models_take_milliseconds() {
     let mut all = before.clone();
     for index in 0..20_000 {
         let name = format!("h{index}.example.com");
-        let mut routes = before.hosts[&(Entry::Plain, HostPattern::Exact(name.clone()))].host.routes.clone();
+        let mut routes =
+            before.hosts[&(Entry::Plain, HostPattern::Exact(name.as_str().into()))].host.routes.clone();
         routes.iter_mut().for_each(|route| forward(route).timeout_ms = Some(9));
         put(&mut all, &name, routes);
     }

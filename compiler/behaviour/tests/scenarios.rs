@@ -207,14 +207,14 @@ fn a_rewrite_that_changes_nothing_is_no_row() {
 fn cors_changes_requests_with_an_allowed_origin_only() {
     let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
     let mut routes = vec![route(prefix("/"), "web")];
-    routes[0].cors = Some(Cors {
+    routes[0].cors = Some(Arc::new(Cors {
         allow_origins: vec![OriginMatch::Exact("https://o.com".into())],
         allow_methods: "GET".into(),
         allow_headers: String::new(),
         expose_headers: String::new(),
         allow_credentials: false,
         max_age_s: 60,
-    });
+    }));
     let after = ir(&[("shop.example.com", routes)]);
     let diff = check(
         &before,
@@ -256,9 +256,9 @@ fn cors_answers_what_envoy_answers() {
         path: Some("/".into()),
     });
     let any = cors(vec![OriginMatch::Exact("http://o.com".into()), OriginMatch::Regex(".*x".into())]);
-    routes.iter_mut().for_each(|route| route.cors = Some(any.clone()));
+    routes.iter_mut().for_each(|route| route.cors = Some(any.clone().into()));
     let mut everybody = vec![route(prefix("/"), "web")];
-    everybody[0].cors = Some(cors(vec![OriginMatch::Regex(".*".into())]));
+    everybody[0].cors = Some(cors(vec![OriginMatch::Regex(".*".into())]).into());
     let ir = ir(&[("a.com", routes), ("b.com", everybody)]);
     let kind =
         |text: &str| match Model::new(&ir).decide(&Request::parse(text).expect("a request")).effect.reply {
@@ -297,7 +297,7 @@ fn cors_answers_what_envoy_answers() {
 fn preflights_do_not_notice_another_upstream() {
     let with = |upstream: &str| {
         let mut routes = vec![route(prefix("/"), upstream)];
-        routes[0].cors = Some(cors(vec![OriginMatch::Exact("https://o.com".into())]));
+        routes[0].cors = Some(cors(vec![OriginMatch::Exact("https://o.com".into())]).into());
         ir(&[("shop.example.com", routes)])
     };
     check(
@@ -392,9 +392,12 @@ fn each_facet_is_seen_by_itself() {
         (Facet::Fallbacks, Box::new(|route| of(route).targets[0].fallbacks = vec![cluster("web")])),
         (Facet::Path, Box::new(|route| of(route).path_rewrite = Some(PathRewrite::Prefix("/v2/".into())))),
         (Facet::Host, Box::new(|route| of(route).host_rewrite = Some("up.example".into()))),
-        (Facet::RequestHeaders, Box::new(|route| of(route).targets[0].request_headers = edits.clone())),
-        (Facet::ResponseHeaders, Box::new(|route| route.response_headers = edits.clone())),
-        (Facet::Cors, Box::new(|route| route.cors = Some(cors(vec![OriginMatch::Exact("o".into())])))),
+        (
+            Facet::RequestHeaders,
+            Box::new(|route| of(route).targets[0].request_headers = edits.clone().into()),
+        ),
+        (Facet::ResponseHeaders, Box::new(|route| route.response_headers = edits.clone().into())),
+        (Facet::Cors, Box::new(|route| route.cors = Some(cors(vec![OriginMatch::Exact("o".into())]).into()))),
         (Facet::Timeout, Box::new(|route| of(route).timeout_ms = Some(5))),
         (Facet::Retry, Box::new(|route| of(route).retry = Some(Arc::new(retry.clone())))),
         (Facet::Plugins, Box::new(|route| route.plugins = vec![plugin.clone()])),

@@ -1,18 +1,19 @@
 //! Upstream clusters and their endpoints. Endpoints are an input of their own: they change without any route changing.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 /// Higress' cluster name, `outbound|PORT|SUBSET|HOST`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct ClusterName(pub String);
+pub struct ClusterName(pub Arc<str>);
 
 impl ClusterName {
     /// Returns the name of the cluster for `port` of `host`.
     pub fn outbound(port: u32, subset: &str, host: &str) -> Self {
-        ClusterName(format!("outbound|{port}|{subset}|{host}"))
+        ClusterName(format!("outbound|{port}|{subset}|{host}").into())
     }
 
     /// Returns the host part: what stands after the last `|`.

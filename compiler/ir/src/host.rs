@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -34,10 +35,10 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
     /// One name, `shop.example.com`.
-    Exact(String),
+    Exact(Arc<str>),
     /// `*.example.com`, stored as `example.com`: every name that ends in `.example.com`, however many labels stand
     /// before it, but not `example.com` itself (Envoy's suffix wildcard).
-    Suffix(String),
+    Suffix(Arc<str>),
     /// `*`: every name.
     Any,
 }
@@ -58,10 +59,10 @@ impl HostPattern {
     /// Returns whether `host` (lower case, no port) is in the set.
     pub fn covers(&self, host: &str) -> bool {
         match self {
-            HostPattern::Exact(name) => name == host,
+            HostPattern::Exact(name) => **name == *host,
             HostPattern::Suffix(parent) => {
                 host.len() > parent.len() + 1
-                    && host.ends_with(parent.as_str())
+                    && host.ends_with(&**parent)
                     && host.as_bytes()[host.len() - parent.len() - 1] == b'.'
             }
             HostPattern::Any => true,
@@ -74,12 +75,12 @@ impl HostPattern {
     /// Source: the host walk of Higress' scoped routes (`retry other scope when not found`).
     pub fn wider(&self) -> Vec<HostPattern> {
         let mut rest = match self {
-            HostPattern::Exact(name) | HostPattern::Suffix(name) => name.as_str(),
+            HostPattern::Exact(name) | HostPattern::Suffix(name) => &**name,
             HostPattern::Any => return Vec::new(),
         };
         let mut wider = Vec::new();
         while let Some((_, parent)) = rest.split_once('.') {
-            wider.push(HostPattern::Suffix(parent.to_owned()));
+            wider.push(HostPattern::Suffix(parent.into()));
             rest = parent;
         }
         wider.push(HostPattern::Any);
@@ -88,7 +89,7 @@ impl HostPattern {
 
     /// Returns the patterns that could serve the host name `host`, nearest first: the name itself, then [`Self::wider`].
     pub fn candidates(host: &str) -> Vec<HostPattern> {
-        let exact = HostPattern::Exact(host.to_owned());
+        let exact = HostPattern::Exact(host.into());
         let mut all = exact.wider();
         all.insert(0, exact);
         all
@@ -97,7 +98,7 @@ impl HostPattern {
     /// Returns a name in the set that reads well: the name itself, or `any.` before a suffix.
     pub fn example(&self) -> String {
         match self {
-            HostPattern::Exact(name) => name.clone(),
+            HostPattern::Exact(name) => name.to_string(),
             HostPattern::Suffix(parent) => format!("any.{parent}"),
             HostPattern::Any => "any.example".to_owned(),
         }
@@ -125,8 +126,8 @@ impl FromStr for HostPattern {
         };
         match lower.strip_prefix("*.") {
             _ if lower == "*" => Ok(HostPattern::Any),
-            Some(parent) if name_ok(parent) => Ok(HostPattern::Suffix(parent.to_owned())),
-            None if name_ok(&lower) => Ok(HostPattern::Exact(lower)),
+            Some(parent) if name_ok(parent) => Ok(HostPattern::Suffix(parent.into())),
+            None if name_ok(&lower) => Ok(HostPattern::Exact(lower.into())),
             _ => Err(HostPatternError(text.to_owned())),
         }
     }

@@ -21,6 +21,6 @@ pub use model::{Digest, Ir, LoweredHost, VirtualHost};
 pub use plugin::{ConfigDigest, FailStrategy, Phase, PluginApplication, PluginRule, PluginUse, RouteType};
 pub use route::{
     Cors, Forward, HeaderEdits, OriginMatch, PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    RouteId, Target,
+    RouteId, SharedEdits, Target,
 };
 pub use tls::{Certificate, SecretRef, TlsContext, TlsVersion};

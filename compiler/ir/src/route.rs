@@ -1,6 +1,7 @@
 //! A route: its tests and what happens to the requests that pass them.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -11,7 +12,7 @@ use crate::{ClusterName, PluginApplication, RouteMatch};
 /// with a suffix for generated routes. Provenance is looked up by it. Routes that one path became share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct RouteId(pub String);
+pub struct RouteId(pub Arc<str>);
 
 /// One route of a virtual host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,21 +20,21 @@ pub struct Route {
     /// Identity for provenance; no part of the outcome.
     pub id: RouteId,
     /// Higress' route name (`namespace/ingress`), which plugins read; no part of the outcome by itself.
-    pub name: String,
+    pub name: Arc<str>,
     /// Which requests take this route.
     #[serde(rename = "match")]
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: RouteAction,
     /// Edits of the request before it goes upstream (after those of the chosen [`Target`]).
-    #[serde(skip_serializing_if = "HeaderEdits::is_empty")]
-    pub request_headers: HeaderEdits,
+    #[serde(skip_serializing_if = "SharedEdits::is_empty")]
+    pub request_headers: SharedEdits,
     /// Edits of the response (after those of the chosen [`Target`]).
-    #[serde(skip_serializing_if = "HeaderEdits::is_empty")]
-    pub response_headers: HeaderEdits,
+    #[serde(skip_serializing_if = "SharedEdits::is_empty")]
+    pub response_headers: SharedEdits,
     /// CORS policy, applied before the action.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cors: Option<Cors>,
+    pub cors: Option<Arc<Cors>>,
     /// Plugins whose scope covers this route, in execution order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<PluginApplication>,
@@ -81,11 +82,11 @@ pub struct Target {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<ClusterName>,
     /// Edits of requests that go to this target, applied before those of the route.
-    #[serde(skip_serializing_if = "HeaderEdits::is_empty")]
-    pub request_headers: HeaderEdits,
+    #[serde(skip_serializing_if = "SharedEdits::is_empty")]
+    pub request_headers: SharedEdits,
     /// Edits of responses that come from this target, applied before those of the route.
-    #[serde(skip_serializing_if = "HeaderEdits::is_empty")]
-    pub response_headers: HeaderEdits,
+    #[serde(skip_serializing_if = "SharedEdits::is_empty")]
+    pub response_headers: SharedEdits,
 }
 
 /// How the path is changed before the request goes upstream.
@@ -168,6 +169,48 @@ impl HeaderEdits {
     /// Returns whether nothing is edited.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// [`HeaderEdits`] that copies share. Most routes have none, and those cost no memory.
+#[derive(Clone, Debug, Default)]
+pub struct SharedEdits(Option<Arc<HeaderEdits>>);
+
+/// No edit at all.
+static NO_EDITS: HeaderEdits = HeaderEdits { set: BTreeMap::new(), add: BTreeMap::new(), remove: Vec::new() };
+
+impl SharedEdits {
+    /// Returns whether nothing is edited.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl From<HeaderEdits> for SharedEdits {
+    fn from(edits: HeaderEdits) -> Self {
+        SharedEdits((!edits.is_empty()).then(|| Arc::new(edits)))
+    }
+}
+
+impl Deref for SharedEdits {
+    type Target = HeaderEdits;
+
+    fn deref(&self) -> &HeaderEdits {
+        self.0.as_deref().unwrap_or(&NO_EDITS)
+    }
+}
+
+impl PartialEq for SharedEdits {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for SharedEdits {}
+
+impl Serialize for SharedEdits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The header control family: `NAME VALUE` lines and comma lists.
 
 use gatewright_diagnostics::code;
-use gatewright_ir::HeaderEdits;
+use gatewright_ir::{HeaderEdits, SharedEdits};
 
 use super::reader::{HIGRESS, Reader};
 use crate::finding::{Finding, Place};
@@ -9,8 +9,8 @@ use crate::finding::{Finding, Place};
 /// Edits of requests and responses, and the host that a request edit of `host` asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderControl {
-    pub(crate) request: HeaderEdits,
-    pub(crate) response: HeaderEdits,
+    pub(crate) request: SharedEdits,
+    pub(crate) response: SharedEdits,
     /// `host` or `:authority` of the request edits, which Istio turns into a host rewrite (update beats add).
     pub(crate) host: Option<String>,
 }
@@ -28,7 +28,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> HeaderControl {
     for list in [&mut request.remove, &mut response.remove] {
         list.retain(|name| name != "host" && !name.starts_with(':'));
     }
-    HeaderControl { request, response, host }
+    HeaderControl { request: request.into(), response: response.into(), host }
 }
 
 fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {

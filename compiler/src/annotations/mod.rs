@@ -15,6 +15,7 @@ mod protection;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gatewright_ir::Cors;
 
@@ -38,7 +39,7 @@ pub(crate) struct Policy {
     pub(crate) ignore_case: bool,
     pub(crate) path: PathPolicy,
     pub(crate) redirect: RedirectPolicy,
-    pub(crate) cors: Option<Cors>,
+    pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) timeout_s: Option<u64>,
     pub(crate) headers: HeaderControl,
     pub(crate) fallback_service: Option<FallbackService>,
@@ -55,8 +56,8 @@ impl Policy {
 /// The Service of the `default-backend` annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FallbackService {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) annotation: String,
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn read(entity: &EntityKey, annotations: &BTreeMap<String, String>) -
         ignore_case: reader.boolean("ignore-path-case").is_some_and(|found| found.value),
         path: path::read(&mut reader),
         redirect: redirect::read(&mut reader),
-        cors: cors::read(&mut reader),
+        cors: cors::read(&mut reader).map(Arc::new),
         timeout_s: timeout(&mut reader),
         headers: header_control::read(&mut reader),
         fallback_service: fallback_service(&mut reader),
@@ -100,8 +101,8 @@ fn timeout(reader: &mut Reader<'_>) -> Option<u64> {
 fn fallback_service(reader: &mut Reader<'_>) -> Option<FallbackService> {
     let Found { key, value } = reader.string("default-backend")?;
     let (namespace, name) = match value.split_once('/') {
-        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
-        None => (reader.entity.namespace.clone(), value),
+        Some((namespace, name)) => (namespace.into(), name.into()),
+        None => (reader.entity.namespace.clone(), value.into()),
     };
     Some(FallbackService { namespace, name, annotation: key })
 }

@@ -26,7 +26,7 @@ const CONCURRENCY: u32 = 10_000;
 /// Emits a cluster. Where everything is static, `endpoints` stand inside it.
 pub(crate) fn emit(model: &UpstreamCluster, endpoints: Option<&EndpointSet>, delivery: Delivery) -> Cluster {
     let mut emitted = Cluster {
-        name: model.name.0.clone(),
+        name: model.name.0.to_string(),
         connect_timeout: Some(CONNECT_TIMEOUT.into()),
         lb_policy: match model.load_balancing {
             LoadBalancing::LeastRequest => cluster::LbPolicy::LeastRequest,
@@ -55,7 +55,7 @@ pub(crate) fn emit(model: &UpstreamCluster, endpoints: Option<&EndpointSet>, del
             discovery(&mut emitted, cluster::DiscoveryType::Eds);
             emitted.eds_cluster_config = Some(cluster::EdsClusterConfig {
                 eds_config: Some(ads()),
-                service_name: model.name.0.clone(),
+                service_name: model.name.0.to_string(),
             });
         }
     }
@@ -73,7 +73,7 @@ pub(crate) fn emit_endpoints(name: &ClusterName, endpoints: &EndpointSet) -> Clu
 
 /// Emits the cluster that asks `members` in turn: a primary and its fallbacks.
 pub(crate) fn emit_aggregate(members: &[ClusterName]) -> Cluster {
-    let texts: Vec<&str> = members.iter().map(|name| name.0.as_str()).collect();
+    let texts: Vec<&str> = members.iter().map(|name| &*name.0).collect();
     let (primary, fallbacks) = texts.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
     Cluster {
         name: names::aggregate_fallback(primary, fallbacks),
@@ -135,7 +135,7 @@ fn assignment(name: &ClusterName, addresses: &[Endpoint]) -> ClusterLoadAssignme
         vec![LocalityLbEndpoints { lb_endpoints, ..LocalityLbEndpoints::default() }]
     };
     ClusterLoadAssignment {
-        cluster_name: name.0.clone(),
+        cluster_name: name.0.to_string(),
         endpoints: localities,
         ..ClusterLoadAssignment::default()
     }

@@ -25,16 +25,17 @@ use super::regex;
 /// Tries of Envoy to find a host that was not tried before, as Istio sets it.
 const HOST_SELECTION_ATTEMPTS: i64 = 5;
 
-pub(super) fn emit(route: &Route) -> xds::Route {
+/// Emits a route. `common` is the retry policy that its host has already.
+pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
     let mut emitted = xds::Route {
-        name: route.name.clone(),
+        name: route.name.to_string(),
         r#match: Some(emit_match(&route.matches)),
         request_headers_to_add: additions(&route.request_headers),
         request_headers_to_remove: route.request_headers.remove.clone(),
         response_headers_to_add: additions(&route.response_headers),
         response_headers_to_remove: route.response_headers.remove.clone(),
         action: Some(match &route.action {
-            RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward)),
+            RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward, common)),
             RouteAction::Redirect(redirect) => xds::route::Action::Redirect(emit_redirect(redirect)),
             RouteAction::Refuse(refusal) => xds::route::Action::DirectResponse(emit_refusal(refusal)),
         }),
@@ -102,12 +103,12 @@ fn string_matcher(value: &ValueMatch) -> Option<StringMatcher> {
     Some(StringMatcher { ignore_case: false, match_pattern: Some(pattern) })
 }
 
-fn emit_forward(forward: &Forward) -> xds::RouteAction {
+fn emit_forward(forward: &Forward, common: Option<&RetryPolicy>) -> xds::RouteAction {
     let timeout = Duration::from_millis(forward.timeout_ms.unwrap_or_default());
     let mut action = xds::RouteAction {
         timeout: Some(timeout.into()),
         max_stream_duration: None,
-        retry_policy: forward.retry.as_deref().map(emit_retry),
+        retry_policy: forward.retry.as_deref().filter(|own| common != Some(*own)).map(emit_retry),
         host_rewrite_specifier: forward
             .host_rewrite
             .clone()
@@ -139,9 +140,9 @@ fn emit_forward(forward: &Forward) -> xds::RouteAction {
 /// Returns the name of a target's cluster: an aggregate of it and its fallbacks, where it has some.
 pub(super) fn cluster_name(target: &Target) -> String {
     if target.fallbacks.is_empty() {
-        return target.cluster.0.clone();
+        return target.cluster.0.to_string();
     }
-    let fallbacks: Vec<&str> = target.fallbacks.iter().map(|name| name.0.as_str()).collect();
+    let fallbacks: Vec<&str> = target.fallbacks.iter().map(|name| &*name.0).collect();
     names::aggregate_fallback(&target.cluster.0, &fallbacks)
 }
 
@@ -157,7 +158,7 @@ fn weighted(target: &Target) -> weighted_cluster::ClusterWeight {
     }
 }
 
-fn emit_retry(policy: &RetryPolicy) -> xds::RetryPolicy {
+pub(super) fn emit_retry(policy: &RetryPolicy) -> xds::RetryPolicy {
     let previous_hosts = xds::retry_policy::RetryHostPredicate {
         name: "envoy.retry_host_predicates.previous_hosts".to_owned(),
         config_type: Some(xds::retry_policy::retry_host_predicate::ConfigType::TypedConfig(any(

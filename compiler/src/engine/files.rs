@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::Digest;
+use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use rayon::prelude::*;
 
 use super::output::WorkCounters;
+use super::put_all;
 use crate::manifest::{Body, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, parse_file};
@@ -17,7 +20,7 @@ use crate::source::{ContentId, HeldFile, ReadError, SourceTree};
 #[derive(Default)]
 pub(super) struct Files {
     tree: Option<SourceTree>,
-    by_path: BTreeMap<Arc<str>, File>,
+    by_path: BTreeMap<Arc<str>, Arc<ParsedFile>>,
     /// Paths that define an entity; more than one, or one path twice, means that it is defined several times.
     definitions: BTreeMap<EntityKey, Vec<Definition>>,
     /// Objects that are taken from another state, where its file has them without an error.
@@ -27,11 +30,6 @@ pub(super) struct Files {
 struct Held {
     file: HeldFile,
     definition: Option<Definition>,
-}
-
-struct File {
-    content: ContentId,
-    parsed: Arc<ParsedFile>,
 }
 
 /// A path with the content that a tree lists for it.
@@ -61,7 +59,8 @@ impl Files {
         for path in removed {
             self.forget(&path, &mut touched);
         }
-        for ((path, content), parsed) in changed.into_iter().zip(parsed) {
+        let mut new = Vec::with_capacity(changed.len());
+        for ((path, _), parsed) in changed.into_iter().zip(parsed) {
             self.forget(&path, &mut touched);
             for manifest in &parsed.manifests {
                 let poisoned = parsed
@@ -69,11 +68,14 @@ impl Files {
                     .iter()
                     .any(|finding| finding.is_error() && finding.entity.as_ref() == Some(&manifest.key));
                 let definition = Definition { path: path.clone(), manifest: manifest.clone(), poisoned };
-                self.definitions.entry(manifest.key.clone()).or_default().push(definition);
+                // Hardly any entity is defined twice.
+                let one = || Vec::with_capacity(1);
+                self.definitions.entry(manifest.key.clone()).or_insert_with(one).push(definition);
                 touched.insert(manifest.key.clone());
             }
-            self.by_path.insert(path, File { content, parsed });
+            new.push((path, parsed));
         }
+        put_all(&mut self.by_path, new);
         for key in &touched {
             if let Some(definitions) = self.definitions.get_mut(key) {
                 definitions
@@ -127,20 +129,20 @@ impl Files {
         self.held.extend(new);
     }
 
-    /// Returns the paths that are gone and those that are new or have other content, in one walk along both states.
+    /// Returns the paths that are gone and those that are new or have other content. A tree that was made from the last
+    /// one is compared only where it differs.
     fn compare(&self, tree: &SourceTree) -> (Vec<Arc<str>>, Vec<Listed>) {
         let (mut removed, mut changed) = (Vec::new(), Vec::new());
-        let mut old = self.by_path.iter().peekable();
-        for (path, content) in &tree.files {
-            while let Some((gone, _)) = old.next_if(|(known, _)| *known < path) {
-                removed.push(gone.clone());
-            }
-            match old.next_if(|(known, _)| *known == path) {
-                Some((_, file)) if file.content == *content => {}
-                _ => changed.push((path.clone(), *content)),
+        let nothing = OrdMap::new();
+        let old = self.tree.as_ref().map_or(&nothing, |old| &old.files);
+        for item in old.diff(&tree.files) {
+            match item {
+                DiffItem::Add(path, content) | DiffItem::Update { new: (path, content), .. } => {
+                    changed.push((path.clone(), *content));
+                }
+                DiffItem::Remove(path, _) => removed.push(path.clone()),
             }
         }
-        removed.extend(old.map(|(gone, _)| gone.clone()));
         (removed, changed)
     }
 
@@ -156,8 +158,7 @@ impl Files {
         let moved: BTreeMap<ContentId, &Arc<ParsedFile>> = removed
             .iter()
             .chain(changed.iter().map(|(path, _)| path))
-            .filter_map(|path| self.by_path.get(path))
-            .map(|file| (file.content, &file.parsed))
+            .filter_map(|path| Some((*self.tree.as_ref()?.files.get(path)?, self.by_path.get(path)?)))
             .collect();
         counters.files_parsed += changed.iter().filter(|(_, content)| !moved.contains_key(content)).count();
         changed
@@ -170,8 +171,8 @@ impl Files {
     }
 
     fn forget(&mut self, path: &Arc<str>, touched: &mut BTreeSet<EntityKey>) {
-        let Some(file) = self.by_path.remove(path) else { return };
-        for manifest in &file.parsed.manifests {
+        let Some(parsed) = self.by_path.remove(path) else { return };
+        for manifest in &parsed.manifests {
             touched.insert(manifest.key.clone());
             if let Some(definitions) = self.definitions.get_mut(&manifest.key) {
                 definitions.retain(|definition| definition.path != *path);
@@ -251,7 +252,7 @@ impl Files {
 
     /// Returns every file with what was parsed from it, held ones left out.
     fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
-        self.by_path.iter().map(|(path, file)| (path, &file.parsed))
+        self.by_path.iter()
     }
 
     /// Returns the state of the source that was compiled last.

@@ -29,6 +29,7 @@ use crate::lower::plugin::{self, PluginScope};
 use crate::manifest::{Body, EntityKey, Kind, Manifest};
 use crate::options::CompileOptions;
 use crate::registry::{self, Registries};
+use crate::small_set::SmallSet;
 use crate::source::{ReadError, SourceTree};
 use crate::world::{Dependency, World};
 
@@ -51,7 +52,7 @@ pub struct Engine {
     poisoned: BTreeSet<EntityKey>,
     ingresses: BTreeMap<EntityKey, IngressUnit>,
     /// Ingresses by the hosts that they name; those with a default backend also stand under `*`.
-    by_host: BTreeMap<HostPattern, BTreeSet<EntityKey>>,
+    by_host: BTreeMap<HostPattern, SmallSet<EntityKey>>,
     slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     registries: Registries,
     registry_findings: Vec<Finding>,
@@ -147,11 +148,8 @@ impl Engine {
     }
 
     /// Returns where a route came from.
-    pub fn origin(&self, route: &RouteId) -> Option<&Place> {
-        // The id is `Ingress/NS/NAME HOST ...`: only one host's table can hold it.
-        let host: HostPattern = route.0.split(' ').nth(1)?.parse().ok()?;
-        let unit = self.hosts.get(&host)?;
-        unit.origins.iter().find(|(id, _)| id == route).map(|(_, place)| place)
+    pub fn origin(&self, route: &RouteId) -> Option<Place> {
+        self.ingresses.get(&ingress::of_route(route)?)?.analyzed.as_ref()?.place_of(route)
     }
 
     /// Installs the manifests of touched entities and returns the ones that really changed, with the old manifest.
@@ -159,7 +157,8 @@ impl Engine {
         &mut self,
         touched: BTreeSet<EntityKey>,
     ) -> BTreeMap<EntityKey, Option<Arc<Manifest>>> {
-        let mut changed = BTreeMap::new();
+        let mut changed = Vec::new();
+        let mut manifests = Vec::new();
         for key in touched {
             let new = self.files.effective(&key);
             let was_poisoned = self.poisoned.remove(&key);
@@ -167,18 +166,16 @@ impl Engine {
             if is_poisoned {
                 self.poisoned.insert(key.clone());
             }
-            let old = match new {
-                Some(definition) => self.manifests.insert(key.clone(), definition.manifest),
-                None => self.manifests.remove(&key),
-            };
-            if was_poisoned != is_poisoned
-                || old.as_ref().map(|old| old.fingerprint)
-                    != self.manifests.get(&key).map(|new| new.fingerprint)
-            {
-                changed.insert(key, old);
+            let old = self.manifests.remove(&key);
+            let fingerprint = |manifest: &Arc<Manifest>| manifest.fingerprint;
+            let new = new.map(|definition| definition.manifest);
+            if was_poisoned != is_poisoned || old.as_ref().map(fingerprint) != new.as_ref().map(fingerprint) {
+                changed.push((key.clone(), old));
             }
+            manifests.extend(new.map(|manifest| (key, manifest)));
         }
-        changed
+        put_all(&mut self.manifests, manifests);
+        changed.into_iter().collect()
     }
 
     fn update_ingresses(
@@ -201,18 +198,10 @@ impl Engine {
         };
         let analyzed: Vec<(EntityKey, Option<IngressUnit>)> =
             keys.into_par_iter().map(|key| (key.clone(), unit(key))).collect();
+        let mut units = Vec::with_capacity(analyzed.len());
         for (key, unit) in analyzed {
-            let old = match unit {
-                Some(unit) => {
-                    for host in hosts_of(unit.analyzed.as_deref()) {
-                        self.by_host.entry(host.clone()).or_default().insert(key.clone());
-                        stale.hosts.insert(host);
-                    }
-                    self.ingresses.insert(key.clone(), unit)
-                }
-                None => self.ingresses.remove(&key),
-            };
-            let now = hosts_of(self.ingresses.get(&key).and_then(|unit| unit.analyzed.as_deref()));
+            let old = self.ingresses.remove(&key);
+            let now = hosts_of(unit.as_ref().and_then(|unit| unit.analyzed.as_deref()));
             for host in hosts_of(old.as_ref().and_then(|unit| unit.analyzed.as_deref())) {
                 if !now.contains(&host)
                     && let Some(names) = self.by_host.get_mut(&host)
@@ -221,7 +210,13 @@ impl Engine {
                 }
                 stale.hosts.insert(host);
             }
+            for host in now {
+                self.by_host.entry(host.clone()).or_default().insert(key.clone());
+                stale.hosts.insert(host);
+            }
+            units.extend(unit.map(|unit| (key, unit)));
         }
+        put_all(&mut self.ingresses, units);
     }
 
     fn update_slices(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
@@ -358,6 +353,7 @@ impl Engine {
         stale: &mut Stale,
     ) -> output::HostChanges {
         let mut changes = output::HostChanges::default();
+        let (mut served, mut units) = (Vec::new(), Vec::with_capacity(lowered.len()));
         for (pattern, unit) in lowered {
             let old = self.hosts.remove(&pattern).unwrap_or_default();
             self.count_users(&old, &unit, stale);
@@ -370,9 +366,9 @@ impl Engine {
                 }
                 let key = (entry, pattern.clone());
                 match after {
-                    Some(host) => self.ir.hosts.insert(key.clone(), host.clone()),
-                    None => self.ir.hosts.remove(&key),
-                };
+                    Some(host) => served.push((key.clone(), host.clone())),
+                    None => drop(self.ir.hosts.remove(&key)),
+                }
                 changes.hosts.insert(key);
             }
             if old.tls != unit.tls {
@@ -383,11 +379,13 @@ impl Engine {
                 };
             }
             if self.by_host.get(&pattern).is_some_and(|names| !names.is_empty()) {
-                self.hosts.insert(pattern, unit);
+                units.push((pattern, unit));
             } else {
                 self.by_host.remove(&pattern);
             }
         }
+        put_all(&mut self.ir.hosts, served);
+        put_all(&mut self.hosts, units);
         changes
     }
 
@@ -471,7 +469,7 @@ fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Opt
     let erroneous = poisoned || findings.iter().any(|finding| finding.code.severity == Severity::Error);
     if let Some(analyzed) = analyzed.as_mut().filter(|_| erroneous) {
         analyzed.erroneous = true;
-        analyzed.policy.protections.everywhere.get_or_insert_with(host::broken);
+        Arc::make_mut(&mut analyzed.policy).protections.everywhere.get_or_insert_with(host::broken);
     }
     Some(IngressUnit { analyzed: analyzed.map(Arc::new), findings })
 }
@@ -479,7 +477,7 @@ fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Opt
 /// Returns the hosts whose lowering reads an Ingress.
 fn hosts_of(ingress: Option<&AnalyzedIngress>) -> BTreeSet<HostPattern> {
     let Some(ingress) = ingress else { return BTreeSet::new() };
-    let mut hosts: BTreeSet<HostPattern> = ingress.hosts.keys().cloned().collect();
+    let mut hosts: BTreeSet<HostPattern> = ingress.hosts.iter().cloned().collect();
     if ingress.default_backend.is_some() {
         hosts.insert(HostPattern::Any);
     }
@@ -489,6 +487,15 @@ fn hosts_of(ingress: Option<&AnalyzedIngress>) -> BTreeSet<HostPattern> {
 fn service_of_slice(slice: &Manifest) -> Option<EntityKey> {
     let name = slice.metadata.labels.get(SERVICE_LABEL)?;
     Some(EntityKey::new(Kind::Service, slice.key.namespace.clone(), name.clone()))
+}
+
+/// Puts entries in. An empty map is built as a whole: its nodes are then full, and no key is searched for.
+fn put_all<K: Ord, V>(map: &mut BTreeMap<K, V>, entries: Vec<(K, V)>) {
+    if map.is_empty() {
+        *map = entries.into_iter().collect();
+    } else {
+        map.extend(entries);
+    }
 }
 
 fn release<K: Ord + Clone>(users: &mut BTreeMap<K, usize>, key: &K) {

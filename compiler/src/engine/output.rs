@@ -34,9 +34,9 @@ pub struct WorkCounters {
 #[derive(Clone, Debug, Default)]
 pub struct Delta {
     /// Resources that are new or have new bytes, by type and name.
-    pub changed: BTreeMap<(&'static str, String), Arc<Resource>>,
+    pub changed: BTreeMap<(&'static str, Arc<str>), Arc<Resource>>,
     /// Resources that are gone.
-    pub removed: BTreeSet<(&'static str, String)>,
+    pub removed: BTreeSet<(&'static str, Arc<str>)>,
     /// The work that it took.
     pub counters: WorkCounters,
 }
@@ -222,7 +222,6 @@ impl Engine {
 
     /// Replaces one resource of the snapshot; equal bytes are no change.
     fn put(&mut self, kind: &'static str, name: &str, resource: Option<Resource>, delta: &mut Delta) {
-        let key = (kind, name.to_owned());
         match resource {
             Some(resource) => {
                 delta.counters.resources_emitted += 1;
@@ -230,12 +229,14 @@ impl Engine {
                     return;
                 }
                 let resource = Arc::new(resource);
+                let key = (kind, resource.shared_name());
                 self.xds.insert(resource.clone());
                 delta.removed.remove(&key);
                 delta.changed.insert(key, resource);
             }
             None => {
-                if self.xds.remove(kind, name).is_some() {
+                if let Some(old) = self.xds.remove(kind, name) {
+                    let key = (kind, old.shared_name());
                     delta.changed.remove(&key);
                     delta.removed.insert(key);
                 }
@@ -263,12 +264,12 @@ impl Engine {
 const AGGREGATE_PREFIX: &str = "fallback[";
 
 fn aggregate_name(members: &[ClusterName]) -> String {
-    let texts: Vec<&str> = members.iter().map(|name| name.0.as_str()).collect();
+    let texts: Vec<&str> = members.iter().map(|name| &*name.0).collect();
     texts.split_first().map_or_else(String::new, |(first, rest)| names::aggregate_fallback(first, rest))
 }
 
 fn secret_ref(key: &EntityKey) -> SecretRef {
-    SecretRef { namespace: key.namespace.clone(), name: key.name.clone() }
+    SecretRef { namespace: key.namespace.to_string(), name: key.name.to_string() }
 }
 
 /// Reads a secret's name back from its SDS name.

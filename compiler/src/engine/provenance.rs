@@ -7,6 +7,7 @@ use gatewright_ir::{HostPattern, RouteId};
 
 use super::{Engine, service_of_slice};
 use crate::finding::Place;
+use crate::ingress::{self, AnalyzedIngress};
 use crate::manifest::{DocumentIndex, EntityKey, Kind};
 use crate::world::Dependency;
 
@@ -14,15 +15,13 @@ use crate::world::Dependency;
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     files: BTreeMap<EntityKey, (Arc<str>, DocumentIndex)>,
-    routes: BTreeMap<HostPattern, Arc<[(RouteId, Place)]>>,
+    ingresses: BTreeMap<EntityKey, Arc<AnalyzedIngress>>,
 }
 
 impl Provenance {
     /// Returns the place that made a route.
-    pub fn route(&self, route: &RouteId) -> Option<&Place> {
-        // The id is `Ingress/NS/NAME HOST ...`: only one host's table can hold it.
-        let host: HostPattern = route.0.split(' ').nth(1)?.parse().ok()?;
-        self.routes.get(&host)?.iter().find(|(id, _)| id == route).map(|(_, place)| place)
+    pub fn route(&self, route: &RouteId) -> Option<Place> {
+        self.ingresses.get(&ingress::of_route(route)?)?.place_of(route)
     }
 
     /// Returns the file of a manifest, and where in it the manifest stands.
@@ -38,10 +37,9 @@ impl Engine {
             let found = self.files.definitions(key).first()?;
             Some((key.clone(), (found.path.clone(), found.manifest.document)))
         });
-        Provenance {
-            files: files.collect(),
-            routes: self.hosts.iter().map(|(host, unit)| (host.clone(), unit.origins.clone())).collect(),
-        }
+        let ingresses =
+            self.ingresses.iter().filter_map(|(key, unit)| Some((key.clone(), unit.analyzed.clone()?)));
+        Provenance { files: files.collect(), ingresses: ingresses.collect() }
     }
 
     /// Returns the hosts whose routes depend on an object, whether the source has it or not.
@@ -49,7 +47,7 @@ impl Engine {
         match key.kind {
             Kind::Ingress => {
                 let analyzed = self.ingresses.get(key).and_then(|unit| unit.analyzed.as_deref());
-                analyzed.into_iter().flat_map(|ingress| ingress.hosts.keys().cloned()).collect()
+                analyzed.into_iter().flat_map(|ingress| ingress.hosts.iter().cloned()).collect()
             }
             Kind::Service => self.all_readers_of([Dependency::Service(key.clone())]),
             Kind::Secret => self.all_readers_of([Dependency::Secret(key.clone())]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gatewright_ir::{ClusterName, HostPattern, RouteAction};
+use gatewright_ir::{ClusterName, Entry, HostPattern, RouteAction};
 use gatewright_xds::{names, type_url};
 
 use super::{Engine, service_of_slice};
@@ -48,7 +48,7 @@ impl Engine {
         let whole = |key: EntityKey| self.manifests.contains_key(&key).then(|| Place::key(&key, "/spec"));
         let mut places = match type_url {
             type_url::VIRTUAL_HOST => self.origins_of_host(name),
-            type_url::CLUSTER | type_url::ENDPOINT => match self.upstream(&ClusterName(name.to_owned())) {
+            type_url::CLUSTER | type_url::ENDPOINT => match self.upstream(&ClusterName(name.into())) {
                 Node::Entity(key) => whole(key).into_iter().collect(),
                 Node::RegistryService(host) => {
                     let service = self.registries.services.get(&host);
@@ -73,8 +73,8 @@ impl Engine {
 
     fn origins_of_host(&self, name: &str) -> Vec<Place> {
         let host = names::virtual_host_parts(name).and_then(|(_, host)| host.parse::<HostPattern>().ok());
-        let unit = host.and_then(|host| self.hosts.get(&host));
-        unit.map(|unit| unit.origins.iter().map(|(_, place)| place.clone()).collect()).unwrap_or_default()
+        let units = Entry::ALL.into_iter().filter_map(|entry| self.ir.hosts.get(&(entry, host.clone()?)));
+        units.flat_map(|unit| &unit.host.routes).filter_map(|route| self.origin(&route.id)).collect()
     }
 
     fn entity(&self, key: EntityKey) -> Node {
@@ -93,7 +93,7 @@ impl Engine {
     fn ingress_references(&self, ingress: &AnalyzedIngress, edges: &mut Edges) {
         let from = Node::Entity(ingress.key.clone());
         let kind = if ingress.policy.canary.is_some() { Reference::Canary } else { Reference::Routes };
-        for host in ingress.hosts.keys() {
+        for host in &ingress.hosts {
             edges.insert((from.clone(), kind, Node::host(host)));
         }
         let paths = ingress.paths.iter().map(|path| (&path.backend, Reference::Backend));

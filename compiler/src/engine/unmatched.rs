@@ -47,7 +47,7 @@ impl Engine {
     fn has_route(&self, name: &str) -> bool {
         let ingress = self.ingress_of_route_name(name);
         self.ingresses.get(&ingress).is_some_and(|unit| unit.analyzed.is_some())
-            || self.ir.hosts.values().any(|host| host.host.routes.iter().any(|route| route.name == name))
+            || self.ir.hosts.values().any(|host| host.host.routes.iter().any(|route| *route.name == *name))
     }
 
     fn has_host(&self, domain: &str) -> bool {

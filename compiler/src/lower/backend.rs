@@ -1,7 +1,7 @@
 //! Where a path sends requests: targets with weights, before they become cluster names.
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{ClusterName, Entry, HeaderEdits};
+use gatewright_ir::{ClusterName, Entry, SharedEdits};
 
 use crate::annotations::destination;
 use crate::finding::{Finding, Place};
@@ -26,8 +26,8 @@ pub(super) struct Destination {
     pub(super) subset: String,
     pub(super) weight: i64,
     pub(super) fallbacks: Vec<ClusterName>,
-    pub(super) request_headers: HeaderEdits,
-    pub(super) response_headers: HeaderEdits,
+    pub(super) request_headers: SharedEdits,
+    pub(super) response_headers: SharedEdits,
 }
 
 impl Destination {
@@ -38,8 +38,8 @@ impl Destination {
             subset,
             weight,
             fallbacks: Vec::new(),
-            request_headers: HeaderEdits::default(),
-            response_headers: HeaderEdits::default(),
+            request_headers: SharedEdits::default(),
+            response_headers: SharedEdits::default(),
         }
     }
 

@@ -21,11 +21,11 @@ pub(super) fn apply(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) {
-    for rule in ingress.paths.iter().filter(|rule| rule.host == *host && rule.valid) {
-        let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer, world, reads, findings);
+    for rule in ingress.paths.iter().filter(|rule| rule.host == *host && rule.is_valid()) {
+        let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer(), world, reads, findings);
         let Some(resolved) = resolved else { continue };
-        let base =
-            drafts.iter().position(|draft| draft.rule_key == rule.rule_key && !is_canary(draft, ingress));
+        let key = ingress.rule_key(rule);
+        let base = drafts.iter().position(|draft| draft.rule_key == key && !is_canary(draft, ingress));
         match (base, canary) {
             (None, _) => findings.push(without_base(ingress, rule)),
             (Some(base), Canary::Header(test)) => {
@@ -56,7 +56,7 @@ fn without_base(ingress: &AnalyzedIngress, rule: &PathRule) -> Finding {
         rule.declared,
         rule.host
     );
-    Finding::new(&code::GW0408, Place::value(&ingress.key, rule.pointer.clone()), message)
+    Finding::new(&code::GW0408, Place::value(&ingress.key, rule.pointer()), message)
         .with_note("a canary needs a base Ingress with the same host, path, path type and match annotations")
 }
 

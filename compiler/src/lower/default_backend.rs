@@ -7,7 +7,7 @@ use super::backend;
 use super::host::broken;
 use super::route::Draft;
 use crate::finding::{Finding, Place};
-use crate::ingress::AnalyzedIngress;
+use crate::ingress::{AnalyzedIngress, DEFAULT_BACKEND};
 use crate::order::PathKind;
 use crate::world::{Reads, World};
 
@@ -29,9 +29,9 @@ pub(super) fn apply(
         ingress
             .paths
             .iter()
-            .any(|rule| rule.host == *host && rule.kind == PathKind::Prefix && rule.declared == "/")
+            .any(|rule| rule.host == *host && rule.kind == PathKind::Prefix && &*rule.declared == "/")
     });
-    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.opens(host));
     let mut chosen: Option<(&AnalyzedIngress, Draft)> = None;
     for ingress in ingresses.iter().filter(|ingress| concerns(ingress, host)) {
         if has_root {
@@ -54,7 +54,7 @@ pub(super) fn apply(
 pub(super) fn concerns(ingress: &AnalyzedIngress, host: &HostPattern) -> bool {
     ingress.policy.canary.is_none()
         && ingress.default_backend.is_some()
-        && (*host == HostPattern::Any || ingress.hosts.contains_key(host))
+        && (*host == HostPattern::Any || ingress.opens(host))
 }
 
 fn draft(
@@ -100,8 +100,8 @@ fn draft(
 }
 
 fn bare(ingress: &AnalyzedIngress, host: &HostPattern) -> Draft {
-    let mut draft = Draft::bare(ingress, host, "default-backend", POINTER, PathMatch::Prefix("/".to_owned()));
-    draft.name.push_str("-default");
+    let mut draft = Draft::bare(ingress, host, DEFAULT_BACKEND, POINTER, PathMatch::Prefix("/".to_owned()));
+    draft.name = format!("{}-default", draft.name).into();
     draft.default_backend = true;
     draft
 }

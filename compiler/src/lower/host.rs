@@ -1,11 +1,11 @@
 //! One host: from its Ingresses to virtual hosts behind both listeners.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    ClusterName, Entry, HostPattern, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction, RouteId,
+    ClusterName, Entry, HostPattern, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction,
     TlsContext, VirtualHost,
 };
 
@@ -13,9 +13,10 @@ use super::plugin::PluginScope;
 use super::route::Draft;
 use super::{backend, canary, default_backend, plugin, tls, unreachable, weights};
 use crate::finding::{Finding, Place};
-use crate::ingress::AnalyzedIngress;
+use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
-use crate::world::{Reads, World};
+use crate::small_set::SmallSet;
+use crate::world::{Dependency, Reads, World};
 
 /// What one host becomes.
 #[derive(Debug, Default)]
@@ -24,13 +25,11 @@ pub(crate) struct HostUnit {
     pub(crate) encrypted: Option<Arc<LoweredHost>>,
     pub(crate) tls: Option<Arc<TlsContext>>,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) reads: Reads,
+    pub(crate) reads: SmallSet<Dependency>,
     /// Every cluster that a route names, fallbacks included.
-    pub(crate) clusters: BTreeSet<ClusterName>,
+    pub(crate) clusters: SmallSet<ClusterName>,
     /// Clusters with their fallbacks, where a target has some.
-    pub(crate) fallbacks: BTreeSet<Vec<ClusterName>>,
-    /// Where each route came from.
-    pub(crate) origins: Arc<[(RouteId, Place)]>,
+    pub(crate) fallbacks: SmallSet<Vec<ClusterName>>,
 }
 
 /// Lowers a host. `ingresses` are all that name it, and for `*` also those with a default backend, oldest first.
@@ -41,19 +40,18 @@ pub(crate) fn lower(
     world: &World<'_>,
 ) -> HostUnit {
     let mut unit = HostUnit::default();
-    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+    let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.opens(host));
     let mut reads = Reads::new();
     let mut findings = Vec::new();
     let drafts = drafts(host, ingresses, world, &mut reads, &mut findings);
     if opened {
         unit.tls = tls::context(ingresses, host, world, &mut reads, &mut findings).map(Arc::new);
         report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
-        unit.origins = drafts.iter().map(|draft| (draft.id.clone(), draft.place.clone())).collect();
         findings.extend(unreachable::findings(host, &drafts));
         unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
         if unit.tls.is_some() {
             // Only an Ingress that names the host says how its handshakes go, and a canary never does.
-            let naming = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+            let naming = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.opens(host));
             let refusal = naming.filter_map(|ingress| ingress.policy.protections.tls_only.as_ref()).next();
             unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins);
         }
@@ -62,7 +60,7 @@ pub(crate) fn lower(
         report_unexposed(host, ingresses, &mut findings);
     }
     unit.findings = findings;
-    unit.reads = reads;
+    unit.reads = reads.into();
     unit
 }
 
@@ -105,18 +103,19 @@ fn base_routes(
     findings: &mut Vec<Finding>,
 ) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
-    let mut owners: std::collections::BTreeMap<&str, (&AnalyzedIngress, &str)> = Default::default();
+    let mut owners: BTreeMap<String, (&AnalyzedIngress, &PathRule)> = BTreeMap::new();
     for ingress in ingresses.iter().filter(|ingress| ingress.policy.canary.is_none()) {
         for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
-            if let Some((owner, pointer)) = owners.get(rule.rule_key.as_str()) {
-                findings.push(duplicate(ingress, &rule.pointer, owner, pointer));
+            let key = ingress.rule_key(rule);
+            if let Some((owner, owned)) = owners.get(&key) {
+                findings.push(duplicate(ingress, rule, owner, owned));
                 continue;
             }
-            owners.insert(&rule.rule_key, (ingress, &rule.pointer));
-            if !rule.valid {
+            owners.insert(key, (ingress, rule));
+            if !rule.is_valid() {
                 continue;
             }
-            let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer, world, reads, findings);
+            let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer(), world, reads, findings);
             let mut draft = match resolved {
                 Some(resolved) => Draft::of_path(ingress, rule, resolved.list, resolved.weight_total),
                 // Its requests must not fall to a neighbour's route while the rest of the source is served.
@@ -137,9 +136,9 @@ pub(crate) fn broken() -> Refusal {
     }
 }
 
-fn duplicate(loser: &AnalyzedIngress, pointer: &str, owner: &AnalyzedIngress, owned: &str) -> Finding {
-    let place = Place::value(&loser.key, format!("{pointer}/path"));
-    let other = Place::value(&owner.key, format!("{owned}/path"));
+fn duplicate(loser: &AnalyzedIngress, rule: &PathRule, owner: &AnalyzedIngress, owned: &PathRule) -> Finding {
+    let place = Place::value(&loser.key, format!("{}/path", rule.pointer()));
+    let other = Place::value(&owner.key, format!("{}/path", owned.pointer()));
     if loser.key == owner.key {
         return Finding::new(
             &code::GW0301,
@@ -191,9 +190,9 @@ fn app_root(
     findings: &mut Vec<Finding>,
 ) -> Option<Draft> {
     let mut chosen: Option<&AnalyzedIngress> = None;
-    let asking = ingresses.iter().filter(|i| {
-        i.policy.canary.is_none() && i.hosts.contains_key(host) && i.policy.redirect.app_root.is_some()
-    });
+    let asking = ingresses
+        .iter()
+        .filter(|i| i.policy.canary.is_none() && i.opens(host) && i.policy.redirect.app_root.is_some());
     for ingress in asking {
         if let Some(older) = chosen {
             let key = older.policy.redirect.app_root.as_ref().map_or("", |found| found.key.as_str());
@@ -208,8 +207,8 @@ fn app_root(
     let ingress = chosen?;
     let found = ingress.policy.redirect.app_root.as_ref()?;
     let pointer = Place::annotation(&ingress.key, &found.key).pointer;
-    let mut draft = Draft::bare(ingress, host, "app-root", &pointer, PathMatch::Exact("/".to_owned()));
-    draft.name = format!("{host}-app-root");
+    let mut draft = Draft::bare(ingress, host, APP_ROOT, &pointer, PathMatch::Exact("/".to_owned()));
+    draft.name = format!("{host}-app-root").into();
     draft.refusal = ingress.erroneous.then(broken);
     draft.url_redirect =
         Some(Redirect { code: 302, scheme: None, host: None, port: None, path: Some(found.value.clone()) });
@@ -233,11 +232,13 @@ fn virtual_host(
             break;
         }
     }
+    routes.shrink_to_fit();
     (!routes.is_empty())
         .then(|| Arc::new(LoweredHost::new(VirtualHost { entry, host: host.clone(), routes })))
 }
 
 fn collect_clusters(unit: &mut HostUnit) {
+    let (mut clusters, mut fallbacks) = (BTreeSet::new(), BTreeSet::new());
     let hosts = [&unit.plain, &unit.encrypted];
     let routes = hosts.into_iter().flatten().flat_map(|host| &host.host.routes);
     let forwards = routes.filter_map(|route| match &route.action {
@@ -245,13 +246,14 @@ fn collect_clusters(unit: &mut HostUnit) {
         _ => None,
     });
     for target in forwards.flat_map(|forward| &forward.targets) {
-        unit.clusters.insert(target.cluster.clone());
-        unit.clusters.extend(target.fallbacks.iter().cloned());
+        clusters.insert(target.cluster.clone());
+        clusters.extend(target.fallbacks.iter().cloned());
         if !target.fallbacks.is_empty() {
             let all = std::iter::once(target.cluster.clone()).chain(target.fallbacks.iter().cloned());
-            unit.fallbacks.insert(all.collect());
+            fallbacks.insert(all.collect());
         }
     }
+    (unit.clusters, unit.fallbacks) = (clusters.into(), fallbacks.into());
 }
 
 fn report_redirects_without_tls(
@@ -263,7 +265,7 @@ fn report_redirects_without_tls(
     if has_tls {
         return;
     }
-    for ingress in ingresses.iter().filter(|ingress| ingress.hosts.contains_key(host)) {
+    for ingress in ingresses.iter().filter(|ingress| ingress.opens(host)) {
         if let Some(key) = &ingress.policy.redirect.https {
             let message = format!("host `{host}` redirects to HTTPS but has no certificate");
             findings.push(Finding::new(&code::GW0422, Place::annotation(&ingress.key, key), message));

@@ -31,7 +31,7 @@ pub(crate) fn read<'a>(
     let mut findings = Vec::new();
     for manifest in manifests {
         let Body::WasmPlugin(spec) = &manifest.body else { continue };
-        if manifest.key.namespace != options.system_namespace {
+        if *manifest.key.namespace != *options.system_namespace {
             let namespace = &options.system_namespace;
             let message =
                 format!("only WasmPlugins of namespace `{namespace}` are read, so this one is ignored");
@@ -65,7 +65,7 @@ fn order(plugin: &PluginUse) -> (Phase, std::cmp::Reverse<Option<i64>>, &str) {
 /// Returns the plugin as the gateway would run it; none where Higress removes it.
 fn plugin_use(key: &EntityKey, spec: &WasmPlugin, findings: &mut Vec<Finding>) -> Option<PluginUse> {
     let mut plugin = PluginUse {
-        name: key.name.clone(),
+        name: key.name.to_string(),
         url: spec.url.clone(),
         sha256: spec.sha256.clone().filter(|text| !text.is_empty()).or_else(|| digest_in(&spec.url)),
         phase: match spec.phase.as_deref() {
@@ -267,7 +267,7 @@ enum Coverage {
 fn coverage(rule: &PluginRule, host: &HostPattern, route: &Route) -> Coverage {
     let by_service = rule.services.is_empty() || reaches_service(&rule.services, route);
     if !rule.routes.is_empty() {
-        return if rule.routes.contains(&route.name) && by_service {
+        return if rule.routes.iter().any(|name| **name == *route.name) && by_service {
             Coverage::Everything
         } else {
             Coverage::Nothing
@@ -312,7 +312,7 @@ fn overlap(domain: &str, host: &HostPattern) -> Coverage {
         (_, Some(""), _) => Coverage::Everything,
         (HostPattern::Exact(name), Some(suffix), _) => whole(name.ends_with(suffix)),
         (HostPattern::Exact(name), None, Some(prefix)) => whole(name.starts_with(prefix)),
-        (HostPattern::Exact(name), None, None) => whole(name == domain),
+        (HostPattern::Exact(name), None, None) => whole(**name == *domain),
         (HostPattern::Suffix(parent), Some(suffix), _) => {
             let every = format!(".{parent}");
             if every.ends_with(suffix) {

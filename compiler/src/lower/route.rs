@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    Cors, Entry, Forward, HeaderEdits, HeaderMatch, HostPattern, PathMatch, PathRewrite, QueryMatch,
-    Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId, RouteMatch, Target,
+    Cors, Entry, Forward, HeaderMatch, HostPattern, PathMatch, PathRewrite, QueryMatch, Redirect, Refusal,
+    RetryPolicy, Route, RouteAction, RouteId, RouteMatch, SharedEdits, Target,
 };
 
 use super::backend::Destination;
@@ -34,11 +34,11 @@ static DEFAULT_RETRY: LazyLock<Arc<RetryPolicy>> = LazyLock::new(|| {
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) id: RouteId,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) place: Place,
     pub(super) rule_key: String,
     pub(super) kind: Option<PathKind>,
-    pub(super) declared: String,
+    pub(super) declared: Arc<str>,
     pub(super) default_backend: bool,
     pub(super) paths: Vec<PathMatch>,
     pub(super) case_sensitive: bool,
@@ -53,9 +53,9 @@ pub(super) struct Draft {
     pub(super) retry: bool,
     pub(super) url_redirect: Option<Redirect>,
     pub(super) https_redirect: bool,
-    pub(super) cors: Option<Cors>,
-    pub(super) request_headers: HeaderEdits,
-    pub(super) response_headers: HeaderEdits,
+    pub(super) cors: Option<Arc<Cors>>,
+    pub(super) request_headers: SharedEdits,
+    pub(super) response_headers: SharedEdits,
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -69,21 +69,21 @@ impl Draft {
     ) -> Self {
         let policy = &ingress.policy;
         Draft {
-            id: RouteId(format!("{} {} {} {}", id_of(ingress), rule.host, rule.kind.as_str(), rule.declared)),
+            id: ingress.route_id(rule),
             name: ingress.route_name.clone(),
-            place: Place::value(&ingress.key, rule.pointer.clone()),
-            rule_key: rule.rule_key.clone(),
+            place: Place::value(&ingress.key, rule.pointer()),
+            rule_key: ingress.rule_key(rule),
             kind: Some(rule.kind),
             declared: rule.declared.clone(),
             default_backend: false,
-            paths: rule.matches.clone(),
+            paths: rule.matches(),
             case_sensitive: !policy.ignore_case,
             methods: policy.conditions.methods.clone(),
             headers: policy.conditions.headers.clone(),
             queries: policy.conditions.queries.clone(),
             destinations,
             weight_total,
-            path_rewrite: policy.path.rewrite(&rule.matches),
+            path_rewrite: policy.path.rewrite(&rule.matches()),
             host_rewrite: policy.path.host.clone().or_else(|| policy.headers.host.clone()),
             timeout_ms: policy.timeout_s.map(|seconds| seconds.saturating_mul(1000)),
             retry: true,
@@ -105,12 +105,12 @@ impl Draft {
         path: PathMatch,
     ) -> Self {
         Draft {
-            id: RouteId(format!("{} {host} {what}", id_of(ingress))),
+            id: ingress.generated_id(host, what),
             name: ingress.route_name.clone(),
             place: Place::value(&ingress.key, pointer),
             rule_key: String::new(),
             kind: None,
-            declared: String::new(),
+            declared: "".into(),
             default_backend: false,
             paths: vec![path],
             case_sensitive: true,
@@ -126,8 +126,8 @@ impl Draft {
             url_redirect: None,
             https_redirect: false,
             cors: None,
-            request_headers: HeaderEdits::default(),
-            response_headers: HeaderEdits::default(),
+            request_headers: SharedEdits::default(),
+            response_headers: SharedEdits::default(),
             refusal: None,
         }
     }
@@ -137,12 +137,17 @@ impl Draft {
         self.refusal.as_ref().is_some_and(|refusal| refusal.code == code::GW0501.id)
     }
 
+    /// Returns whether the route asks nothing of a request but its path, in its own case.
+    pub(super) fn tests_only_paths(&self) -> bool {
+        self.case_sensitive && self.headers.is_empty() && self.queries.is_empty() && self.methods.is_empty()
+    }
+
     /// Returns what Higress sorts by.
     pub(super) fn sort_key(&self) -> SortKey {
         let unconditional = self.headers.is_empty() && self.queries.is_empty() && self.methods.is_empty();
         SortKey {
             default_backend: self.default_backend,
-            catch_all: self.kind == Some(PathKind::Prefix) && self.declared == "/" && unconditional,
+            catch_all: self.kind == Some(PathKind::Prefix) && &*self.declared == "/" && unconditional,
             kind: self.kind,
             path_length: self.declared.len(),
             methods_length: (!self.methods.is_empty()).then(|| self.methods.join("|").len()),
@@ -210,9 +215,4 @@ impl Draft {
         }
         targets
     }
-}
-
-/// Returns the first word of a route id.
-fn id_of(ingress: &AnalyzedIngress) -> String {
-    format!("Ingress/{}/{}", ingress.key.namespace, ingress.key.name)
 }

@@ -19,7 +19,7 @@ pub(super) fn context(
     findings: &mut Vec<Finding>,
 ) -> Option<TlsContext> {
     let mut chosen: Option<(&AnalyzedIngress, &TlsEntry, SecretRef)> = None;
-    let opening = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.hosts.contains_key(host));
+    let opening = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.opens(host));
     for ingress in opening {
         let Some((entry, secret)) = matching_secret(ingress, host) else { continue };
         match &chosen {
@@ -73,7 +73,7 @@ fn matching_secret<'i>(
     let text = host.to_string();
     let entry = ingress.tls.iter().find(|entry| entry.hosts.contains(&text))?;
     let name = entry.secret.clone()?;
-    Some((entry, SecretRef { namespace: ingress.key.namespace.clone(), name }))
+    Some((entry, SecretRef { namespace: ingress.key.namespace.to_string(), name }))
 }
 
 /// Certificate chain and key of a Secret, in PEM.

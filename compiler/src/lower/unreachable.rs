@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_behaviour::{Options, shadowed};
 use gatewright_diagnostics::code;
-use gatewright_ir::{Entry, HostPattern, Route, RouteId, VirtualHost};
+use gatewright_ir::{Entry, HostPattern, PathMatch, Route, RouteId, VirtualHost};
 
 use super::route::Draft;
 use crate::finding::Finding;
 
 /// Returns a finding for each manifest path none of whose routes can be reached, the ones behind a catch-all included.
 pub(super) fn findings(host: &HostPattern, drafts: &[Draft]) -> Vec<Finding> {
-    if drafts.len() < 2 {
+    if drafts.len() < 2 || plainly_reachable(drafts) {
         return Vec::new();
     }
     let routes: Vec<Route> = drafts.iter().flat_map(|draft| draft.routes(Entry::Plain, None)).collect();
@@ -47,4 +47,32 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft]) -> Vec<Finding> {
         findings.push(finding);
     }
     findings
+}
+
+/// Hosts with more path tests than this are left to the search.
+const FEW_TESTS: usize = 32;
+
+/// Returns whether a look at the paths tells that every route can be reached, as it does for most hosts: no route tests
+/// anything but paths, and none starts with an earlier prefix or repeats an earlier path.
+fn plainly_reachable(drafts: &[Draft]) -> bool {
+    let tests: Vec<&PathMatch> = drafts.iter().flat_map(|draft| &draft.paths).collect();
+    tests.len() <= FEW_TESTS
+        && drafts.iter().all(Draft::tests_only_paths)
+        && tests
+            .iter()
+            .enumerate()
+            .all(|(index, test)| !tests[..index].iter().any(|earlier| may_take(earlier, test)))
+}
+
+/// Returns whether a test may take what a later one is for.
+fn may_take(earlier: &PathMatch, later: &PathMatch) -> bool {
+    match (earlier, later) {
+        (PathMatch::Prefix(prefix), PathMatch::Exact(path) | PathMatch::Prefix(path)) => {
+            path.starts_with(prefix)
+        }
+        (PathMatch::Exact(path), PathMatch::Exact(other)) => path == other,
+        // Below a prefix there is always a path more.
+        (PathMatch::Exact(_), PathMatch::Prefix(_)) => false,
+        (PathMatch::Regex(_), _) | (_, PathMatch::Regex(_)) => true,
+    }
 }

@@ -229,9 +229,10 @@ impl<'a> Reader<'_, 'a> {
     fn endpoints(&mut self, tree: &Tree<'a>, place: Place) {
         let kind = Kind::EndpointSlice;
         let service = self.key_before_reading(tree, place.node, kind);
-        let key = service
-            .as_ref()
-            .map(|service| EntityKey { name: format!("endpoints/{}", service.name), ..service.clone() });
+        let key = service.as_ref().map(|service| EntityKey {
+            name: format!("endpoints/{}", service.name).into(),
+            ..service.clone()
+        });
         let schema = Some(schema::of_endpoints());
         let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
         let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
@@ -239,9 +240,9 @@ impl<'a> Reader<'_, 'a> {
         rules::check_endpoints(object, &mut issues);
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         let (Some(key), Some(service)) = (key, service) else { return };
-        metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name);
+        metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
         for (index, slice) in decode::endpoints(object).into_iter().enumerate() {
-            let name = if index == 0 { key.name.clone() } else { format!("{}/{index}", key.name) };
+            let name = if index == 0 { key.name.clone() } else { format!("{}/{index}", key.name).into() };
             let key = EntityKey { name, ..key.clone() };
             self.keep(place, key, metadata.clone(), Body::EndpointSlice(slice));
         }

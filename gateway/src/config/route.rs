@@ -11,6 +11,7 @@ use http::HeaderName;
 use super::error::{FieldError, Within};
 use super::headers::HeaderEdits;
 use super::path_match::PathMatch;
+use super::retry::RetryPolicy;
 use super::route_action::{RouteAction, action};
 use super::take::nothing_left;
 use super::text_test::TextTest;
@@ -42,7 +43,12 @@ impl Route {
         settings.downcast_ref()
     }
 
-    pub(crate) fn new(mut message: xds::Route, filters: &FilterRegistry) -> Result<Self, FieldError> {
+    /// Reads a route. `retry` is the policy of its host, which holds where the route has none of its own.
+    pub(crate) fn new(
+        mut message: xds::Route,
+        retry: Option<&Arc<RetryPolicy>>,
+        filters: &FilterRegistry,
+    ) -> Result<Self, FieldError> {
         let matches = message.r#match.take().ok_or_else(|| FieldError::missing("match"))?;
         let mut filter_settings = Vec::new();
         for (name, any) in std::mem::take(&mut message.typed_per_filter_config) {
@@ -55,7 +61,7 @@ impl Route {
         let route = Self {
             name: std::mem::take(&mut message.name).into(),
             matches: RouteMatch::try_from(matches).within("match")?,
-            action: action(message.action.take())?,
+            action: action(message.action.take(), retry)?,
             request_headers: HeaderEdits::new(
                 "request",
                 request_add,

@@ -39,7 +39,7 @@ pub(crate) struct Forward {
     pub(crate) timeout: Option<Duration>,
     pub(crate) path_rewrite: Option<PathRewrite>,
     pub(crate) host_rewrite: Option<HeaderValue>,
-    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
 }
 
 /// The clusters of a route.
@@ -89,9 +89,12 @@ pub(crate) struct DirectResponse {
     pub(crate) body: Bytes,
 }
 
-pub(super) fn action(message: Option<Action>) -> Result<RouteAction, FieldError> {
+pub(super) fn action(
+    message: Option<Action>,
+    retry: Option<&Arc<RetryPolicy>>,
+) -> Result<RouteAction, FieldError> {
     match message.ok_or_else(|| FieldError::missing("action"))? {
-        Action::Route(message) => forward(message).within("route").map(RouteAction::Forward),
+        Action::Route(message) => forward(message, retry).within("route").map(RouteAction::Forward),
         Action::Redirect(message) => redirect(message).within("redirect").map(RouteAction::Redirect),
         Action::DirectResponse(message) => direct(message).within("direct_response").map(RouteAction::Direct),
         Action::FilterAction(_) => Err(FieldError::unsupported("filter_action")),
@@ -99,7 +102,10 @@ pub(super) fn action(message: Option<Action>) -> Result<RouteAction, FieldError>
     }
 }
 
-fn forward(mut message: xds::RouteAction) -> Result<Forward, FieldError> {
+fn forward(
+    mut message: xds::RouteAction,
+    inherited: Option<&Arc<RetryPolicy>>,
+) -> Result<Forward, FieldError> {
     let timeout = duration(message.timeout.take(), "timeout")?.unwrap_or(DEFAULT_TIMEOUT);
     let host_rewrite = match message.host_rewrite_specifier.take() {
         None => None,
@@ -109,6 +115,7 @@ fn forward(mut message: xds::RouteAction) -> Result<Forward, FieldError> {
         ),
         Some(_) => return Err(FieldError::new("host_rewrite_specifier", "only a literal is supported")),
     };
+    let retry = message.retry_policy.take().map(RetryPolicy::try_from).transpose().within("retry_policy")?;
     let forward = Forward {
         targets: targets(message.cluster_specifier.take())?,
         timeout: (!timeout.is_zero()).then_some(timeout),
@@ -117,7 +124,7 @@ fn forward(mut message: xds::RouteAction) -> Result<Forward, FieldError> {
             message.regex_rewrite.take(),
         )?,
         host_rewrite,
-        retry: message.retry_policy.take().map(RetryPolicy::try_from).transpose().within("retry_policy")?,
+        retry: retry.map(Arc::new).or_else(|| inherited.cloned()),
     };
     nothing_left(&message)?;
     Ok(forward)

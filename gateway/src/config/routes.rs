@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gatewright_xds::envoy::config::route::v3 as xds;
 
 use super::error::{FieldError, Within};
+use super::retry::RetryPolicy;
 use super::route::Route;
 use super::take::{ads, name, nothing_left};
 use crate::filter::FilterRegistry;
@@ -77,12 +78,14 @@ impl VirtualHost {
         if domains.is_empty() {
             return Err(FieldError::missing("domains"));
         }
+        let retry = message.retry_policy.take().map(RetryPolicy::try_from).transpose();
+        let retry = retry.within("retry_policy")?.map(Arc::new);
         let routes = std::mem::take(&mut message.routes)
             .into_iter()
             .enumerate()
             .map(|(index, route)| {
                 let label = format!("routes[{index}]");
-                Route::new(route, filters).map(Arc::new).within(label)
+                Route::new(route, retry.as_ref(), filters).map(Arc::new).within(label)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let name = name(std::mem::take(&mut message.name), "name")?;

@@ -167,6 +167,13 @@ fn hosts_and_routes_name_what_is_wrong() {
         "routes[0].route.retry_policy.retry_on",
     );
     check(
+        |m| {
+            let policy = route::RetryPolicy { retry_on: "moon-phase".to_owned(), ..Default::default() };
+            m.retry_policy = Some(policy);
+        },
+        "retry_policy.retry_on",
+    );
+    check(
         |m| drop(m.routes[0].typed_per_filter_config.insert("x".to_owned(), any(&Router::default()))),
         "routes[0].typed_per_filter_config[x].type_url",
     );

@@ -160,7 +160,7 @@ mod tests {
             })),
             ..xds::Route::default()
         };
-        Arc::new(Route::new(message, &FilterRegistry::standard()).unwrap())
+        Arc::new(Route::new(message, None, &FilterRegistry::standard()).unwrap())
     }
 
     fn head(path: &str, header: bool) -> RequestHead {

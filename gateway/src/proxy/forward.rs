@@ -125,7 +125,7 @@ impl Forwarding<'_> {
         body: RequestBody,
         mut deadline: Option<Pin<Box<Sleep>>>,
     ) -> Result<(Answered, Option<Pin<Box<Sleep>>>), LocalReply> {
-        let policy = self.action.retry.as_ref();
+        let policy = self.action.retry.as_deref();
         let mut plan = Plan::new(policy, cluster, &self.head);
         let mut supply = BodySupply::new(body, plan.may_send_again());
         loop {

@@ -257,18 +257,16 @@ impl Source {
 
     fn single(part: Arc<Part>) -> Self {
         let found = part.found();
-        let shared = |files: &[(String, ContentId)]| -> BTreeMap<Arc<str>, ContentId> {
-            files.iter().map(|(path, content)| (Arc::from(path.as_str()), *content)).collect()
-        };
+        let shared = |(path, content): &(String, ContentId)| (Arc::from(path.as_str()), *content);
         Source {
             tree: SourceTree {
-                files: shared(&found.manifests),
+                files: found.manifests.iter().map(shared).collect(),
                 unrendered: found.unrendered.clone(),
                 held: BTreeMap::new(),
                 reader: part.reader(),
             },
             settings: found.settings.as_ref().map(|(path, _)| Arc::from(path.as_str())),
-            tests: shared(&found.tests),
+            tests: found.tests.iter().map(shared).collect(),
             parts: vec![part],
             holds: Vec::new(),
             held: Vec::new(),
@@ -397,7 +395,7 @@ impl Merge {
         let homes = Arc::new(merge.homes);
         let readers = merge.parts.iter().map(|part| part.reader()).collect();
         let reader = Arc::new(MergedFiles { readers, homes: homes.clone() });
-        let tree = SourceTree { files, unrendered, held: BTreeMap::new(), reader };
+        let tree = SourceTree { files: files.into(), unrendered, held: BTreeMap::new(), reader };
         Source { tree, settings, tests, parts: merge.parts, holds: Vec::new(), held: Vec::new(), homes }
     }
 

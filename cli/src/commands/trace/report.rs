@@ -251,8 +251,8 @@ impl Tracer<'_> {
     fn route(&self, host: &str, tried: &RouteStep, route: &Route) -> TracedRoute {
         TracedRoute {
             host: host.to_owned(),
-            name: route.name.clone(),
-            id: route.id.0.clone(),
+            name: route.name.to_string(),
+            id: route.id.0.to_string(),
             index: tried.index,
             matches: route.matches.clone(),
             mismatch: tried.mismatch.as_ref().map(ToString::to_string),

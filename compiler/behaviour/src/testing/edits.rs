@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Discovery, Entry, HeaderEdits, HostPattern, Ir, LoadBalancing, RetryPolicy, Route, RouteAction, RouteId,
-    TlsContext, UpstreamProtocol,
+    Discovery, Entry, HostPattern, Ir, LoadBalancing, RetryPolicy, Route, RouteAction, RouteId, TlsContext,
+    UpstreamProtocol,
 };
 
 use super::Choices;
@@ -33,8 +33,8 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
     for (entry, host) in keys {
         let mut routes = routes_at(&refactored, entry, &host);
         for route in &mut routes {
-            route.id = RouteId(format!("{} again", route.id.0));
-            route.name.push_str("-again");
+            route.id = RouteId(format!("{} again", route.id.0).into());
+            route.name = format!("{}-again", route.name).into();
             if let RouteAction::Forward(forward) = &mut route.action {
                 rewrite_forward(choices, forward);
             }
@@ -57,7 +57,7 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
     }
     let names: Vec<HostPattern> = ir.tls.keys().cloned().collect();
     for name in names.iter().filter(|name| matches!(name, HostPattern::Suffix(_))) {
-        let narrower = HostPattern::Exact(name.example());
+        let narrower = HostPattern::Exact(name.example().into());
         if let (Some(context), false) = (ir.tls.get(name), ir.tls.contains_key(&narrower)) {
             let covered = names
                 .iter()
@@ -194,7 +194,7 @@ fn edit_routes(choices: &mut Choices, ir: &mut Ir) {
             routes.splice(index..index, new);
         }
         3 => routes[index].matches = route_match(choices),
-        4 => routes[index].request_headers = HeaderEdits::default(),
+        4 => routes[index].request_headers = Default::default(),
         5 => routes[index].cors = None,
         6 => routes[index].plugins.clear(),
         _ => edit_action(choices, &host, &mut routes[index]),

@@ -7,8 +7,8 @@ use gatewright_ir::{
     Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
     Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch,
     PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId,
-    RouteMatch, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch,
-    VirtualHost,
+    RouteMatch, SecretRef, SharedEdits, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
+    ValueMatch, VirtualHost,
 };
 
 use super::Choices;
@@ -135,13 +135,13 @@ fn route(choices: &mut Choices, host: &HostPattern) -> Route {
         _ => RouteAction::Forward(forward(choices, &matches.path)),
     };
     Route {
-        id: RouteId(format!("Ingress/{name} {host} {}", choices.below(1000))),
-        name,
+        id: RouteId(format!("Ingress/{name} {host} {}", choices.below(1000)).into()),
+        name: name.into(),
         matches,
         action,
         request_headers: header_edits(choices, 6),
         response_headers: header_edits(choices, 6),
-        cors: choices.one_in(6).then(|| cors(choices)),
+        cors: choices.one_in(6).then(|| Arc::new(cors(choices))),
         plugins: if choices.one_in(8) { vec![plugin(choices)] } else { Vec::new() },
     }
 }
@@ -240,10 +240,10 @@ fn retry(choices: &mut Choices) -> RetryPolicy {
     }
 }
 
-fn header_edits(choices: &mut Choices, rarity: usize) -> HeaderEdits {
+fn header_edits(choices: &mut Choices, rarity: usize) -> SharedEdits {
     let mut edits = HeaderEdits::default();
     if !choices.one_in(rarity) {
-        return edits;
+        return edits.into();
     }
     let names = ["x-one", "x-two", "X-User", "x-up"];
     let pairs = |choices: &mut Choices| -> BTreeMap<String, String> {
@@ -255,7 +255,7 @@ fn header_edits(choices: &mut Choices, rarity: usize) -> HeaderEdits {
     if choices.one_in(2) {
         edits.remove = vec![choices.pick(&names).to_owned()];
     }
-    edits
+    edits.into()
 }
 
 fn cors(choices: &mut Choices) -> Cors {

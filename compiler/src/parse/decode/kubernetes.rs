@@ -1,7 +1,9 @@
 //! Readers of Kubernetes' own kinds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 
@@ -26,7 +28,7 @@ fn ingress_tls(fields: Fields<'_>) -> IngressTls {
 
 fn ingress_rule(fields: Fields<'_>) -> IngressRule {
     IngressRule {
-        host: fields.text("host").unwrap_or_default(),
+        host: fields.text("host").unwrap_or_default().into(),
         http: fields
             .some_object("http")
             .map(|http| HttpRule { paths: http.list("paths").map(ingress_path).collect() }),
@@ -35,14 +37,20 @@ fn ingress_rule(fields: Fields<'_>) -> IngressRule {
 
 fn ingress_path(fields: Fields<'_>) -> IngressPath {
     IngressPath {
-        path: fields.text("path").unwrap_or_default(),
-        path_type: fields.text("pathType"),
+        path: fields.text("path").unwrap_or_default().into(),
+        path_type: fields.text("pathType").map(path_type),
         backend: backend(fields.object("backend")),
     }
 }
 
-fn backend(fields: Fields<'_>) -> Backend {
-    Backend {
+/// Every path has one of these words.
+fn path_type(text: String) -> Cow<'static, str> {
+    let known = ["Prefix", "Exact", "ImplementationSpecific"].into_iter().find(|known| *known == text);
+    known.map_or(Cow::Owned(text), Cow::Borrowed)
+}
+
+fn backend(fields: Fields<'_>) -> Arc<Backend> {
+    Arc::new(Backend {
         service: fields.some_object("service").map(|service| {
             let port = service.object("port");
             ServiceBackend {
@@ -54,12 +62,14 @@ fn backend(fields: Fields<'_>) -> Backend {
                 },
             }
         }),
-        resource: fields.some_object("resource").map(|resource| ResourceBackend {
-            api_group: resource.text("apiGroup"),
-            kind: resource.text("kind").unwrap_or_default(),
-            name: resource.text("name").unwrap_or_default(),
+        resource: fields.some_object("resource").map(|resource| {
+            Box::new(ResourceBackend {
+                api_group: resource.text("apiGroup"),
+                kind: resource.text("kind").unwrap_or_default(),
+                name: resource.text("name").unwrap_or_default(),
+            })
         }),
-    }
+    })
 }
 
 pub(super) fn service(spec: Fields<'_>) -> Service {

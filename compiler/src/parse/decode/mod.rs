@@ -33,7 +33,9 @@ pub(crate) fn decode(kind: Kind, object: Fields<'_>, dialect: &mut Dialect) -> D
         Kind::Secret => Body::Secret(kubernetes::secret(object, &mut not_base64)),
         Kind::ConfigMap => Body::ConfigMap(kubernetes::config_map(object)),
         Kind::McpBridge => Body::McpBridge(mcpbridge::mcp_bridge(object.object("spec"), dialect)),
-        Kind::WasmPlugin => Body::WasmPlugin(wasmplugin::wasm_plugin(object.object("spec"), dialect)),
+        Kind::WasmPlugin => {
+            Body::WasmPlugin(Box::new(wasmplugin::wasm_plugin(object.object("spec"), dialect)))
+        }
     };
     Decoded { body, not_base64 }
 }

@@ -13,7 +13,7 @@ fn older_versions_are_refused_with_the_way_out() {
     assert!(parsed.findings[0].help.as_ref().is_some_and(|help| help.contains("backend.service.name")));
     // What it says of hosts stays known, so that they are refused rather than left to others.
     let Body::Ingress(ingress) = &parsed.manifests[0].body else { panic!("an Ingress") };
-    assert_eq!(ingress.rules[0].host, "a.example.com");
+    assert_eq!(&*ingress.rules[0].host, "a.example.com");
     assert_eq!(parsed.findings[0].entity, Some(parsed.manifests[0].key.clone()));
     for (api_version, kind) in [
         ("extensions/v1beta1", "Ingress"),
@@ -63,7 +63,7 @@ fn members_of_lists_are_manifests_of_their_own() {
         ],
     );
     let parsed = parse(text);
-    let items: Vec<_> = parsed.manifests.iter().map(|m| (m.key.name.as_str(), m.document.item)).collect();
+    let items: Vec<_> = parsed.manifests.iter().map(|m| (&*m.key.name, m.document.item)).collect();
     assert_eq!(items, [("a", Some(0)), ("b", Some(2))]);
     assert_eq!(parsed.findings[1].entity, Some(parsed.manifests[1].key.clone()));
 }

@@ -92,7 +92,7 @@ fn route(host: &str, path: &str, targets: &[(&str, u32)]) -> Route {
         response_headers: Default::default(),
     };
     Route {
-        id: RouteId(format!("Ingress/shop/web {host} prefix {path}")),
+        id: RouteId(format!("Ingress/shop/web {host} prefix {path}").into()),
         name: "shop/web".into(),
         matches: RouteMatch::path(PathMatch::Prefix(path.into())),
         action: RouteAction::Forward(Forward {

@@ -1,0 +1,89 @@
+//! Sets that rarely have more than a few members, of which there are as many as hosts: a `BTreeSet` takes room for
+//! eleven members even where it holds one.
+
+use std::collections::BTreeSet;
+
+/// Up to this size a set takes just the room of its members.
+const SMALL: usize = 4;
+
+/// A sorted set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SmallSet<T>(Vec<T>);
+
+impl<T> Default for SmallSet<T> {
+    fn default() -> Self {
+        SmallSet(Vec::new())
+    }
+}
+
+impl<T: Ord> SmallSet<T> {
+    /// Returns the members in order.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// Returns whether there is no member.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether a value is a member.
+    pub(crate) fn contains(&self, value: &T) -> bool {
+        self.0.binary_search(value).is_ok()
+    }
+
+    /// Returns the members that `other` does not have, in order.
+    pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a T> {
+        self.0.iter().filter(|member| other.0.binary_search(member).is_err())
+    }
+
+    /// Puts a member in; returns whether it is new.
+    pub(crate) fn insert(&mut self, member: T) -> bool {
+        let Err(at) = self.0.binary_search(&member) else { return false };
+        if self.0.len() < SMALL {
+            self.0.reserve_exact(1);
+        }
+        self.0.insert(at, member);
+        true
+    }
+
+    /// Takes a member out; returns whether it was one.
+    pub(crate) fn remove(&mut self, member: &T) -> bool {
+        let Ok(at) = self.0.binary_search(member) else { return false };
+        self.0.remove(at);
+        true
+    }
+}
+
+impl<T: Ord> From<BTreeSet<T>> for SmallSet<T> {
+    fn from(members: BTreeSet<T>) -> Self {
+        let mut sorted = Vec::with_capacity(members.len());
+        sorted.extend(members);
+        SmallSet(sorted)
+    }
+}
+
+impl<'a, T: Ord> IntoIterator for &'a SmallSet<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_order_and_uniqueness() {
+        let mut set = SmallSet::default();
+        assert!(set.is_empty() && set.insert(2) && set.insert(1) && !set.insert(2) && set.insert(3));
+        assert_eq!(set, SmallSet::from(BTreeSet::from([3, 2, 1])));
+        assert!(set.remove(&2) && !set.remove(&2));
+        assert_eq!(set.iter().copied().collect::<Vec<_>>(), [1, 3]);
+        let other = SmallSet::from(BTreeSet::from([3, 4]));
+        assert_eq!(set.difference(&other).collect::<Vec<_>>(), [&1]);
+    }
+}
