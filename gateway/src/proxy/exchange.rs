@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::filtered::Session;
 use super::forward::{Forwarded, Forwarding};
 use super::incoming::{self, Accepted, Refusal};
-use super::message::{LocalReply, RequestHead, ResponseHead};
+use super::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
 use super::pool::Lease;
 use super::record::Record;
 use super::reply;
@@ -34,7 +34,7 @@ struct Exchange {
     connection: Rc<Connection>,
     http: Arc<HttpConnections>,
     record: Box<Record>,
-    grpc: bool,
+    form: ReplyForm,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -61,14 +61,14 @@ pub(crate) async fn answer(
             Err((refusal, head)) => (*head, false, Some(refusal)),
         };
     let record = Record::new(connection.clone(), start, &head, http.access_log);
-    let grpc = head.is_grpc();
-    let exchange = Exchange { connection, http, record, grpc, upgrade: upgrade.filter(|_| websocket) };
+    let form = head.reply_form();
+    let exchange = Exchange { connection, http, record, form, upgrade: upgrade.filter(|_| websocket) };
     match refusal {
         Some(refusal) => exchange.refuse(refusal),
         None => {
             let (watch, server) = (exchange.record.watch.clone(), exchange.http.server_name.clone());
             unless_expired(&watch, pin!(exchange.run(head, body))).await.unwrap_or_else(|| {
-                let (head, body) = reply::stream_timeout(watch.request_complete.get()).into_parts(grpc);
+                let (head, body) = reply::stream_timeout(watch.request_complete.get()).into_parts(form);
                 response(head, ResponseBody::unrecorded(Content::Full(body)), server)
             })
         }
@@ -111,7 +111,7 @@ impl Exchange {
             }
             Refusal::Upgrade => reply::upgrade_refused(),
         };
-        let (head, body) = reply.into_parts(self.grpc);
+        let (head, body) = reply.into_parts(self.form);
         self.send(head, Content::Full(body))
     }
 
@@ -158,14 +158,14 @@ impl Exchange {
             Outcome::Upgraded(response, lease) => return self.switch(response, lease),
             Outcome::Response(head, content) => (head, content),
             Outcome::Reply(reply) => {
-                let (head, body) = reply.into_parts(self.grpc);
+                let (head, body) = reply.into_parts(self.form);
                 (head, Content::Full(body))
             }
         };
         match session.response(head, content).await {
             Ok((head, content)) => self.send(head, content),
             Err(reply) => {
-                let (head, body) = reply.into_parts(self.grpc);
+                let (head, body) = reply.into_parts(self.form);
                 self.send(head, Content::Full(body))
             }
         }
@@ -211,7 +211,7 @@ impl Exchange {
             Outcome::Response(head, content) => self.send(head, content),
             Outcome::Upgraded(response, lease) => self.switch(response, lease),
             Outcome::Reply(reply) => {
-                let (head, body) = reply.into_parts(self.grpc);
+                let (head, body) = reply.into_parts(self.form);
                 self.send(head, Content::Full(body))
             }
         }

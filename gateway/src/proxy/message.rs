@@ -45,7 +45,21 @@ impl Scheme {
     }
 }
 
+/// How an answer to a request must look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReplyForm {
+    /// The client speaks gRPC.
+    pub(crate) grpc: bool,
+    /// The request is `HEAD`: the answer says how long its body would be, and has none.
+    pub(crate) bodiless: bool,
+}
+
 impl RequestHead {
+    /// Returns how the gateway's own answer to the request must look.
+    pub(crate) fn reply_form(&self) -> ReplyForm {
+        ReplyForm { grpc: self.is_grpc(), bodiless: self.method == Method::HEAD }
+    }
+
     /// Returns whether the request is one of gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
         self.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
@@ -82,12 +96,17 @@ impl LocalReply {
     }
 
     /// Splits the answer into head and body. A gRPC client gets the status as gRPC has it, as from Envoy.
-    pub(crate) fn into_parts(mut self, grpc: bool) -> (ResponseHead, Bytes) {
-        if grpc {
+    pub(crate) fn into_parts(mut self, form: ReplyForm) -> (ResponseHead, Bytes) {
+        if form.grpc {
             return (self.grpc_head(), Bytes::new());
         }
         if !self.body.is_empty() && !self.headers.contains_key(header::CONTENT_TYPE) {
             self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        // Left to the HTTP library this holds for HTTP/1.1 only; HTTP/2 clients refuse a body here.
+        if form.bodiless && !self.body.is_empty() {
+            self.headers.insert(header::CONTENT_LENGTH, self.body.len().into());
+            self.body = Bytes::new();
         }
         (ResponseHead { status: self.status, headers: self.headers }, self.body)
     }
@@ -135,17 +154,25 @@ mod tests {
     #[test]
     fn a_grpc_client_gets_the_status_in_grpc_words() {
         let reply = LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream\n");
-        let (head, body) = reply.into_parts(true);
+        let (head, body) = reply.into_parts(ReplyForm { grpc: true, bodiless: false });
         assert_eq!((head.status, body.len()), (StatusCode::OK, 0));
         assert_eq!(head.headers["grpc-status"], "14");
         assert_eq!(head.headers["grpc-message"], "no healthy upstream%0A");
     }
 
     #[test]
+    fn an_answer_to_head_has_the_length_of_a_body_and_none() {
+        let form = ReplyForm { bodiless: true, ..ReplyForm::default() };
+        let (head, body) = LocalReply::new(StatusCode::NOT_FOUND, "four").into_parts(form);
+        assert_eq!((&head.headers[header::CONTENT_LENGTH], body.len()), (&HeaderValue::from_static("4"), 0));
+    }
+
+    #[test]
     fn plain_text_is_named() {
-        let (head, body) = LocalReply::new(StatusCode::NOT_FOUND, "x").into_parts(false);
+        let plain = ReplyForm::default();
+        let (head, body) = LocalReply::new(StatusCode::NOT_FOUND, "x").into_parts(plain);
         assert_eq!(head.headers[header::CONTENT_TYPE], "text/plain");
         assert_eq!(body, "x");
-        assert!(LocalReply::new(StatusCode::NOT_FOUND, "").into_parts(false).0.headers.is_empty());
+        assert!(LocalReply::new(StatusCode::NOT_FOUND, "").into_parts(plain).0.headers.is_empty());
     }
 }
