@@ -9,6 +9,7 @@ pub mod certs;
 pub mod envoy;
 pub mod git;
 pub mod git_http;
+pub mod git_ssh;
 pub mod golden;
 pub mod http;
 pub mod ports;

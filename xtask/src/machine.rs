@@ -29,7 +29,12 @@ const NEEDS: &[Need] = &[
         probe: &["python3", "-c", "import ensurepip, venv"],
         package: "python3 python3-venv",
     },
+    Need { what: "an ssh server", probe: SSH_SERVER, package: "openssh-client openssh-server" },
 ];
+
+/// What the tests of git over ssh need.
+pub(crate) const SSH_SERVER: &[&str] =
+    &["sh", "-c", "command -v ssh-keygen && { test -x /usr/sbin/sshd || test -x \"$GATEWRIGHT_SSHD\"; }"];
 
 /// Makes sure of everything in the table; installs packages only when allowed, else names what is missing.
 ///

@@ -105,7 +105,11 @@ fn real(report: &mut Report, golden_log: &Path, ignored: usize) {
         let mut named: Vec<&str> = vec!["--lib", "--bins"];
         named.extend(other.iter().flat_map(|name| ["--test", name]));
         named.extend(["--", "--ignored", "real_"]);
-        let mut outcome = tests(&["--test", "real_*", "--", "--ignored"], golden_log, Some(&envoy), REAL)?;
+        let mut all = vec!["--test", "real_*", "--", "--ignored"];
+        if !machine::is_there(machine::SSH_SERVER) {
+            all.extend(["--skip", "over_ssh"]);
+        }
+        let mut outcome = tests(&all, golden_log, Some(&envoy), REAL)?;
         let second = tests(&named, golden_log, Some(&envoy), REAL)?;
         outcome.counts += second.counts;
         outcome.note = outcome.note.or(second.note);

@@ -40,10 +40,14 @@ impl Credentials {
             }
             (None, None) => None,
         };
+        let ssh_key = variable(SSH_KEY_FILE);
+        if let Some(file) = &ssh_key {
+            std::fs::File::open(file).map_err(|error| SourceError::unreadable(file, &error))?;
+        }
         Ok(Credentials {
             username: variable(USERNAME),
             password,
-            ssh_key: variable(SSH_KEY_FILE).map(PathBuf::from),
+            ssh_key: ssh_key.map(PathBuf::from),
             ssh_passphrase: variable(SSH_PASSPHRASE),
             ssh_agent: variable(SSH_AGENT).is_some(),
         })
@@ -85,8 +89,10 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = from(&[(PASSWORD_FILE, "/no/such/token")]).unwrap_err();
-        assert_eq!(error, SourceError::NotFound("/no/such/token".into()));
+        for variable in [PASSWORD_FILE, SSH_KEY_FILE] {
+            let error = from(&[(variable, "/no/such/file")]).unwrap_err();
+            assert_eq!(error, SourceError::NotFound("/no/such/file".into()));
+        }
     }
 
     #[test]
