@@ -110,7 +110,6 @@ codes! {
     GW0302 "tls-conflict" Warning "0.1.0" "an older Ingress already chose the certificate of this host";
     GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";
     GW0304 "default-backend-conflict" Warning "0.1.0" "another Ingress decides the default backend of this host";
-    GW0305 "backend-policy-conflict" Warning "0.1.0" "an older Ingress already decides how this Service is spoken to";
     GW0306 "unreachable-route" Warning "0.1.0" "earlier routes take every request of this one";
     GW0401 "unknown-annotation" Warning "0.1.0" "Higress reads no annotation of this name";
     GW0402 "annotation-not-implemented" Warning "0.1.0" "the annotation is known but not implemented yet";
