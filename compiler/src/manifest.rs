@@ -398,6 +398,9 @@ pub struct Registry {
     /// JSON pointer of the entry in the manifest as written, e.g. `/spec/registries/0`.
     #[serde(skip)]
     pub pointer: String,
+    /// A field has another type than the schema's and was left out; the schema's finding says so.
+    #[serde(skip)]
+    pub misread: bool,
 }
 
 /// `spec` of a WasmPlugin.

@@ -114,6 +114,9 @@ fn read_entry(
         }
         Err(reason) => {
             registries.unpublished.insert(host_of(entry));
+            if entry.misread {
+                return;
+            }
             let message = format!("registry `{}` publishes nothing: {reason}", entry.name);
             findings.push(Finding::new(&code::GW0436, place, message));
         }

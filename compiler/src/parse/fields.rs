@@ -28,6 +28,11 @@ impl<'t> Fields<'t> {
         (!self.tree.is_null(value)).then_some(value)
     }
 
+    /// Returns whether there is a member that is not null.
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.member(name).is_some()
+    }
+
     /// Returns whether there is a member that is neither null nor a text.
     pub(crate) fn has_other_than_text(self, name: &str) -> bool {
         self.member(name).is_some_and(|value| text(self.tree, value).is_none())

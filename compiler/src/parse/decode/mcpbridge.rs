@@ -35,6 +35,7 @@ pub(super) fn mcp_bridge(spec: Fields<'_>, dialect: &mut Dialect) -> McpBridge {
 fn registry(fields: Fields<'_>, pointer: String, dialect: &mut Dialect) -> Registry {
     let mut registry_type = fields.text("type").unwrap_or_default();
     let mut port = fields.number("port");
+    let misread = (fields.has("port") && port.is_none()) || has_misread_text(fields, dialect.allowed);
     let mut domain = domain(fields, &pointer, dialect);
     if dialect.allowed {
         match registry_type.as_str() {
@@ -60,7 +61,14 @@ fn registry(fields: Fields<'_>, pointer: String, dialect: &mut Dialect) -> Regis
         protocol: fields.text("protocol"),
         sni: fields.text("sni"),
         pointer,
+        misread,
     }
+}
+
+/// Returns whether a field that must be text is something else; the dialect has lists of domains.
+fn has_misread_text(registry: Fields<'_>, lists_allowed: bool) -> bool {
+    ["type", "name", "protocol", "sni"].into_iter().any(|name| registry.has_other_than_text(name))
+        || (registry.has_other_than_text("domain") && !(lists_allowed && registry.is_list("domain")))
 }
 
 fn domain(registry: Fields<'_>, pointer: &str, dialect: &mut Dialect) -> String {
@@ -90,6 +98,7 @@ fn nacos_entry(fields: Fields<'_>, pointer: String) -> Registry {
         protocol: None,
         sni: None,
         pointer,
+        misread: fields.has_other_than_text("name") || fields.has_other_than_text("address"),
     }
 }
 
