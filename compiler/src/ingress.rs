@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{HostPattern, PathMatch, RouteId};
+use gatewright_ir::{HostPattern, PathMatch, PathRewrite, RouteId};
 
 use crate::annotations::{self, Policy, destination};
 use crate::finding::{Finding, Place};
@@ -197,6 +197,7 @@ pub(crate) fn analyze(
     }
     findings.extend(ignored_destination(&analyzed));
     findings.extend(drifting_weights(&analyzed));
+    findings.extend(kept_case(&analyzed));
     if spec.rules.is_empty() && spec.default_backend.is_none() {
         let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
         findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
@@ -231,6 +232,39 @@ fn drifting_weights(ingress: &AnalyzedIngress) -> Option<Finding> {
             .with_note("every path here gets the shares that Higress computes for the first")
             .with_help("write weights that sum to 100")
     })
+}
+
+/// `ignore-path-case` concerns how literal paths are compared, and nothing else that reads the path.
+fn kept_case(ingress: &AnalyzedIngress) -> Vec<Finding> {
+    let policy = &ingress.policy;
+    let Some(key) = policy.ignore_case.as_ref().filter(|_| policy.canary.is_none()) else {
+        return Vec::new();
+    };
+    let finding =
+        |message: String| Finding::new(&code::GW0426, Place::annotation(&ingress.key, key), message);
+    let mut findings = Vec::new();
+    for rule in ingress.paths.iter().filter(|rule| rule.is_valid()) {
+        let path = &rule.declared;
+        if !path.bytes().any(|byte| byte.is_ascii_alphabetic()) || path.contains("(?i)") {
+            continue;
+        }
+        if matches!(rule.kind, PathKind::PrefixRegex | PathKind::FullPathRegex) {
+            findings.push(
+                finding(format!("path `{path}` is a regular expression, and those do not ignore case"))
+                    .with_help("write `(?i)` behind the first `/`"),
+            );
+        } else if policy.redirect.url.is_none()
+            && let Some(PathRewrite::Regex { .. }) = policy.path.rewrite(&rule.matches())
+            && let Some(rewrite) = policy.path.rewrite_key()
+        {
+            let message = format!("requests that write path `{path}` in another case are not rewritten");
+            findings.push(finding(message).with_related(
+                Place::annotation(&ingress.key, rewrite),
+                "this one looks for the path as written",
+            ));
+        }
+    }
+    findings
 }
 
 fn select(key: &EntityKey, metadata: &Metadata, spec: &Ingress, options: &CompileOptions) -> Selection {

@@ -135,6 +135,8 @@ codes! {
     GW0423 "default-backend-unexposed" Warning "0.1.0" "no Ingress opens host `*`, so the default backend is never reached";
     GW0424 "regex-by-accident" Warning "0.1.0" "a character in the path turns it into a regular expression";
     GW0425 "match-key" Error "0.1.0" "the match annotation's key is malformed, and Higress crashes or drops conditions at random";
+    GW0426 "path-case" Warning "0.1.0" "ignore-path-case does not reach everything that reads the path";
+    GW0427 "preflight" Warning "0.1.0" "no route with CORS takes the preflights of this path";
     GW0430 "plugin-fail-close" Warning "0.1.0" "plugins are not executed yet, so requests in the scope of this FAIL_CLOSE plugin answer 503";
     GW0431 "plugin-fail-open" Warning "0.1.0" "plugins are not executed yet, so requests pass this FAIL_OPEN plugin unchanged";
     GW0432 "plugin-rule-condition" Error "0.1.0" "a match rule without condition makes Higress reject the whole plugin";

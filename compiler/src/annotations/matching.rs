@@ -8,6 +8,9 @@ use gatewright_ir::{HeaderMatch, QueryMatch, ValueMatch};
 use super::reader::{HIGRESS, Reader};
 use crate::finding::{Finding, Place};
 
+/// The annotation with the methods of a route.
+pub(crate) const METHODS_KEY: &str = "higress.io/match-method";
+
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 const TARGETS: [&str; 3] = ["match-pseudo-header", "match-header", "match-query"];
 const TESTS: [&str; 3] = ["exact", "regex", "prefix"];

@@ -25,6 +25,7 @@ use canary::Canary;
 use destination::{Destination, Unusable};
 use header_control::HeaderControl;
 use matching::Conditions;
+pub(crate) use matching::METHODS_KEY;
 use path::PathPolicy;
 use protection::Protections;
 use reader::{Found, Reader};
@@ -36,7 +37,8 @@ pub(crate) struct Policy {
     pub(crate) canary: Option<Canary>,
     pub(crate) destinations: Result<Vec<Destination>, Unusable>,
     pub(crate) conditions: Conditions,
-    pub(crate) ignore_case: bool,
+    /// The annotation that lets literal paths ignore case.
+    pub(crate) ignore_case: Option<String>,
     pub(crate) path: PathPolicy,
     pub(crate) redirect: RedirectPolicy,
     pub(crate) cors: Option<Arc<Cors>>,
@@ -71,7 +73,7 @@ pub(crate) fn read(entity: &EntityKey, annotations: &BTreeMap<String, String>) -
         canary,
         destinations: destination::read(&mut reader),
         conditions: matching::read(&mut reader),
-        ignore_case: reader.boolean("ignore-path-case").is_some_and(|found| found.value),
+        ignore_case: reader.boolean("ignore-path-case").filter(|found| found.value).map(|found| found.key),
         path: path::read(&mut reader),
         redirect: redirect::read(&mut reader),
         cors: cors::read(&mut reader).map(Arc::new),

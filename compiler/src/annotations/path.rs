@@ -61,6 +61,11 @@ impl PathPolicy {
         (!asked && !found.is_empty() && found.iter().all(|c| *c == '.')).then_some('.')
     }
 
+    /// Returns the annotation that rewrites paths.
+    pub(crate) fn rewrite_key(&self) -> Option<&str> {
+        self.prefix.as_ref().or(self.target.as_ref()).map(|found| found.key.as_str())
+    }
+
     /// Returns the rewrite of a route whose path tests are `matches`, in order.
     pub(crate) fn rewrite(&self, matches: &[PathMatch]) -> Option<PathRewrite> {
         if let Some(value) = &self.prefix {

@@ -11,7 +11,7 @@ use gatewright_ir::{
 
 use super::plugin::PluginScope;
 use super::route::Draft;
-use super::{backend, canary, default_backend, plugin, tls, unreachable, weights};
+use super::{backend, canary, default_backend, plugin, preflight, tls, unreachable, weights};
 use crate::finding::{Finding, Place};
 use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
@@ -48,6 +48,7 @@ pub(crate) fn lower(
         unit.tls = tls::context(ingresses, host, world, &mut reads, &mut findings).map(Arc::new);
         report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
         findings.extend(unreachable::findings(host, &drafts));
+        findings.extend(preflight::findings(host, &drafts));
         unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
         if unit.tls.is_some() {
             // Only an Ingress that names the host says how its handshakes go, and a canary never does.

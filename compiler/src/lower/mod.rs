@@ -8,6 +8,7 @@ pub(crate) mod tls;
 mod backend;
 mod canary;
 mod default_backend;
+mod preflight;
 mod route;
 mod unreachable;
 mod weights;

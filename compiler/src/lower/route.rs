@@ -77,7 +77,7 @@ impl Draft {
             declared: rule.declared.clone(),
             default_backend: false,
             paths: rule.matches(),
-            case_sensitive: !policy.ignore_case,
+            case_sensitive: policy.ignore_case.is_none(),
             methods: policy.conditions.methods.clone(),
             headers: policy.conditions.headers.clone(),
             queries: policy.conditions.queries.clone(),
