@@ -184,16 +184,18 @@ fn find_route<'a>(ir: &'a Ir, seen: &Seen<'_>) -> Option<&'a Route> {
 fn matches(route: &Route, seen: &Seen<'_>) -> bool {
     let fold =
         |text: &str| if route.matches.case_sensitive { text.to_owned() } else { text.to_ascii_lowercase() };
-    let path_fits = match &route.matches.path {
+    // Expressions are compiled for each test: what needs none is asked first.
+    let path_fits = || match &route.matches.path {
         PathMatch::Exact(path) => fold(path) == fold(seen.path),
         PathMatch::Prefix(prefix) => fold(seen.path).starts_with(&fold(prefix)),
         PathMatch::Regex(pattern) => whole_match(pattern, seen.path),
     };
     let method_fits =
         route.matches.methods.is_empty() || route.matches.methods.contains(&seen.request.method);
-    let headers_fit = route.matches.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
-    let queries_fit = route.matches.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
-    path_fits && method_fits && headers_fit && queries_fit
+    let headers_fit = || route.matches.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
+    let queries_fit =
+        || route.matches.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
+    method_fits && path_fits() && headers_fit() && queries_fit()
 }
 
 fn fits(test: &ValueMatch, value: Option<String>) -> bool {
