@@ -1,12 +1,12 @@
 //! Real Envoy, the bundled gateway, `gatewright trace`, the model and its twin answer the same requests alike.
 //!
-//! `GATEWRIGHT_DIFFERENTIAL_SEED` chooses other configurations and requests, `GATEWRIGHT_DIFFERENTIAL_CASES` their
-//! number. A disagreement is printed as a small configuration with a request: a file for `differential/`, whose files
-//! are asked again in every run.
+//! `GATEWRIGHT_DIFFERENTIAL_SEED` chooses other configurations and requests, `GATEWRIGHT_DIFFERENTIAL_CASES` how many are
+//! asked, `GATEWRIGHT_DIFFERENTIAL_VALIDATED` how many are given to Envoy for validation alone. A disagreement is printed
+//! as a small configuration with a request: a file for `differential/`, whose files are asked again in every run.
 
 mod differential;
 
-use differential::{Ground, Outcome, Size, assert_agreement, replay_all, run};
+use differential::{Ground, Outcome, Size, assert_agreement, replay_all, run, validate};
 
 /// Configurations that share a bootstrap.
 const SHARING: usize = 200;
@@ -22,6 +22,16 @@ fn seed() -> u64 {
     number("GATEWRIGHT_DIFFERENTIAL_SEED", 1)
 }
 
+/// Does so many configurations in parts that share a bootstrap, each with a seed of its own.
+fn in_parts(count: u64, first_seed: u64, part: impl Fn(u64, usize) -> Outcome) -> Outcome {
+    let count = usize::try_from(count).expect("a number of this machine");
+    let mut outcome = Outcome::default();
+    for (seed, start) in (first_seed..).zip((0..count).step_by(SHARING)) {
+        outcome.add(part(seed, SHARING.min(count - start)));
+    }
+    outcome
+}
+
 #[test]
 fn the_gateway_agrees_with_the_model_and_its_twin() {
     let ground = Ground::new();
@@ -35,12 +45,19 @@ fn the_gateway_agrees_with_the_model_and_its_twin() {
 fn envoy_agrees_with_the_gateway_the_model_and_its_twin() {
     let ground = Ground::new();
     assert_agreement(&ground, &replay_all(&ground, true), true);
-    let cases =
-        usize::try_from(number("GATEWRIGHT_DIFFERENTIAL_CASES", 600)).expect("a number of this machine");
-    let size = Size { configurations: SHARING.min(cases), requests: 17, traces: 6, samples: 6, envoy: true };
-    let mut outcome = Outcome::default();
-    for part in 0..cases.div_ceil(SHARING) {
-        outcome.add(run(&ground, seed().wrapping_add(part as u64), size));
-    }
+    let cases = number("GATEWRIGHT_DIFFERENTIAL_CASES", 200);
+    let outcome = in_parts(cases, seed(), |seed, configurations| {
+        run(&ground, seed, Size { configurations, requests: 17, traces: 6, samples: 6, envoy: true })
+    });
+    assert_agreement(&ground, &outcome, true);
+}
+
+#[test]
+#[ignore = "needs Envoy: cargo xtask test"]
+fn envoy_takes_hundreds_of_configurations() {
+    let ground = Ground::new();
+    let count = number("GATEWRIGHT_DIFFERENTIAL_VALIDATED", 400);
+    // Beyond the seeds of the test above, so that the two do not see the same ones.
+    let outcome = in_parts(count, seed().wrapping_add(1000), |seed, count| validate(&ground, seed, count));
     assert_agreement(&ground, &outcome, true);
 }

@@ -9,7 +9,7 @@ use super::configuration::Configuration;
 use super::ground::{Ground, compile};
 use super::planes::Planes;
 use super::requests::echoing;
-use super::run::{Outcome, case, judge};
+use super::run::{Outcome, case, judge, judge_http2};
 
 /// Opens a line with a request.
 const REQUEST: &str = "# > ";
@@ -27,6 +27,7 @@ pub(crate) fn replay_all(ground: &Ground, envoy: bool) -> Outcome {
     let mut outcome =
         Outcome { configurations: configurations.len(), requests: cases.len(), ..Outcome::default() };
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);
+    judge_http2(ground, &engine, &configurations, &planes, cases.iter(), &mut outcome);
     outcome
 }
 

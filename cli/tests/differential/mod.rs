@@ -19,4 +19,4 @@ mod vocabulary;
 pub(crate) use fixture::replay_all;
 pub(crate) use ground::Ground;
 pub(crate) use report::assert_agreement;
-pub(crate) use run::{Outcome, Size, run};
+pub(crate) use run::{Outcome, Size, run, validate};

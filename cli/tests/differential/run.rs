@@ -87,11 +87,7 @@ impl Outcome {
 pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> Outcome {
     let started = Instant::now();
     let mut choices = Choices::new(seed);
-    let rooted = choices.one_in(2);
-    let mut configurations = vec![Configuration::star(&mut choices, rooted)];
-    for number in 1..=size.configurations {
-        configurations.push(Configuration::generate(&mut choices, number, rooted));
-    }
+    let mut configurations = generate(&mut choices, size.configurations);
     let mut outcome = Outcome { configurations: configurations.len(), ..Outcome::default() };
     let mut files = ground.files(&configurations);
     let mut engine = compile(&files);
@@ -105,13 +101,10 @@ pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> Outcome {
         }
     };
     let ready = started.elapsed();
-    if let Some(dir) = std::env::var_os("RD_KEEP") {
-        super::ground::write(std::path::Path::new(&dir), &files);
-    }
     let cases = cases(&mut choices, &engine, &configurations, size.requests);
     outcome.requests = cases.len();
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);
-    judge_http2(ground, &engine, &configurations, &planes, &cases, &mut outcome);
+    judge_http2(ground, &engine, &configurations, &planes, cases.iter().step_by(HTTP2_EVERY), &mut outcome);
     ground.forget_requests();
     let sent = started.elapsed();
     sample::shares(ground, &engine, &configurations, &planes, &cases, size.samples, &mut outcome);
@@ -126,6 +119,22 @@ pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> Outcome {
         started.elapsed().as_secs_f32(),
     );
     outcome
+}
+
+/// Generates configurations that share one bootstrap and only asks real Envoy whether it takes them.
+pub(crate) fn validate(ground: &Ground, seed: u64, count: usize) -> Outcome {
+    let mut configurations = generate(&mut Choices::new(seed), count);
+    let mut outcome = Outcome { configurations: configurations.len(), ..Outcome::default() };
+    drop_refused(ground, &mut configurations, &mut outcome);
+    outcome
+}
+
+/// Returns a number of configurations, and before them the one that they fall back to.
+fn generate(choices: &mut Choices, count: usize) -> Vec<Configuration> {
+    let rooted = choices.one_in(2);
+    let star = Configuration::star(choices, rooted);
+    let others = (1..=count).map(|number| Configuration::generate(choices, number, rooted));
+    std::iter::once(star).chain(others.collect::<Vec<_>>()).collect()
 }
 
 fn cases<'c>(
@@ -169,16 +178,16 @@ pub(crate) fn judge(
     }
 }
 
-/// Sends some of the requests, spread over all, over HTTP/2.
-fn judge_http2(
+/// Sends requests over HTTP/2.
+pub(crate) fn judge_http2<'c>(
     ground: &Ground,
     engine: &Engine,
     configurations: &[Configuration],
     planes: &Planes,
-    cases: &[Case<'_>],
+    cases: impl Iterator<Item = &'c Case<'c>>,
     outcome: &mut Outcome,
 ) {
-    for case in cases.iter().step_by(HTTP2_EVERY) {
+    for case in cases {
         // HTTP/2 makes one line of several cookies, which the model does not look at.
         // Nor at the difference that Envoy makes for characters beyond ASCII: it refuses them in HTTP/1.1 only.
         let cookies = case.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));

@@ -158,7 +158,8 @@ pub(crate) const ROOTS: &[&str] = &["/start", "/a/b", "/n?x=1", "start"];
 /// Values of `upstream-vhost`.
 pub(crate) const VHOSTS: &[&str] = &["up.test", "up.test:81", "Up.Test"];
 /// Lines of header edits.
-pub(crate) const EDIT_VALUES: &[&str] = &["1", "a b", "\"q, r\"", "'s'", "v1", "x;y", "a=\"b\"", "é"];
+pub(crate) const EDIT_VALUES: &[&str] =
+    &["1", "a b", "\"q, r\"", "'s'", "v1", "x;y", "a=\"b\"", "é", "5%%", "%REQ(x-a)%"];
 
 /// Items of `cors-allow-origin`.
 pub(crate) const ORIGIN_LISTS: &[&str] = &[

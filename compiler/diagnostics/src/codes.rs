@@ -129,6 +129,7 @@ codes! {
     GW0416 "path" Error "0.1.0" "the path is not one that Kubernetes accepts";
     GW0417 "annotation-loses" Warning "0.1.0" "another annotation takes precedence over this one";
     GW0418 "header-control-line" Warning "0.1.0" "a line of the header control has no value and is skipped";
+    GW0419 "header-value" Error "0.1.0" "Envoy refuses the header value, and with it the host";
     GW0420 "weight-rounding" Warning "0.1.0" "Higress' arithmetic serves another share than the one written";
     GW0421 "fallback-service" Warning "0.1.0" "the default-backend annotation names no Service of the source and has no effect";
     GW0422 "redirect-without-tls" Warning "0.1.0" "the host redirects to HTTPS but has no certificate";
@@ -137,6 +138,7 @@ codes! {
     GW0425 "match-key" Error "0.1.0" "the match annotation's key is malformed, and Higress crashes or drops conditions at random";
     GW0426 "path-case" Warning "0.1.0" "ignore-path-case does not reach everything that reads the path";
     GW0427 "preflight" Warning "0.1.0" "no route with CORS takes the preflights of this path";
+    GW0428 "header-command" Warning "0.1.0" "Envoy's commands in header values are not implemented yet, and the edit is left out";
     GW0430 "plugin-fail-close" Warning "0.1.0" "plugins are not executed yet, so requests in the scope of this FAIL_CLOSE plugin answer 503";
     GW0431 "plugin-fail-open" Warning "0.1.0" "plugins are not executed yet, so requests pass this FAIL_OPEN plugin unchanged";
     GW0432 "plugin-rule-condition" Error "0.1.0" "a match rule without condition makes Higress reject the whole plugin";

@@ -37,9 +37,16 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
         let Some(found) = reader.higress_string(&format!("{family}-{verb}")) else { continue };
         for line in found.value.lines().filter(|line| !line.trim().is_empty()) {
             match pair(line) {
-                Some((name, value)) => {
+                // Of the host Istio makes a rewrite, whose text is literal.
+                Some((name, value)) if name == "host" || name.starts_with(':') => {
                     map.insert(name, value);
                 }
+                Some((name, value)) => match literal(&value) {
+                    Ok(value) => {
+                        map.insert(name, value);
+                    }
+                    Err(why) => report_value(reader, &found.key, &name, &value, &why),
+                },
                 None => {
                     let place = Place::annotation_value(reader.entity, &found.key);
                     let message = format!("`{line}` has no value and is skipped; write `NAME VALUE`");
@@ -102,6 +109,75 @@ fn report_invalid_names(reader: &mut Reader<'_>, family: &str, edits: &mut Heade
     }
 }
 
+/// Why a value is no text that a header can be given.
+#[derive(Debug, PartialEq, Eq)]
+enum NotLiteral {
+    /// A well-formed command of Envoy's formatter.
+    Command(String),
+    /// A percent sign that opens no command.
+    LonePercent,
+    /// A character that no header may hold.
+    Character,
+}
+
+/// Returns what Envoy's formatter makes of a value: Higress hands it over as it is, and `%%` is one percent sign.
+fn literal(value: &str) -> Result<String, NotLiteral> {
+    if value.chars().any(|c| c.is_ascii_control() && c != '\t') {
+        return Err(NotLiteral::Character);
+    }
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        out.push('%');
+        rest = match after.strip_prefix('%') {
+            Some(rest) => rest,
+            None => {
+                return Err(command(after)
+                    .map_or(NotLiteral::LonePercent, |command| NotLiteral::Command(format!("%{command}%"))));
+            }
+        };
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Returns the command, `NAME`, `NAME(ARGUMENTS)` or either with `:LENGTH`, that a text opens with before a percent sign.
+fn command(text: &str) -> Option<&str> {
+    let name = text.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))?;
+    let mut end = name;
+    if text[end..].starts_with('(') {
+        end += text[end..].find(')')? + 1;
+    }
+    if let Some(length) = text[end..].strip_prefix(':') {
+        end += 1 + length.bytes().take_while(u8::is_ascii_digit).count();
+    }
+    (name > 0 && text[end..].starts_with('%')).then(|| &text[..end])
+}
+
+fn report_value(reader: &mut Reader<'_>, key: &str, name: &str, value: &str, why: &NotLiteral) {
+    let place = Place::annotation_value(reader.entity, key);
+    let finding = match why {
+        NotLiteral::Command(command) => {
+            let message = format!(
+                "`{command}` is a command of Envoy, and those are not carried out yet: `{name}` stays as it is"
+            );
+            Finding::new(&code::GW0428, place, message)
+        }
+        NotLiteral::LonePercent => {
+            let message =
+                format!("Envoy refuses the value `{value}` of `{name}` because of its percent sign");
+            Finding::new(&code::GW0419, place, message).with_help("write `%%` for a percent sign")
+        }
+        NotLiteral::Character => {
+            let message =
+                format!("the value of `{name}` holds a control character, which no header may hold");
+            Finding::new(&code::GW0419, place, message)
+        }
+    };
+    reader.findings.push(finding);
+}
+
 /// Splits at the first white space; quotes around name and value are dropped.
 fn pair(line: &str) -> Option<(String, String)> {
     let line = line.trim();
@@ -126,5 +202,18 @@ mod tests {
         );
         assert_eq!(pair("'X-A'   b c"), Some(("x-a".into(), "b c".into())));
         assert_eq!(pair("lonely"), None);
+    }
+
+    #[test]
+    fn percent_signs_are_the_syntax_of_envoys_formatter() {
+        assert_eq!(literal("100%% sure%%"), Ok("100% sure%".into()));
+        assert_eq!(literal("plain\ttext"), Ok("plain\ttext".into()));
+        for lone in ["100%", "%", "a%b", "%lower%", "%PROTOCOL", "%REQ(x", "%%%", "% %", "%()%"] {
+            assert_eq!(literal(lone), Err(NotLiteral::LonePercent), "{lone}");
+        }
+        for command in ["%PROTOCOL%", "%REQ(:path)%", "%REQ(X?Y):10%", "%START_TIME(%s)%", "%BYTES_SENT:3%"] {
+            assert_eq!(literal(&format!("a {command} b")), Err(NotLiteral::Command(command.into())));
+        }
+        assert_eq!(literal("a\u{1}"), Err(NotLiteral::Character));
     }
 }

@@ -243,14 +243,19 @@ fn emit_cors(cors: &Cors) -> CorsPolicy {
     }
 }
 
-/// `set` before `add`, each by name, as Istio sorts them.
+/// `set` before `add`, each by name, as Istio sorts them. Values are literal: a percent sign would open one of Envoy's
+/// commands.
 fn additions(edits: &HeaderEdits) -> Vec<HeaderValueOption> {
     use header_value_option::HeaderAppendAction::{AppendIfExistsOrAdd, OverwriteIfExistsOrAdd};
     let set = edits.set.iter().map(|pair| (pair, OverwriteIfExistsOrAdd));
     let add = edits.add.iter().map(|pair| (pair, AppendIfExistsOrAdd));
     set.chain(add)
         .map(|((name, value), action)| HeaderValueOption {
-            header: Some(HeaderValue { key: name.clone(), value: value.clone(), raw_value: Vec::new() }),
+            header: Some(HeaderValue {
+                key: name.clone(),
+                value: value.replace('%', "%%"),
+                raw_value: Vec::new(),
+            }),
             append_action: action as i32,
             ..HeaderValueOption::default()
         })
