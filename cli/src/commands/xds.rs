@@ -17,6 +17,9 @@ use crate::serving::Serving;
 ///
 /// Speaks aggregated discovery in both forms, incremental and state of the world. A state without errors goes out as
 /// soon as it is there; one with errors leaves the last state in place.
+///
+/// An Envoy of one's own needs the runtime feature `envoy.reloadable_features.match_headers_individually: false` in its
+/// bootstrap, as `compile --format envoy-bootstrap` sets it: a condition tests all lines of a header as one text.
 #[derive(Debug, Args)]
 pub struct Xds {
     #[command(flatten)]
