@@ -1,11 +1,12 @@
-//! Helpers for tests only: ports, goldens, a real echo backend, child processes, Envoy, HTTP calls, certificates and
-//! git repositories.
+//! Helpers for tests only: ports, goldens, a real echo backend, child processes, Envoy, a kube-apiserver, HTTP calls,
+//! certificates and git repositories.
 //!
 //! Everything binds 127.0.0.1, is awaited instead of slept for, and stops when its value is dropped. A helper that
 //! cannot do its work panics with the reason: in a test that is the failure.
 
 pub mod backend;
 pub mod certs;
+pub mod cluster;
 pub mod envoy;
 pub mod git;
 pub mod git_http;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,7 +23,17 @@ const FETCH: Duration = Duration::from_secs(300);
 const FORMAT: Duration = Duration::from_secs(120);
 const LINT: Duration = Duration::from_secs(1500);
 const TEST: Duration = Duration::from_secs(1500);
-const REAL: Duration = Duration::from_secs(600);
+const REAL: Duration = Duration::from_secs(900);
+
+/// How the names of test programs begin that need a kube-apiserver.
+const NEEDS_KUBE: &str = "real_kube";
+
+/// Real components for tests, as far as they could be had.
+#[derive(Default)]
+struct Components {
+    envoy: Option<PathBuf>,
+    kube: Option<PathBuf>,
+}
 const CHECK: Duration = Duration::from_secs(60);
 
 /// Runs all steps; a failed one does not hide the next.
@@ -44,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     });
     let mut ignored = 0;
     let plain = report.step("test", || {
-        let mut outcome = tests(&[], &log, None, TEST)?;
+        let mut outcome = tests(&[], &log, &Components::default(), TEST)?;
         // Counted where they run, or do not.
         ignored = std::mem::take(&mut outcome.counts.skipped);
         Ok(outcome)
@@ -67,12 +77,17 @@ fn cargo(arguments: &[&str], within: Duration) -> Result<Outcome> {
 }
 
 /// Runs tests of the workspace and returns what they came to, ignored ones as skipped.
-fn tests(arguments: &[&str], golden_log: &Path, envoy: Option<&Path>, within: Duration) -> Result<Outcome> {
+fn tests(
+    arguments: &[&str],
+    golden_log: &Path,
+    components: &Components,
+    within: Duration,
+) -> Result<Outcome> {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
     cargo.env(bless::GOLDEN_LOG, golden_log).env("INSTA_UPDATE", "no");
-    if let Some(envoy) = envoy {
-        cargo.env(testbed::ENVOY, envoy);
+    for (name, path) in [(testbed::ENVOY, &components.envoy), (testbed::KUBE, &components.kube)] {
+        path.iter().for_each(|path| _ = cargo.env(name, path));
     }
     let ended = process::run(&mut cargo, within)?;
     let mut counts = test_results(&ended.lines);
@@ -86,50 +101,63 @@ fn tests(arguments: &[&str], golden_log: &Path, envoy: Option<&Path>, within: Du
 
 /// Runs the tests that need real components; `ignored` is how many the plain run left out.
 fn real(report: &mut Report, golden_log: &Path, ignored: usize) {
-    let mut envoy = None;
-    report.step("envoy", || match testbed::envoy() {
-        Ok(program) => {
-            println!("{}", program.display());
-            envoy = Some(program);
-            Ok(Outcome::passed())
-        }
-        Err(error) => Ok(unavailable(&error)),
-    });
-    let Some(envoy) = envoy else {
+    let components = Components {
+        envoy: component(report, "envoy", testbed::envoy),
+        kube: component(report, "kube", testbed::kube),
+    };
+    if components.envoy.is_none() {
         let counts = Counts { skipped: ignored, ..Counts::default() };
         report.step("test real", || Ok(Outcome { counts, note: Some("no Envoy".to_owned()) }));
         return;
-    };
+    }
     report.step("test real", || {
-        let other = other_test_programs()?;
+        let (real, other): (BTreeSet<String>, _) =
+            test_programs()?.into_iter().partition(|name| name.starts_with("real_"));
+        let available = |name: &&String| components.kube.is_some() || !name.starts_with(NEEDS_KUBE);
+        let mut whole: Vec<&str> = Vec::new();
+        whole.extend(real.iter().filter(available).flat_map(|name| ["--test", name]));
+        whole.extend(["--", "--ignored"]);
         let mut named: Vec<&str> = vec!["--lib", "--bins"];
         named.extend(other.iter().flat_map(|name| ["--test", name]));
         named.extend(["--", "--ignored", "real_"]);
-        let mut all = vec!["--test", "real_*", "--", "--ignored"];
         if !machine::is_there(machine::SSH_SERVER) {
-            all.extend(["--skip", "over_ssh"]);
+            whole.extend(["--skip", "over_ssh"]);
         }
-        let mut outcome = tests(&all, golden_log, Some(&envoy), REAL)?;
-        let second = tests(&named, golden_log, Some(&envoy), REAL)?;
+        let mut outcome = tests(&whole, golden_log, &components, REAL)?;
+        let second = tests(&named, golden_log, &components, REAL)?;
         outcome.counts += second.counts;
         outcome.note = outcome.note.or(second.note);
-        let by_hand = ignored.saturating_sub(outcome.counts.passed + outcome.counts.failed);
-        outcome.counts.skipped = by_hand;
-        if by_hand > 0 && outcome.note.is_none() {
-            outcome.note = Some(format!("{by_hand} ignored tests are for runs by hand"));
+        let left_out = ignored.saturating_sub(outcome.counts.passed + outcome.counts.failed);
+        outcome.counts.skipped = left_out;
+        if left_out > 0 && outcome.note.is_none() {
+            let kube = if components.kube.is_none() { "need a kube-apiserver or " } else { "" };
+            outcome.note = Some(format!("{left_out} ignored tests {kube}are for runs by hand"));
         }
         Ok(outcome)
     });
 }
 
-/// Returns the names of test programs that are not `real_*` as a whole.
-fn other_test_programs() -> Result<BTreeSet<String>> {
+/// Makes sure of one component; none where it cannot be had.
+fn component(report: &mut Report, name: &str, provision: fn() -> Result<PathBuf>) -> Option<PathBuf> {
+    let mut found = None;
+    report.step(name, || match provision() {
+        Ok(path) => {
+            println!("{}", path.display());
+            found = Some(path);
+            Ok(Outcome::passed())
+        }
+        Err(error) => Ok(unavailable(&error)),
+    });
+    found
+}
+
+/// Returns the names of all test programs.
+fn test_programs() -> Result<BTreeSet<String>> {
     let metadata = workspace::metadata()?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
     let tests = targets.filter(|target| target["kind"][0] == "test");
-    let names = tests.filter_map(|target| target["name"].as_str().map(str::to_owned));
-    Ok(names.filter(|name| !name.starts_with("real_")).collect())
+    Ok(tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
 }
 
 fn conformance(report: &mut Report) {

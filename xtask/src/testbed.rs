@@ -13,13 +13,27 @@ use crate::{machine, process, workspace};
 /// Names an Envoy program to use instead of provisioning one.
 pub(crate) const ENVOY: &str = "GATEWRIGHT_ENVOY";
 
+/// Names a folder with kube-apiserver, etcd and kubectl to use instead of building them.
+pub(crate) const KUBE: &str = "KUBEBUILDER_ASSETS";
+
 const ENVOY_VERSION: &str = "1.40.0";
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const ACTIONLINT_VERSION: &str = "1.7.12";
+const KUBE_VERSION: &str = "1.35.4";
+const ETCD_VERSION: &str = "3.6.5";
 const REQUIREMENTS: &str = include_str!("../testbed/requirements.txt");
 
 const DOWNLOAD: Duration = Duration::from_secs(420);
+/// Building Kubernetes takes 12 CPU minutes.
+const BUILD: Duration = Duration::from_secs(1800);
 const PROBE: Duration = Duration::from_secs(60);
+
+/// Programs of the Kubernetes testbed, and the packages that they are built from.
+const KUBE_PROGRAMS: [(&str, &str); 3] = [
+    ("etcd", "go.etcd.io/etcd/server/v3"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -32,6 +46,7 @@ enum Component {
     Envoy,
     Python,
     Actionlint,
+    Kube,
 }
 
 /// Sets up one component and prints its program.
@@ -43,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Component::Envoy => envoy()?,
         Component::Python => python()?,
         Component::Actionlint => actionlint()?,
+        Component::Kube => kube()?,
     };
     println!("{}", program.display());
     Ok(ExitCode::SUCCESS)
@@ -94,6 +110,70 @@ pub(crate) fn actionlint() -> Result<PathBuf> {
     let ended = process::run(&mut install, DOWNLOAD)?;
     ensure!(ended.success(), "go install {module}: {}", ended.reason());
     Ok(program)
+}
+
+/// Returns the folder with kube-apiserver, etcd and kubectl, built when needed from the modules that
+/// `xtask/testbed/kube` names by content.
+///
+/// # Errors
+/// When there is no Go, or a build fails.
+pub(crate) fn kube() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(KUBE).map(PathBuf::from) {
+        for (program, _) in KUBE_PROGRAMS {
+            ensure!(folder.join(program).is_file(), "{KUBE}={} holds no {program}", folder.display());
+        }
+        return Ok(folder);
+    }
+    let folder = workspace::testbed().join(format!("kube-{KUBE_VERSION}-etcd-{ETCD_VERSION}"));
+    let _lock = lock()?;
+    fs::create_dir_all(&folder)?;
+    for (name, package) in KUBE_PROGRAMS {
+        let program = folder.join(name);
+        if !program.is_file() {
+            build_kube(package, &program)?;
+        }
+    }
+    Ok(folder)
+}
+
+/// Builds one program of Kubernetes; it gets its name when it is whole.
+fn build_kube(package: &str, program: &Path) -> Result<()> {
+    ensure!(machine::is_there(&["go", "version"]), "there is no Go to build {package} with");
+    let unfinished = program.with_extension("new");
+    let mut build = Command::new("go");
+    build
+        .current_dir(workspace::root().join("xtask/testbed/kube"))
+        .args(["build", "-ldflags", &version_flags(), "-o"])
+        .arg(&unfinished)
+        .arg(package)
+        .env("GOWORK", "off")
+        .env("GOTOOLCHAIN", "local")
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly -trimpath -buildvcs=false");
+    let ended = process::run(&mut build, BUILD)?;
+    ensure!(ended.success(), "go build {package}: {}", ended.reason());
+    fs::rename(&unfinished, program)?;
+    Ok(())
+}
+
+/// Kubernetes learns its version from the linker: the API server and kubectl refuse to be of none.
+fn version_flags() -> String {
+    let mut parts = KUBE_VERSION.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut flags = "-s -w".to_owned();
+    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
+        let version = format!("v{KUBE_VERSION}");
+        for (name, value) in [
+            ("gitVersion", version.as_str()),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+            ("gitTreeState", "clean"),
+            ("buildDate", "1970-01-01T00:00:00Z"),
+        ] {
+            flags.push_str(&format!(" -X {package}.{name}={value}"));
+        }
+    }
+    flags
 }
 
 /// Returns the program that builds and runs fuzz targets.
@@ -157,4 +237,21 @@ fn lock() -> Result<fs::File> {
     let file = fs::File::create(workspace::testbed().join("lock"))?;
     file.lock()?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modules_are_of_the_versions_that_name_the_folder() {
+        let path = workspace::root().join("xtask/testbed/kube/go.mod");
+        let module = fs::read_to_string(path).unwrap();
+        assert!(module.contains(&format!("k8s.io/kubernetes v{KUBE_VERSION}\n")));
+        assert!(module.contains(&format!("go.etcd.io/etcd/server/v3 v{ETCD_VERSION}\n")));
+        let staging = KUBE_VERSION.replacen("1.", "v0.", 1);
+        let replacements = module.lines().filter(|line| line.contains(" => "));
+        assert!(replacements.clone().count() > 20);
+        assert!(replacements.clone().all(|line| line.ends_with(&staging)));
+    }
 }
