@@ -51,6 +51,16 @@ where
     })
 }
 
+/// Runs `work` to its end on the current thread; a signal ends the program.
+///
+/// # Errors
+/// What `work` returns, or the runtime cannot be started.
+pub fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::environment(format!("cannot start: {error}")))?;
+    runtime.block_on(work)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ mod registry;
 mod small_set;
 mod world;
 
-pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
+pub use annotations::known::{FORCE_CONFLICTS, KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
 pub use engine::{Broken, Delta, Engine, Provenance, WorkCounters};
 

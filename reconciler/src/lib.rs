@@ -1,5 +1,6 @@
 //! The shell: sources, ADS server, sync.
 
+pub mod cluster;
 pub mod control;
 pub mod live;
 pub mod planning;

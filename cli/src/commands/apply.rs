@@ -1,36 +1,43 @@
-//! `gatewright apply`: orders a serving process to serve a planned state, and waits for its nodes.
+//! `gatewright apply`: brings a serving process or a kube cluster to a planned state.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gatewright_cluster::carry_out::carry_out;
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
+use gatewright_plan::cluster::ClusterLevel;
+use gatewright_reconciler::cluster::{self as target, Depth};
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
+use gatewright_reconciler::planning;
 use gatewright_reconciler::quarantine::quarantine;
 use gatewright_reconciler::source::{Hold, Loader, Source, SourceSpec};
 
 use crate::Context;
+use crate::cluster::{self, TargetArgs};
 use crate::errors::{CliError, Exit};
-use crate::inputs::InputArgs;
+use crate::inputs::{InputArgs, Inputs};
 use crate::report::refused;
 use crate::runtime;
 use crate::settings::{PolicyArg, SettingsArgs};
 
-/// Bring a serving process to a planned state
+/// Bring a serving process or a kube cluster to a planned state
 ///
-/// Hands the state to the process behind the control socket (`gatewright gateway --control` or `gatewright xds
-/// --control`) and waits until every node has acknowledged it. A saved plan is refused when its source or the live state
-/// moved since it was made.
+/// With --control, hands the state to the process behind the control socket (`gatewright gateway --control` or
+/// `gatewright xds --control`) and waits until every node has acknowledged it. With --cluster, applies the objects that
+/// differ to a kube cluster (server-side apply as the field manager `gatewright`) and deletes what left the SOURCE and was
+/// applied before; fields of other owners are not taken. A saved plan is refused when its source or the live state moved
+/// since it was made.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// A plan saved by `gatewright plan --out`, or SOURCEs
     #[arg(value_name = "PLAN or SOURCE", required = true)]
     what: Vec<String>,
     /// Control socket of the serving process
-    #[arg(long, value_name = "PATH")]
-    control: PathBuf,
+    #[arg(long, value_name = "PATH", conflicts_with = "cluster")]
+    control: Option<PathBuf>,
     /// Seconds that the nodes may take to acknowledge
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -41,15 +48,29 @@ pub struct Apply {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
+    target: TargetArgs,
+    /// Only let the API server say what would happen
+    #[arg(long, help_heading = "Cluster", conflicts_with = "control")]
+    server_dry_run: bool,
+    #[command(flatten)]
     settings: SettingsArgs,
 }
 
 impl Apply {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
-        let socket = context.working_folder.join(&self.control);
+        let plan = self.saved_plan(context)?;
+        let planned = plan.as_ref().and_then(|plan| plan.cluster.as_ref()).map(|level| level.context.clone());
+        let Some(control) = &self.control else {
+            let name = self.target.cluster.clone().or(planned).ok_or_else(|| {
+                CliError::usage("nothing says what is brought to the state")
+                    .with_hint("give --control PATH or --cluster [CONTEXT]")
+            })?;
+            return self.apply_to_cluster(context, &name, plan.as_ref());
+        };
+        let socket = context.working_folder.join(control);
         runtime::run(|_| async move {
-            let order = match self.saved_plan(context)? {
+            let order = match plan {
                 Some(plan) => self.order(context, sources_of(&plan), Some(plan.base.model), plan.head.model),
                 None => self.order_of_sources(context, &socket).await?,
             };
@@ -73,10 +94,42 @@ impl Apply {
         Plan::from_json(&text).map(Some).map_err(|error| CliError::usage(format!("`{path}`: {error}")))
     }
 
-    /// Compiles the SOURCEs, so that what is ordered is exactly what was looked at.
-    async fn order_of_sources(&self, context: &Context, socket: &Path) -> Result<Order, CliError> {
-        let sources: Vec<SourceSpec> = self
-            .what
+    /// Applies what differs to a cluster, if the plan that was read still says what would be done.
+    fn apply_to_cluster(&self, context: &Context, name: &str, plan: Option<&Plan>) -> Result<Exit, CliError> {
+        let sources = plan.map_or_else(|| self.what.clone(), sources_of);
+        let (inputs, engine) = self.compiled(context, &sources)?;
+        if engine.has_errors() {
+            return Err(refused("nothing is applied"));
+        }
+        runtime::block_on(async {
+            let to = context.target(&self.target, name, &inputs.options).await?;
+            let looked = target::look(&to, &inputs.source, &engine, Depth::Managed).await?;
+            let name = to.cluster.name();
+            if let Some(refusal) = &looked.round.refusal {
+                return Err(CliError::findings(format!("GW0611 {refusal}")).with_hint(
+                    "look at it with `gatewright plan --cluster`; --prune-budget allows deletions",
+                ));
+            }
+            let level = planning::cluster_level(&looked, name, None);
+            match plan {
+                Some(plan) => fresh(plan, &planning::input_of(&engine, &inputs.source), &level)?,
+                None if self.server_dry_run || looked.round.is_settled() => {}
+                None => {
+                    context
+                        .terminal
+                        .tell(&gatewright_plan::render::cluster(&level, context.terminal.stderr_color()));
+                    self.confirm(context)?;
+                }
+            }
+            let needs = target::needs(&engine);
+            let outcomes = carry_out(&to.cluster, &looked.round, &needs, self.server_dry_run).await?;
+            cluster::report(context, name, &outcomes, self.server_dry_run)
+        })
+    }
+
+    /// Reads and compiles SOURCEs, and tells what is wrong with them.
+    fn compiled(&self, context: &Context, sources: &[String]) -> Result<(Inputs, Engine), CliError> {
+        let sources: Vec<SourceSpec> = sources
             .iter()
             .map(|text| {
                 text.parse().map_err(|error| CliError::usage(format!("`{text}` is no SOURCE: {error}")))
@@ -87,6 +140,12 @@ impl Apply {
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
+        Ok((inputs, engine))
+    }
+
+    /// Compiles the SOURCEs, so that what is ordered is exactly what was looked at.
+    async fn order_of_sources(&self, context: &Context, socket: &Path) -> Result<Order, CliError> {
+        let (inputs, mut engine) = self.compiled(context, &self.what)?;
         let mut held = Vec::new();
         if engine.has_errors() {
             if self.policy == PolicyArg::Stop {
@@ -126,6 +185,35 @@ impl Apply {
             held: Vec::new(),
             timeout_ms: self.timeout.saturating_mul(1000),
         }
+    }
+}
+
+/// Refuses a plan whose source or cluster is not what it was.
+fn fresh(plan: &Plan, input: &str, now: &ClusterLevel) -> Result<(), CliError> {
+    let stale = |reason: String| {
+        CliError::findings(format!("GW0601 {reason}; nothing was changed")).with_hint("make the plan again")
+    };
+    if plan.head.input != input {
+        return Err(stale("the source or its settings are not those that the plan was made from".to_owned()));
+    }
+    let Some(then) = &plan.cluster else {
+        return Err(CliError::usage("the plan is not for a cluster")
+            .with_hint("make one with `gatewright plan SOURCE --cluster`"));
+    };
+    let actions = |level: &ClusterLevel| -> Vec<_> {
+        let step = |step: &gatewright_plan::cluster::ClusterStep| {
+            (step.entity.clone(), step.action, step.force, step.seen.clone())
+        };
+        level.steps.iter().map(step).collect()
+    };
+    if then.context != now.context || then.inventory != now.inventory {
+        return Err(stale(format!("the plan is for {} and inventory {}", then.context, then.inventory)));
+    }
+    let (then, now) = (actions(then), actions(now));
+    let moved = then.iter().find(|step| !now.contains(step)).or(now.iter().find(|step| !then.contains(step)));
+    match moved {
+        Some((entity, ..)) => Err(stale(format!("{entity} moved in the cluster"))),
+        None => Ok(()),
     }
 }
 

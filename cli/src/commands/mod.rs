@@ -7,6 +7,7 @@ pub mod demo;
 pub mod explain;
 pub mod gateway;
 pub mod graph;
+pub mod import;
 pub mod plan;
 pub mod schema;
 pub mod sync;
@@ -57,6 +58,7 @@ commands! {
     xds::Xds,
     apply::Apply,
     sync::Sync,
+    import::Import,
     explain::Explain,
     schema::Schema,
     completions::Completions,

@@ -7,28 +7,31 @@ use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::render::{self, TextOptions};
 use gatewright_plan::{Level, Plan as PlanDocument, PlanOptions, RiskOptions, Verdict};
+use gatewright_reconciler::cluster::{self, Depth};
 use gatewright_reconciler::planning::{self, State};
 use gatewright_reconciler::source::SourceSpec;
 
 use crate::Context;
+use crate::cluster::TargetArgs;
 use crate::errors::{CliError, Exit};
 use crate::files::{self, Output};
 use crate::inputs::{InputArgs, Inputs};
 use crate::report::refused;
+use crate::runtime;
 
 /// The published schema of a saved plan.
 pub const SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
 
 /// Show what a change does to requests, objects and xDS resources
 ///
-/// Compares the SOURCE with a base, usually another revision, and changes nothing. Secret values and plugin
-/// configuration are never shown, only whether they differ.
+/// Compares the SOURCE with a base, usually another revision, or with what a kube cluster holds, and changes nothing.
+/// Secret values and plugin configuration are never shown, only whether they differ.
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
     input: InputArgs,
-    /// What the SOURCE is compared with; repeatable, several merge
-    #[arg(long, value_name = "SOURCE", required = true)]
+    /// What the SOURCE is compared with; repeatable, several merge. With --cluster it is shown beside the live values
+    #[arg(long, value_name = "SOURCE", required_unless_present = "cluster")]
     base: Vec<SourceSpec>,
     /// How the plan is shown
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -48,6 +51,8 @@ pub struct Plan {
     /// Levels and thresholds of risks, as YAML
     #[arg(long, value_name = "FILE")]
     risk_config: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,9 +85,14 @@ impl Plan {
         }
         let options = PlanOptions { xds_text: self.show_xds, risks: self.risk_options(context)? };
         let base_arguments = InputArgs { sources: self.base.clone(), settings: self.input.settings.clone() };
-        let base = context.inputs(&base_arguments)?;
+        let base = if self.base.is_empty() { None } else { Some(context.inputs(&base_arguments)?) };
         let head = context.inputs(&self.input)?;
-        let Some(plan) = self.plan(context, &base, &head, &options)? else {
+        let plan = match (&self.target.cluster, &base) {
+            (Some(name), base) => self.plan_for_cluster(context, name, base.as_ref(), &head, &options)?,
+            (None, Some(base)) => self.plan(context, base, &head, &options)?,
+            (None, None) => unreachable!("one of the two is given"),
+        };
+        let Some(plan) = plan else {
             return Err(refused("nothing is planned"));
         };
         if let Some(path) = &self.out {
@@ -121,6 +131,39 @@ impl Plan {
         }
         let after = State::of(&engine, &head.source)?;
         Ok(Some(planning::plan(&before, &after, &engine, options)?))
+    }
+
+    /// Makes the plan of an apply to a cluster; none where the head has errors, which are told.
+    fn plan_for_cluster(
+        &self,
+        context: &Context,
+        name: &str,
+        base: Option<&Inputs>,
+        head: &Inputs,
+        options: &PlanOptions,
+    ) -> Result<Option<PlanDocument>, CliError> {
+        let mut engine = Engine::new(head.options.clone());
+        engine.update(&head.source.tree)?;
+        if engine.has_errors() || head.has_settings_errors() {
+            head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
+            return Ok(None);
+        }
+        let (looked, name) = runtime::block_on(async {
+            let target = context.target(&self.target, name, &head.options).await?;
+            let looked = cluster::look(&target, &head.source, &engine, Depth::Referenced).await?;
+            Ok((looked, target.cluster.name().to_owned()))
+        })?;
+        let old = cluster::base(&looked, &name);
+        let new = cluster::head(&looked, &name, &engine.provenance());
+        let mut both = Engine::new(head.options.clone());
+        both.update(&old.tree)?;
+        let before = State::of_cluster(&both, &head.source, &old, Vec::new())?;
+        both.update(&new.tree)?;
+        let found = engine.diagnostics_at_least(Severity::Warning)?;
+        let after = State::of_cluster(&both, &head.source, &new, found)?;
+        let beside = base.map(|base| cluster::wanted(&base.source)).transpose()?;
+        let level = planning::cluster_level(&looked, &name, beside.as_ref());
+        Ok(Some(planning::plan(&before, &after, &both, options)?.with_cluster(level)))
     }
 
     fn render(&self, plan: &PlanDocument, color: bool) -> String {

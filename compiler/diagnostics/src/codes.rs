@@ -152,6 +152,11 @@ codes! {
     GW0501 "host-not-served" Error "0.1.0" "an object with an error stands behind this host";
     GW0601 "plan-stale" Error "0.1.0" "the plan was made for other inputs or another live state";
     GW0602 "unacknowledged" Error "0.1.0" "a data plane did not acknowledge the configuration in time";
+    GW0610 "foreign-owner" Error "0.1.0" "fields of a cluster's object that differ belong to another owner";
+    GW0611 "prune-refused" Error "0.1.0" "a suspicious source or inventory: nothing is changed in the cluster";
+    GW0612 "inventory-lost" Warning "0.1.0" "objects that left the source are not deleted, as the inventory was not there";
+    GW0613 "shared-object" Warning "0.1.0" "an object that left the source is not deleted, as others have applied to it too";
+    GW0615 "not-applied" Error "0.1.0" "the API server did not take an object";
     GW0701 "xds-rejected" Error "0.1.0" "a data plane rejected an xDS resource";
     GW0801 "settings" Error "0.1.0" "gatewright.yaml is invalid";
     GW0802 "test-file" Error "0.1.0" "a route test file is invalid";

@@ -222,8 +222,11 @@ pub(super) fn check(
     findings
 }
 
+/// In a manifest, `"true"` lets an apply to a kube cluster take fields from other owners. It has no part in compiling.
+pub const FORCE_CONFLICTS: &str = "gatewright.io/force-conflicts";
+
 fn unknown(key: &str, place: Place) -> Option<Finding> {
-    let ours = key.starts_with("gatewright.io/") && key != ORDER_ANNOTATION;
+    let ours = key.starts_with("gatewright.io/") && ![ORDER_ANNOTATION, FORCE_CONFLICTS].contains(&key);
     let theirs = key.starts_with(NGINX) || key.starts_with(HIGRESS);
     if !(ours || theirs) || super::matching::is_match_key(key) || key.starts_with("disabled.higress.io/") {
         return None;

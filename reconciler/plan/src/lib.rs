@@ -1,7 +1,8 @@
 //! Pure planning: two states of the input in, one [`Plan`] out.
 //!
 //! A plan has three levels, each complete: requests that are answered differently ([`behaviour`]), objects that differ
-//! field by field ([`objects`]), and xDS resources that differ ([`xds`]). It marks risks, says what it does not know,
+//! field by field ([`objects`]), and xDS resources that differ ([`xds`]). One against a kube cluster has a fourth: what
+//! is done with each object there ([`cluster`]). It marks risks, says what it does not know,
 //! and carries a digest over all of it. It never holds the value of a Secret or the configuration of a plugin.
 //!
 //! The planner is given plain values ([`Side`]); what it has to know of the few things that differ it asks for
@@ -11,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod behaviour;
+pub mod cluster;
 mod model;
 pub mod objects;
 pub mod render;
@@ -52,6 +54,7 @@ pub fn plan(base: &Side<'_>, head: &Side<'_>, options: &PlanOptions) -> Plan {
         xds: xds::compare(base.xds, head.xds, options.xds_text),
         assumptions: assumptions(base, head),
         new_findings: new_findings(base, head),
+        cluster: None,
     };
     plan.digest = plan.content_digest();
     plan

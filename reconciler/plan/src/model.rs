@@ -7,6 +7,7 @@ use gatewright_diagnostics::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 use crate::behaviour::BehaviourLevel;
+use crate::cluster::ClusterLevel;
 use crate::objects::{Change, ObjectLevel};
 use crate::side::Location;
 use crate::xds::XdsLevel;
@@ -37,6 +38,9 @@ pub struct Plan {
     pub assumptions: Vec<Finding>,
     /// Errors and warnings of the head that the base does not have.
     pub new_findings: Vec<Finding>,
+    /// What is done with each object of a kube cluster, where the plan is for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterLevel>,
 }
 
 /// One state of the input, in numbers.
@@ -129,14 +133,25 @@ impl Level {
 }
 
 impl Plan {
+    /// Adds what is done with the objects of a kube cluster.
+    pub fn with_cluster(mut self, cluster: ClusterLevel) -> Self {
+        self.cluster = Some(cluster);
+        self.digest = self.content_digest();
+        self
+    }
+
     /// Returns what the plan comes down to.
     pub fn verdict(&self) -> Verdict {
         if self.risks.iter().any(|risk| risk.level == RiskLevel::Stop) {
             return Verdict::RiskyChanges;
         }
+        if self.cluster.as_ref().is_some_and(|cluster| cluster.refusal.is_some()) {
+            return Verdict::RiskyChanges;
+        }
         let same = self.objects.changes.is_empty()
             && self.xds.changes.is_empty()
-            && self.behaviour.classes.is_empty();
+            && self.behaviour.classes.is_empty()
+            && self.cluster.as_ref().is_none_or(ClusterLevel::is_settled);
         if same { Verdict::NoChange } else { Verdict::Changes }
     }
 

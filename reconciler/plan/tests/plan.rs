@@ -3,8 +3,9 @@
 mod common;
 
 use common::{State, plan};
+use gatewright_plan::cluster::{ClusterAction, ClusterField, ClusterLevel, ClusterStep, shown_value};
 use gatewright_plan::render::{MARKDOWN_LIMIT, TextOptions, markdown, text};
-use gatewright_plan::{FORMAT, Level, LoadError, Plan, Verdict};
+use gatewright_plan::{EntityName, FORMAT, Level, LoadError, Plan, Verdict};
 use gatewright_testkit::assert_golden;
 use serde_json::{Value, json};
 
@@ -85,12 +86,64 @@ fn plans_are_the_same_every_time_and_fit_the_schema() {
     let (base, head) = small();
     let one = plan(&base, &head);
     assert_eq!(one.to_json(), plan(&base, &head).to_json());
-    let schema: Value = serde_json::from_str(include_str!("../../../schemas/plan.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let value: Value = serde_json::from_str(&one.to_json()).unwrap();
+    assert_fits_the_schema(&one);
+}
+
+fn assert_fits_the_schema(plan: &Plan) {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../schemas/plan.schema.json")).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema is a schema");
+    let value: Value = serde_json::from_str(&plan.to_json()).expect("a plan is JSON");
     let errors: Vec<String> =
         validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert_eq!(errors, Vec::<String>::new());
+}
+
+#[test]
+fn a_plan_for_a_cluster_says_what_is_done_and_whose_fields_are_met() {
+    let entity =
+        |name: &str| EntityName { kind: "Secret".into(), namespace: "shop".into(), name: name.into() };
+    let step = |name: &str, action| ClusterStep {
+        entity: entity(name),
+        action,
+        force: false,
+        seen: None,
+        owners: vec!["argocd".into()],
+        fields: Vec::new(),
+    };
+    let mut conflict = step("mine", ClusterAction::Conflict);
+    conflict.fields.push(ClusterField {
+        pointer: "/data/key".into(),
+        base: None,
+        head: Some(shown_value("Secret", "/data/key", &json!("U0VTQU1F"))),
+        live: Some(shown_value("Secret", "/type", &json!("Opaque"))),
+        owners: vec!["helm".into()],
+    });
+    let level = ClusterLevel {
+        context: "staging".into(),
+        inventory: "higress-system/gatewright".into(),
+        unchanged: 3,
+        steps: vec![step("new", ClusterAction::Create), conflict, step("theirs", ClusterAction::Release)],
+        refusal: None,
+    };
+    let (base, _) = small();
+    let plan = plan(&base, &base).with_cluster(level);
+    assert_eq!(plan.verdict(), Verdict::Changes);
+    let text = as_text(&plan);
+    let expected = "\
+Cluster staging
+  objects: 1 to create, 1 in conflict, 1 to release, 3 as wanted · inventory higress-system/gatewright
+  + create Secret shop/new
+  ! GW0610 Secret shop/mine is left alone: fields that differ belong to others
+    · /data/key  owned by helm
+      head    (hidden)
+      live    Opaque
+  · GW0613 Secret shop/theirs is not deleted: argocd applied to it too
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(markdown(&plan, &Level::ALL).contains("1 in conflict"));
+    assert_fits_the_schema(&plan);
+    assert_eq!(Plan::from_json(&plan.to_json()).as_ref(), Ok(&plan));
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Objects {
 
 /// Returns the objects of the files that differ, in the base and in the head.
 pub(super) fn objects(base: &State<'_>, head: &State<'_>) -> Result<(Objects, Objects), ReadError> {
-    let (old, new) = (&base.source.tree, &head.source.tree);
+    let (old, new) = (base.tree(), head.tree());
     let mut objects = (Objects::default(), Objects::default());
     let paths: BTreeSet<&Arc<str>> = old.files.keys().chain(new.files.keys()).collect();
     for path in paths {
@@ -89,7 +89,7 @@ fn complete(objects: &mut Objects, other: &Objects, state: &State<'_>) -> Result
             continue;
         }
         let Some((path, _)) = key_of(name).and_then(|key| state.provenance.file(&key)) else { continue };
-        let tree = &state.source.tree;
+        let tree = state.tree();
         let Some((path, content)) = tree.files.get_key_value(path) else { continue };
         let mut of_file = Objects::default();
         of_file.read(path, &tree.reader.read(path, content)?);

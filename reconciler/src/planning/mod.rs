@@ -2,6 +2,7 @@
 //! that differ.
 
 mod changed;
+mod kube;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +11,16 @@ use std::sync::Arc;
 use gatewright_compiler::finding::Part;
 use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::parse::Locator;
-use gatewright_compiler::source::ReadError;
+use gatewright_compiler::source::{ReadError, SourceTree};
 use gatewright_compiler::{Engine, Provenance};
 use gatewright_diagnostics::{Diagnostic, Severity, code};
 use gatewright_plan::{Describe, EntityName, Finding, Ir, Location, Plan, PlanOptions, RouteId, Side};
 use gatewright_xds::XdsSnapshot;
 use serde_json::Value;
 
+pub use kube::cluster_level;
+
+use crate::cluster::Projection;
 use crate::source::Source;
 use changed::{Object, Objects};
 
@@ -24,6 +28,8 @@ use changed::{Object, Objects};
 /// engine's.
 pub struct State<'s> {
     source: &'s Source,
+    /// Where the state is one of a kube cluster.
+    projection: Option<&'s Projection>,
     provenance: Provenance,
     ir: Ir,
     xds: XdsSnapshot,
@@ -48,6 +54,7 @@ impl<'s> State<'s> {
         }
         Ok(State {
             source,
+            projection: None,
             provenance: engine.provenance(),
             ir: engine.ir().clone(),
             xds: engine.xds().clone(),
@@ -56,6 +63,45 @@ impl<'s> State<'s> {
             locators: RefCell::default(),
             failure: RefCell::default(),
         })
+    }
+
+    /// Takes the state of a kube cluster that `engine` has reached by compiling `projection`. `source` says where objects
+    /// were written; `diagnostics` are of it, with its paths.
+    ///
+    /// # Errors
+    /// A file to which a finding points cannot be read any more.
+    pub fn of_cluster(
+        engine: &Engine,
+        source: &'s Source,
+        projection: &'s Projection,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Result<Self, ReadError> {
+        let mut diagnostics = match projection.name {
+            Some(_) => engine.diagnostics_at_least(Severity::Warning)?,
+            None => diagnostics,
+        };
+        for diagnostic in &mut diagnostics {
+            diagnostic.primary.path = match &projection.name {
+                Some(_) => projection.shown(&diagnostic.primary.path),
+                None => source.shown(&diagnostic.primary.path),
+            };
+        }
+        Ok(State {
+            source,
+            projection: Some(projection),
+            provenance: engine.provenance(),
+            ir: engine.ir().clone(),
+            xds: engine.xds().clone(),
+            diagnostics,
+            input: projection.input.clone().unwrap_or_else(|| input_digest(engine, source)),
+            locators: RefCell::default(),
+            failure: RefCell::default(),
+        })
+    }
+
+    /// Returns the files of the state.
+    fn tree(&self) -> &SourceTree {
+        self.projection.map_or(&self.source.tree, |projection| &projection.tree)
     }
 
     /// Returns where a route was written. None also where its file cannot be read any more.
@@ -73,6 +119,14 @@ impl<'s> State<'s> {
     }
 
     fn location(&self, path: &str, document: DocumentIndex, pointer: &str, part: Part) -> Option<Location> {
+        let (path, document) =
+            match self.projection.map(|projection| (projection, projection.origins.get(path))) {
+                Some((_, Some((path, document)))) => (path.as_ref(), *document),
+                Some((projection, None)) => {
+                    return Some(Location { path: projection.shown(path), line: 1, revision: None });
+                }
+                None => (path, document),
+            };
         let line = self.locator(path)?.locate(document, pointer, part).map_or(1, |span| span.start.line);
         let revision = self.source.revision(path).map(|revision| revision.short.clone());
         Some(Location { path: self.source.shown(path), line, revision })
@@ -98,13 +152,14 @@ impl<'s> State<'s> {
 
     fn side<'a>(&'a self, view: &'a View<'a>, revision_of: &'a dyn Fn(&str) -> Option<String>) -> Side<'a> {
         let specs: Vec<String> = self.source.specs().map(ToString::to_string).collect();
+        let name = self.projection.and_then(|projection| projection.name.clone());
         let mut revisions = self.source.revisions();
         let revision = match (revisions.next(), revisions.next()) {
-            (Some((_, revision)), None) => Some(revision.id.clone()),
+            (Some((_, revision)), None) if name.is_none() => Some(revision.id.clone()),
             _ => None,
         };
         Side {
-            source: specs.join(" "),
+            source: name.unwrap_or_else(|| specs.join(" ")),
             revision,
             input: self.input.clone(),
             entities: view.objects.names(),
@@ -185,6 +240,11 @@ impl Describe for View<'_> {
             _ => self.objects.get(entity).map(Object::hosts).unwrap_or_default(),
         }
     }
+}
+
+/// Returns the digest of a source and its settings that a plan carries.
+pub fn input_of(engine: &Engine, source: &Source) -> String {
+    input_digest(engine, source)
 }
 
 /// Returns a digest of all that a state was compiled from: files by path and content, and the settings.

@@ -16,8 +16,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["behaviour", "diagnostics", "ir", "xds"]),
     ("xds-client", &["xds"]),
     ("gateway", &["diagnostics", "xds", "xds-client"]),
-    ("reconciler", &["compiler", "diagnostics", "plan", "xds"]),
-    ("gatewright", &["behaviour", "compiler", "diagnostics", "gateway", "ir", "plan", "reconciler", "xds"]),
+    ("cluster", &["compiler"]),
+    ("reconciler", &["cluster", "compiler", "diagnostics", "plan", "xds"]),
+    (
+        "gatewright",
+        &["behaviour", "cluster", "compiler", "diagnostics", "gateway", "ir", "plan", "reconciler", "xds"],
+    ),
     (TESTKIT, &[]),
     ("xtask", &["compiler", "xds"]),
 ];

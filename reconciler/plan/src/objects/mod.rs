@@ -1,7 +1,7 @@
 //! The first level: objects added, changed and removed, field by field.
 
 mod fields;
-mod hidden;
+pub(crate) mod hidden;
 
 use std::collections::BTreeSet;
 

@@ -7,4 +7,4 @@ mod words;
 mod wrap;
 
 pub use markdown::{MARKDOWN_LIMIT, markdown};
-pub use text::{TextOptions, text};
+pub use text::{TextOptions, cluster, text};

@@ -7,6 +7,7 @@ use super::words;
 use super::wrap::{shorten, wrap};
 use crate::RiskLevel;
 use crate::behaviour::{BehaviourCase, BehaviourClass, Effect};
+use crate::cluster::{ClusterAction, ClusterField, ClusterLevel, ClusterStep};
 use crate::model::{Finding, Level, Plan, Risk};
 use crate::objects::{Change, FieldChange, ObjectChange};
 use crate::side::Location;
@@ -34,6 +35,7 @@ pub fn text(plan: &Plan, options: TextOptions<'_>) -> String {
     writer.summary(plan);
     writer.findings("Not modelled, so the plan may differ from what happens", &plan.assumptions);
     writer.risks(&plan.risks);
+    plan.cluster.iter().for_each(|cluster| writer.cluster(cluster));
     for level in Level::ALL.into_iter().filter(|level| options.levels.contains(level)) {
         match level {
             Level::Behaviour => writer.behaviour(plan),
@@ -43,6 +45,13 @@ pub fn text(plan: &Plan, options: TextOptions<'_>) -> String {
     }
     writer.findings("New findings", &plan.new_findings);
     writer.line(&format!("Digest {}", plan.digest));
+    writer.out
+}
+
+/// Renders what an apply does to a kube cluster, for a terminal.
+pub fn cluster(level: &ClusterLevel, color: bool) -> String {
+    let mut writer = Writer { out: String::new(), color };
+    writer.cluster(level);
     writer.out
 }
 
@@ -173,6 +182,47 @@ impl Writer {
             }
         }
         self.line("");
+    }
+
+    /// Writes what is done with each object of the cluster; fields in detail only where they meet other owners, as the
+    /// objects' level shows the rest.
+    fn cluster(&mut self, cluster: &ClusterLevel) {
+        self.title(&format!("Cluster {}", cluster.context));
+        self.line(&format!("  {}", words::cluster(cluster)));
+        if let Some(refusal) = &cluster.refusal {
+            self.signed(2, "!", Paint::Removed, &format!("GW0611 {refusal}"));
+        }
+        for step in &cluster.steps {
+            self.cluster_step(step);
+        }
+        self.line("");
+    }
+
+    fn cluster_step(&mut self, step: &ClusterStep) {
+        let (sign, paint) = match step.action {
+            ClusterAction::Create => ("+", Paint::Added),
+            ClusterAction::Update => ("~", Paint::Changed),
+            ClusterAction::Delete => ("-", Paint::Removed),
+            ClusterAction::Conflict => ("!", Paint::Removed),
+            ClusterAction::Adopt | ClusterAction::Release | ClusterAction::Keep => ("·", Paint::Faint),
+        };
+        self.signed(2, sign, paint, &words::cluster_step(step));
+        for field in &step.fields {
+            self.cluster_field(field);
+        }
+    }
+
+    fn cluster_field(&mut self, field: &ClusterField) {
+        let owners = match field.owners.as_slice() {
+            [] => String::new(),
+            owners => format!("  owned by {}", owners.join(", ")),
+        };
+        self.signed(4, "·", Paint::Faint, &format!("{}{owners}", field.pointer));
+        for (name, value) in [("base", &field.base), ("head", &field.head), ("live", &field.live)] {
+            if let Some(value) = value {
+                self.labeled(6, name, &shorten(&words::value(Some(value)), VALUE));
+            }
+        }
     }
 
     fn behaviour(&mut self, plan: &Plan) {

@@ -1,6 +1,7 @@
 //! Sentences and numbers that every form of a plan uses.
 
 use crate::behaviour::{self, BehaviourClass, Cause, Effect, Observable, Places};
+use crate::cluster::{ClusterAction, ClusterLevel, ClusterStep};
 use crate::model::{Plan, Verdict};
 use crate::objects::{Change, FieldChange, FieldValue};
 use crate::xds::XdsChange;
@@ -33,6 +34,42 @@ pub(crate) fn size(bytes: usize) -> String {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// Says on one line what an apply does to a cluster.
+pub(crate) fn cluster(cluster: &ClusterLevel) -> String {
+    let words = [
+        (ClusterAction::Create, "to create"),
+        (ClusterAction::Update, "to update"),
+        (ClusterAction::Adopt, "to adopt"),
+        (ClusterAction::Delete, "to delete"),
+        (ClusterAction::Conflict, "in conflict"),
+        (ClusterAction::Release, "to release"),
+        (ClusterAction::Keep, "kept"),
+    ];
+    let mut parts: Vec<String> = words
+        .into_iter()
+        .filter(|(action, _)| cluster.count(*action) > 0)
+        .map(|(action, word)| format!("{} {word}", grouped(cluster.count(action))))
+        .collect();
+    parts.push(format!("{} as wanted", grouped(cluster.unchanged)));
+    format!("objects: {} · inventory {}", parts.join(", "), cluster.inventory)
+}
+
+/// Says what is done with one object of a cluster, and why it is not what one would think.
+pub(crate) fn cluster_step(step: &ClusterStep) -> String {
+    let entity = &step.entity;
+    match step.action {
+        ClusterAction::Conflict => {
+            format!("GW0610 {entity} is left alone: fields that differ belong to others")
+        }
+        ClusterAction::Release => {
+            format!("GW0613 {entity} is not deleted: {} applied to it too", step.owners.join(", "))
+        }
+        ClusterAction::Keep => format!("GW0612 {entity} is not deleted: the inventory was not there"),
+        action if step.force => format!("{} {entity}, taking fields from their owners", action.as_str()),
+        action => format!("{} {entity}", action.as_str()),
     }
 }
 

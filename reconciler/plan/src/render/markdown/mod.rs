@@ -77,6 +77,16 @@ fn summary(plan: &Plan) -> String {
     out.push_str(&format!("| Risks | {risks} |\n"));
     let objects = words::signs(|change| plan.objects(change));
     out.push_str(&format!("| Objects | {} |\n", code(&objects)));
+    if let Some(cluster) = &plan.cluster {
+        let refusal =
+            cluster.refusal.as_ref().map(|refusal| format!("; refused: {refusal}")).unwrap_or_default();
+        out.push_str(&format!(
+            "| Cluster {} | {}{} |\n",
+            code(&cluster.context),
+            prose(&words::cluster(cluster)),
+            prose(&refusal)
+        ));
+    }
     let resources = words::signs(|change| plan.resources(change));
     out.push_str(&format!(
         "| xDS resources | {}, {} → {} |\n\n",

@@ -1,0 +1,105 @@
+//! The roles that the pages publish are exactly what the commands need.
+
+use std::collections::BTreeSet;
+
+use gatewright_testkit::cluster::Cluster;
+use serde_json::Value;
+
+use super::apply::EVERYTHING;
+use super::support::{Folder, Run};
+
+const NAMESPACE: &str = "roles";
+
+/// Binds a user to a published role.
+fn bind(cluster: &Cluster, role: &str, user: &str) -> BTreeSet<String> {
+    let path = gatewright_testkit::workspace_root().join(format!("docs/clusters/{role}.rbac.yaml"));
+    cluster.admin(&["apply", "-f", path.to_str().expect("the path of the checkout is text")], "");
+    let name = format!("gatewright-{role}");
+    let (role, user) = (format!("--clusterrole={name}"), format!("--user={user}"));
+    cluster.admin(&["create", "clusterrolebinding", &name, &role, &user], "");
+    let live = cluster.get(&format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"));
+    let rules = live["rules"].as_array().expect("a role has rules").iter();
+    rules.flat_map(allowed).collect()
+}
+
+/// Returns what a rule allows as `verb resource`.
+fn allowed(rule: &Value) -> Vec<String> {
+    let list = |field: &str| rule[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+    list("verbs")
+        .flat_map(|verb| list("resources").map(move |resource| format!("{verb} {resource}")))
+        .collect()
+}
+
+/// Returns what a user has done as `verb resource`, and what was forbidden.
+fn used(cluster: &Cluster, user: &str) -> (BTreeSet<String>, Vec<String>) {
+    let entries: Vec<Value> =
+        cluster.audit().into_iter().filter(|entry| entry["user"]["username"] == user).collect();
+    let name = |entry: &Value| {
+        let verb = entry["verb"].as_str().unwrap_or_default();
+        format!("{verb} {}", entry["objectRef"]["resource"].as_str().unwrap_or_default())
+    };
+    let mut used: BTreeSet<String> = entries.iter().map(name).collect();
+    // An apply that makes an object needs the right to make it.
+    let made = entries.iter().filter(|entry| entry["responseStatus"]["code"] == 201);
+    used.extend(
+        made.map(|entry| format!("create {}", entry["objectRef"]["resource"].as_str().unwrap_or_default())),
+    );
+    let forbidden = entries.iter().filter(|entry| entry["responseStatus"]["code"] == 403);
+    (used, forbidden.map(name).collect())
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn every_right_is_used_and_none_is_missing() {
+    let cluster = Cluster::start();
+    cluster.namespace(NAMESPACE);
+    let folder = Folder::new();
+    let run = |user: &str, arguments: &[&str]| -> Run {
+        let kubeconfig = cluster.kubeconfig_of(user);
+        let mut all = vec![arguments[0], "source", "--cluster", "--inventory", "roles/gatewright"];
+        all.extend(["--kubeconfig", kubeconfig.to_str().expect("a temporary folder is text")]);
+        all.extend(&arguments[1..]);
+        let run = folder.run(&all);
+        assert_eq!(run.code, 0, "{run:?}");
+        run
+    };
+    let rights = [bind(&cluster, "plan", "planner"), bind(&cluster, "apply", "applier")];
+    wait_for_rights(&cluster);
+    let scene = EVERYTHING.replace("NS", NAMESPACE);
+    folder.write("source/service.yaml", &format!("apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: {NAMESPACE}}}\nspec: {{ports: [{{port: 80}}]}}\n"));
+    folder.write(
+        "source/ingress.yaml",
+        &super::support::ingress("web", "roles.example.com").replace("namespace: shop", "namespace: roles"),
+    );
+    folder.write("source/all.yaml", &scene);
+    run("planner", &["plan"]);
+    run("applier", &["apply", "--yes"]);
+    run("planner", &["plan"]);
+    // One object of a kind stays, so that the source is not empty.
+    folder.write("source/all.yaml", "");
+    folder.write("source/ingress.yaml", "");
+    folder.write(
+        "source/service.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: roles}\n",
+    );
+    run("applier", &["apply", "--yes", "--prune-budget", "20"]);
+    for (user, rights) in ["planner", "applier"].into_iter().zip(rights) {
+        let (used, forbidden) = used(&cluster, user);
+        assert_eq!(forbidden, [""; 0], "{user} is not allowed");
+        let unused: Vec<&String> = rights.difference(&used).collect();
+        assert!(unused.is_empty(), "{user} does not use {unused:?}");
+    }
+}
+
+/// A right takes a moment to count; the question whether it does is not one of the users' requests.
+fn wait_for_rights(cluster: &Cluster) {
+    for (user, verb) in [("planner", "list"), ("applier", "delete")] {
+        gatewright_testkit::eventually("the roles count", std::time::Duration::from_secs(30), || {
+            let kubeconfig = cluster.kubeconfig_of("admin");
+            let user = format!("--as={user}");
+            let arguments = ["auth", "can-i", verb, "ingresses.networking.k8s.io", "-A", &user];
+            let answer = cluster.kubectl(&kubeconfig, &arguments, "");
+            if answer.status.success() { Ok(()) } else { Err(format!("{user} may not {verb}")) }
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! Carries a round out: the inventory first, objects in their order, deletions last, and says what became of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt as _};
+use gatewright_compiler::manifest::EntityKey;
+use serde_json::Value;
+
+use crate::client::{ApplyOptions, Cluster, ClusterError};
+use crate::compare::FieldChange;
+use crate::decide::{Action, MANAGER, Round, Step, rank};
+use crate::observe::PARALLEL;
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was made.
+    Created,
+    /// Fields of it changed.
+    Updated,
+    /// Nothing was sent.
+    Unchanged,
+    /// It was deleted.
+    Deleted,
+    /// It stays as it is, and is nothing of ours any more; the others named have applied to it too.
+    Released(Vec<String>),
+    /// It is no longer wanted and stays, as the inventory was not known before.
+    Kept,
+    /// Nothing was sent, as fields belong to others.
+    Conflict(Vec<FieldChange>),
+    /// Nothing was sent, as this one, which it needs, or which it would be deleted after, failed.
+    Held(EntityKey),
+    /// The API server did not do it.
+    Failed(ClusterError),
+}
+
+impl Outcome {
+    /// Returns whether the object is not as wanted.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_))
+    }
+
+    /// Returns whether something was written.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Released(_))
+    }
+}
+
+/// What each object needs to be there before it.
+pub type Needs = BTreeMap<EntityKey, BTreeSet<EntityKey>>;
+
+/// Carries a round out, or asks the API server what it would do.
+///
+/// Objects of one kind go at the same time. A failed object holds back those that need it, and all deletions: what
+/// should stand in for a deleted object may be missing. Everything else goes on.
+///
+/// # Errors
+/// The inventory cannot be written: then nothing else is.
+///
+/// # Panics
+/// The round is refused.
+pub async fn carry_out(
+    cluster: &Cluster,
+    round: &Round,
+    needs: &Needs,
+    dry_run: bool,
+) -> Result<BTreeMap<EntityKey, Outcome>, ClusterError> {
+    assert!(round.refusal.is_none(), "a refused round is not carried out");
+    let work = Work { cluster, dry_run };
+    if let Some(parent) = round.inventory_during() {
+        work.write_inventory(round, &parent).await?;
+    }
+    let mut outcomes: BTreeMap<EntityKey, Outcome> = BTreeMap::new();
+    let (removals, applies): (Vec<&Step>, Vec<&Step>) =
+        round.steps.iter().partition(|step| step.value.is_none());
+    for stage in applies.chunk_by(|a, b| rank(a.key.kind) == rank(b.key.kind)) {
+        work.stage(stage, &mut outcomes, |step, outcomes| {
+            let failed = |key: &&EntityKey| outcomes.get(*key).is_some_and(Outcome::is_failure);
+            needs.get(&step.key).and_then(|needed| needed.iter().find(failed).cloned())
+        })
+        .await;
+    }
+    let failed = outcomes.iter().find(|(_, outcome)| outcome.is_failure()).map(|(key, _)| key.clone());
+    for stage in removals.chunk_by(|a, b| rank(a.key.kind) == rank(b.key.kind)) {
+        work.stage(stage, &mut outcomes, |_, _| failed.clone()).await;
+    }
+    let settled = outcomes.values().all(|outcome| !outcome.is_failure());
+    if let Some(parent) = round.inventory_changes().filter(|_| settled && round.before.is_some()) {
+        work.write_inventory(round, &parent).await?;
+    }
+    Ok(outcomes)
+}
+
+struct Work<'a> {
+    cluster: &'a Cluster,
+    dry_run: bool,
+}
+
+impl Work<'_> {
+    async fn write_inventory(&self, round: &Round, parent: &Value) -> Result<(), ClusterError> {
+        let options = ApplyOptions { manager: MANAGER, force: false, dry_run: self.dry_run };
+        self.cluster.apply(&round.inventory.parent(), parent, options).await.map(drop)
+    }
+
+    /// Deals with objects that do not need each other.
+    async fn stage(
+        &self,
+        steps: &[&Step],
+        outcomes: &mut BTreeMap<EntityKey, Outcome>,
+        held: impl Fn(&Step, &BTreeMap<EntityKey, Outcome>) -> Option<EntityKey>,
+    ) {
+        let mut sent = Vec::new();
+        for step in steps {
+            let waits = !matches!(step.action, Action::None | Action::Keep);
+            match held(step, outcomes).filter(|_| waits) {
+                Some(cause) => _ = outcomes.insert(step.key.clone(), Outcome::Held(cause)),
+                None => sent.push(async move { (step.key.clone(), self.step(step).await) }),
+            }
+        }
+        let done: Vec<(EntityKey, Outcome)> = stream::iter(sent).buffer_unordered(PARALLEL).collect().await;
+        outcomes.extend(done);
+    }
+
+    async fn step(&self, step: &Step) -> Outcome {
+        let done = match (&step.action, &step.value, &step.live) {
+            (Action::None, ..) => return Outcome::Unchanged,
+            (Action::Keep, ..) => return Outcome::Kept,
+            (Action::Conflict(changes), ..) => return Outcome::Conflict(changes.clone()),
+            (Action::Create, Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Created),
+            (Action::Update(_), Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Updated),
+            (Action::Delete, _, Some(live)) => {
+                self.cluster.delete(live, self.dry_run).await.map(|()| Outcome::Deleted)
+            }
+            (Action::Release(owners), _, Some(live)) => {
+                let released = self.cluster.release(live, MANAGER, self.dry_run).await;
+                released.map(|()| Outcome::Released(owners.clone()))
+            }
+            _ => unreachable!("what is applied has a value, and what is removed is there"),
+        };
+        done.unwrap_or_else(Outcome::Failed)
+    }
+
+    async fn apply(&self, step: &Step, value: &Value) -> Result<(), ClusterError> {
+        let options = ApplyOptions { manager: MANAGER, force: step.force, dry_run: self.dry_run };
+        self.cluster.apply(&step.key, value, options).await.map(drop)
+    }
+}

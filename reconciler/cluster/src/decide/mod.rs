@@ -1,0 +1,240 @@
+//! Stage: from what a source wants and a cluster holds to what is done about each object, and what is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatewright_compiler::manifest::{EntityKey, Kind};
+use serde_json::Value;
+
+use crate::compare::{FieldChange, compare};
+use crate::desired::Desired;
+use crate::inventory::{self, InventoryError, InventoryName, Members, PART_OF};
+use crate::live::LiveObject;
+use crate::observe::Observed;
+
+/// The field manager of everything that gatewright applies: part of the contract.
+pub const MANAGER: &str = "gatewright";
+
+/// How much may be deleted in one round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneBudget {
+    /// At most [`DEFAULT_BUDGET`] objects and half of the inventory.
+    Default,
+    /// At most this many objects.
+    Objects(usize),
+}
+
+/// Objects that a round deletes at most unless it is told otherwise.
+pub const DEFAULT_BUDGET: usize = 10;
+/// From how many members on the loss of more than half of them is suspicious.
+const SMALL: usize = 4;
+
+/// What is done about one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// Fields of it change.
+    Update(Vec<FieldChange>),
+    /// It is as wanted: nothing is sent.
+    None,
+    /// Fields of it would change that others own: nothing is sent, and that is an error.
+    Conflict(Vec<FieldChange>),
+    /// It is no longer wanted and deleted.
+    Delete,
+    /// It is no longer wanted, and others have applied to it too: it stays, and our fields are given up.
+    Release(Vec<String>),
+    /// It is no longer wanted, but this round deletes nothing, as the inventory is not known.
+    Keep,
+}
+
+/// One object and what is done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The object.
+    pub key: EntityKey,
+    /// What is done.
+    pub action: Action,
+    /// Whether fields are taken from other owners.
+    pub force: bool,
+    /// What is sent; none where nothing is or the object goes.
+    pub value: Option<Value>,
+    /// What is there.
+    pub live: Option<LiveObject>,
+}
+
+/// Why a round does nothing at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The source wants nothing, and something is there.
+    #[error("the source has no object, and the inventory {inventory} has {members}: nothing is deleted")]
+    Empty {
+        /// The inventory.
+        inventory: InventoryName,
+        /// Its members.
+        members: usize,
+    },
+    /// More would be deleted than the budget allows.
+    #[error("{deletions} objects left the source, and the budget is {budget}: nothing is changed")]
+    Budget {
+        /// How many would be deleted.
+        deletions: usize,
+        /// How many may be.
+        budget: usize,
+    },
+    /// Most of what was applied would be deleted.
+    #[error("{deletions} of the inventory's {members} objects left the source: nothing is changed")]
+    Shrunk {
+        /// How many would be deleted.
+        deletions: usize,
+        /// The inventory's members.
+        members: usize,
+    },
+    /// The inventory is somebody else's.
+    #[error("{0}: nothing is changed")]
+    Inventory(#[from] InventoryError),
+}
+
+/// What a round does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    /// The objects, in the order in which they are dealt with: what is referred to first, deletions last and in
+    /// reverse.
+    pub steps: Vec<Step>,
+    /// The inventory.
+    pub inventory: InventoryName,
+    /// Where members were before the round; none where there is no inventory yet.
+    pub before: Option<Members>,
+    /// Where members are after it.
+    pub after: Members,
+    /// The inventory's parent.
+    pub parent: Option<LiveObject>,
+    /// Why nothing of it may be done: the source or the inventory is suspicious.
+    pub refusal: Option<Refusal>,
+}
+
+/// Decides about each object.
+pub fn decide(
+    wanted: &BTreeMap<EntityKey, Desired>,
+    observed: &Observed,
+    inventory: &InventoryName,
+    budget: PruneBudget,
+) -> Round {
+    let before = observed.parent.as_ref().map(|parent| inventory::read(inventory, parent));
+    let (before, foreign) = match before.transpose() {
+        Ok(before) => (before, None),
+        Err(error) => (None, Some(Refusal::Inventory(error))),
+    };
+    let id = inventory.id();
+    let members: Vec<&LiveObject> =
+        observed.objects.values().filter(|object| object.label(PART_OF) == Some(&id)).collect();
+    let mut steps: Vec<Step> =
+        wanted.values().map(|desired| apply_step(desired, observed.objects.get(&desired.key), &id)).collect();
+    let gone = members.iter().filter(|object| !wanted.contains_key(&object.key));
+    let mut removals: Vec<Step> = gone.map(|object| removal_step(object, before.is_some())).collect();
+    let empty = (wanted.is_empty() && !members.is_empty())
+        .then(|| Refusal::Empty { inventory: inventory.clone(), members: members.len() });
+    let refusal = foreign.or(empty).or_else(|| over_budget(&removals, members.len(), budget));
+    steps.sort_by_key(|step| (rank(step.key.kind), step.key.clone()));
+    removals.sort_by_key(|step| (std::cmp::Reverse(rank(step.key.kind)), step.key.clone()));
+    let kept = removals.iter().filter(|step| step.action == Action::Keep).map(|step| &step.key);
+    let after = Members::of(wanted.keys().chain(kept));
+    steps.extend(removals);
+    Round { steps, inventory: inventory.clone(), before, after, parent: observed.parent.clone(), refusal }
+}
+
+/// Returns the place of a kind in the order of an apply. References point from later kinds to earlier ones, and plugins
+/// stand before the routes that they may protect.
+pub(crate) fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::IngressClass => 0,
+        Kind::Secret | Kind::ConfigMap => 1,
+        Kind::Service => 2,
+        Kind::EndpointSlice | Kind::McpBridge => 3,
+        Kind::WasmPlugin => 4,
+        Kind::Ingress => 5,
+    }
+}
+
+fn apply_step(desired: &Desired, live: Option<&LiveObject>, id: &str) -> Step {
+    let value = desired.labeled(PART_OF, id);
+    let force = desired.forces();
+    let action = match live {
+        None => Action::Create,
+        Some(live) => {
+            let changes = compare(&value, live, MANAGER);
+            if changes.is_empty() {
+                Action::None
+            } else if !force && changes.iter().any(conflicts) {
+                Action::Conflict(changes)
+            } else {
+                Action::Update(changes)
+            }
+        }
+    };
+    Step { key: desired.key.clone(), action, force, value: Some(value), live: live.cloned() }
+}
+
+/// Returns whether an apply takes the field from its owners. Another ApplySet owns its label by having set it.
+fn conflicts(change: &FieldChange) -> bool {
+    let other_set = change.pointer == format!("/metadata/labels/{}", PART_OF.replace('/', "~1"));
+    change.desired.is_some() && (!change.owners.is_empty() || (other_set && change.live.is_some()))
+}
+
+fn removal_step(live: &LiveObject, known: bool) -> Step {
+    let owners: BTreeSet<&str> = live
+        .managers()
+        .filter(|manager| manager.applied && manager.name != MANAGER)
+        .map(|manager| manager.name)
+        .collect();
+    let action = if !known {
+        Action::Keep
+    } else if owners.is_empty() {
+        Action::Delete
+    } else {
+        Action::Release(owners.into_iter().map(str::to_owned).collect())
+    };
+    Step { key: live.key.clone(), action, force: false, value: None, live: Some(live.clone()) }
+}
+
+fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option<Refusal> {
+    let deletions = removals.iter().filter(|step| step.action == Action::Delete).count();
+    let most = match budget {
+        PruneBudget::Default => DEFAULT_BUDGET,
+        PruneBudget::Objects(most) => most,
+    };
+    if deletions > most {
+        return Some(Refusal::Budget { deletions, budget: most });
+    }
+    let shrunk = budget == PruneBudget::Default && members >= SMALL && deletions * 2 > members;
+    shrunk.then_some(Refusal::Shrunk { deletions, members })
+}
+
+impl Round {
+    /// Returns whether the cluster is as wanted: carrying the round out writes nothing.
+    pub fn is_settled(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step.action, Action::None | Action::Keep))
+            && self.inventory_changes().is_none()
+    }
+
+    /// Returns the inventory's parent that covers this round from its beginning to its end; none where the live one
+    /// does.
+    pub(crate) fn inventory_during(&self) -> Option<Value> {
+        let mut during = self.after.clone();
+        self.before.iter().for_each(|before| during.extend(before));
+        self.inventory_if_other(&during)
+    }
+
+    /// Returns the inventory's parent after this round; none where the live one is that.
+    pub fn inventory_changes(&self) -> Option<Value> {
+        self.inventory_if_other(&self.after)
+    }
+
+    fn inventory_if_other(&self, members: &Members) -> Option<Value> {
+        let manifest = self.inventory.manifest(members);
+        let same = self.parent.as_ref().is_some_and(|parent| compare(&manifest, parent, MANAGER).is_empty());
+        (!same).then_some(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

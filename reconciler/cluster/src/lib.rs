@@ -1,0 +1,20 @@
+//! Kube clusters: what they hold, what differs from a source, and bringing them to it.
+//!
+//! Stages: [`connect()`](connect::connect) finds the API server; [`observe`](observe::observe) reads; [`decide`](decide::decide)
+//! and [`compare`](compare::compare), which are pure, say what differs, whose it is and what is refused;
+//! [`carry_out`](carry_out::carry_out) writes, and nothing else does. It knows nothing of plans, files or terminals.
+
+#![forbid(unsafe_code)]
+
+pub mod carry_out;
+pub mod client;
+pub mod compare;
+pub mod connect;
+pub mod decide;
+pub mod desired;
+pub mod export;
+pub mod inventory;
+pub mod live;
+pub mod observe;
+mod owners;
+pub mod resource;
