@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gatewright_cluster::carry_out::Outcome;
-use gatewright_cluster::client::ClusterError;
+use gatewright_cluster::client::{Cluster, ClusterError};
 use gatewright_cluster::connect::{Access, ConnectError, connect};
 use gatewright_cluster::decide::PruneBudget;
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_reconciler::cluster::{LookError, Target};
+use gatewright_reconciler::cluster::{Feed, Feeding, LookError, Target};
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
+use crate::runtime::Shutdown;
+use crate::serving::LiveObjects;
 
 /// Which cluster, and as whom.
 #[derive(Clone, Debug, Default, Args)]
@@ -56,6 +58,15 @@ impl Context {
         Access { kubeconfig, context, allow_exec: arguments.allow_exec }
     }
 
+    async fn connect(&self, arguments: &AccessArgs, context: &str) -> Result<Cluster, CliError> {
+        if let Some(path) = arguments.kubeconfig.as_ref()
+            && !self.working_folder.join(path).is_file()
+        {
+            return Err(CliError::environment(format!("there is no kubeconfig `{}`", path.display())));
+        }
+        Ok(connect(&self.access(arguments, context)).await?)
+    }
+
     /// Returns a cluster that is applied to; `context` names it.
     ///
     /// # Errors
@@ -66,18 +77,52 @@ impl Context {
         context: &str,
         options: &CompileOptions,
     ) -> Result<Target, CliError> {
-        if let Some(path) = arguments.access.kubeconfig.as_ref()
-            && !self.working_folder.join(path).is_file()
-        {
-            return Err(CliError::environment(format!("there is no kubeconfig `{}`", path.display())));
-        }
-        let cluster = connect(&self.access(&arguments.access, context)).await?;
+        let cluster = self.connect(&arguments.access, context).await?;
         let inventory = arguments.inventory.clone().unwrap_or_else(|| InventoryName {
             namespace: options.system_namespace.clone(),
             name: "gatewright".to_owned(),
         });
         let budget = arguments.prune_budget.map_or(PruneBudget::Default, PruneBudget::Objects);
         Ok(Target { cluster, inventory, budget })
+    }
+}
+
+/// A cluster that is followed.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct FollowArgs {
+    /// Take Services, endpoints and certificates from a kube cluster, by context of the kubeconfig [without a value: the
+    /// current one]; without a SOURCE, everything else too
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, default_missing_value = "", conflicts_with = "control")]
+    pub cluster: Option<String>,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+impl Context {
+    /// Begins to follow the cluster that the arguments name, and waits until all of it was seen; none where none is
+    /// named.
+    ///
+    /// # Errors
+    /// There is no way to it, it does not answer, or the program is to end.
+    pub async fn follow(
+        &self,
+        arguments: &FollowArgs,
+        feeding: Feeding,
+        mut shutdown: Shutdown,
+    ) -> Result<Option<LiveObjects>, CliError> {
+        let Some(name) = &arguments.cluster else { return Ok(None) };
+        let cluster = self.connect(&arguments.access, name).await?;
+        let mut feed = Feed::start(&cluster, feeding);
+        tokio::select! {
+            first = feed.first() => {
+                let first = first?;
+                Ok(Some(LiveObjects { feed, first }))
+            }
+            () = shutdown.requested() => {
+                Err(CliError::environment("stopped before the cluster was seen as a whole"))
+            }
+        }
     }
 }
 

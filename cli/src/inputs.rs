@@ -52,6 +52,27 @@ impl Context {
         Ok(Inputs { source, options: settings.options, settings: settings.problem })
     }
 
+    /// Reads what is to be served, and its settings; without SOURCEs, which a kube cluster can stand in for, the settings
+    /// alone.
+    ///
+    /// # Errors
+    /// An error stands in the settings file, or something cannot be read.
+    pub fn served(
+        &self,
+        sources: &[SourceSpec],
+        settings: &SettingsArgs,
+    ) -> Result<(Source, CompileOptions), CliError> {
+        const WHAT: &str = "nothing is served";
+        if sources.is_empty() {
+            let configured = self.settings(settings, None)?;
+            configured.refuse_problem(&self.terminal, WHAT)?;
+            return Ok((Source::nothing(), configured.options));
+        }
+        let inputs = self.inputs(&InputArgs { sources: sources.to_vec(), settings: settings.clone() })?;
+        inputs.refuse_settings_errors(&self.terminal, WHAT)?;
+        Ok((inputs.source, inputs.options))
+    }
+
     /// Reads the settings: the file that a flag names, else that of the SOURCE, else that of the working folder.
     pub fn settings(&self, flags: &SettingsArgs, source: Option<&Source>) -> Result<Configured, CliError> {
         let Some(SettingsFile { path, relative, text }) = self.settings_file(flags, source)? else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::{Diagnostic, Severity};
+use gatewright_reconciler::cluster::{Change, Feed, Overlay};
 use gatewright_reconciler::control::{self, Control, ControlError};
 use gatewright_reconciler::live::{Live, Offer, OnErrors};
 use gatewright_reconciler::serve::{Rejection, ServeOptions, SnapshotServer};
@@ -17,6 +18,14 @@ use crate::report::{Findings, refused};
 use crate::runtime::Shutdown;
 use crate::terminal::Terminal;
 
+/// A kube cluster that is followed, and its first state.
+pub struct LiveObjects {
+    /// The cluster.
+    pub feed: Feed,
+    /// What it holds.
+    pub first: Overlay,
+}
+
 /// A served source.
 pub struct Serving {
     /// The compiler and its server.
@@ -25,11 +34,13 @@ pub struct Serving {
     pub server: SnapshotServer,
     loader: Loader,
     source: Arc<Source>,
+    /// Taken by the one who follows it.
+    feed: Mutex<Option<Feed>>,
     terminal: Terminal,
 }
 
 impl Serving {
-    /// Compiles a source and makes it ready to be served.
+    /// Compiles a source, with live objects beside it, and makes it ready to be served.
     ///
     /// # Errors
     /// It has errors and `on_errors` says stop, or cannot be read.
@@ -39,9 +50,14 @@ impl Serving {
         source: Source,
         options: CompileOptions,
         on_errors: OnErrors,
+        objects: Option<LiveObjects>,
     ) -> Result<Self, CliError> {
         let server = SnapshotServer::new(ServeOptions::default());
         let mut live = Live::new(options, server.clone(), on_errors);
+        let feed = objects.map(|objects| {
+            live.put_beside(objects.first);
+            objects.feed
+        });
         let source = Arc::new(source);
         match live.offer(source.clone())? {
             Offer::Published { diagnostics, .. } => show(terminal, &source, &diagnostics, Severity::Warning),
@@ -50,7 +66,8 @@ impl Serving {
                 return Err(refused("nothing is served"));
             }
         }
-        Ok(Serving { live: Arc::new(Mutex::new(live)), server, loader, source, terminal: terminal.clone() })
+        let (live, feed) = (Arc::new(Mutex::new(live)), Mutex::new(feed));
+        Ok(Serving { live, server, loader, source, feed, terminal: terminal.clone() })
     }
 
     /// Follows the source until the program is to end: publishes sound states, tells about the others, and about
@@ -59,9 +76,12 @@ impl Serving {
         let mut watch = Watch::start(self.loader.clone(), self.source.clone());
         let mut status = self.server.status();
         let mut told: BTreeSet<Rejection> = BTreeSet::new();
+        let mut feed = self.feed.lock().await.take();
+        let mut errors = Vec::new();
         loop {
             tokio::select! {
                 () = shutdown.requested() => return,
+                change = next(&mut feed) => self.take(change, &mut errors).await,
                 state = watch.changed() => match state {
                     Ok(source) => self.offer(source).await,
                     Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
@@ -84,6 +104,29 @@ impl Serving {
     pub async fn control(&self, socket: PathBuf, mut shutdown: Shutdown) -> Result<(), ControlError> {
         let control = Control { live: self.live.clone(), loader: self.loader.clone() };
         control::serve(&socket, control, async move { shutdown.requested().await }).await
+    }
+
+    /// Publishes live objects of a cluster, or tells what hinders it. `errors` are those that were told.
+    async fn take(&self, change: Change, errors: &mut Vec<Diagnostic>) {
+        let objects = match change {
+            Change::Objects(objects) => objects,
+            Change::Failing(error) => {
+                return self.terminal.tell(&format!("still serving what is known of the cluster: {error}\n"));
+            }
+            Change::Followed => return self.terminal.tell("the cluster is followed again\n"),
+        };
+        let mut live = self.live.lock().await;
+        live.put_beside(objects);
+        match live.refresh() {
+            // Endpoints come and go all the time, and what is wrong stays wrong.
+            Ok(now) if now == *errors => {}
+            Ok(now) => {
+                let source = live.published().map_or(&self.source, |published| &published.source);
+                show(&self.terminal, source, &now, Severity::Error);
+                *errors = now;
+            }
+            Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
+        }
     }
 
     /// Publishes a state, or tells why the last one stays.
@@ -117,6 +160,14 @@ impl Serving {
                 rejection.node, rejection.resource, rejection.message
             )),
         }
+    }
+}
+
+/// Waits for live objects; without a cluster, for ever.
+async fn next(feed: &mut Option<Feed>) -> Change {
+    match feed {
+        Some(feed) => feed.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::certs::Authority;
 use crate::http::{Call, Tls};
+use crate::kube_relay::Relay;
 use crate::wait::poll;
 use crate::{free_port, workspace_root};
 
@@ -41,6 +42,9 @@ pub struct Cluster {
     address: SocketAddr,
     authority: String,
     apiserver: Option<Server>,
+    relay: Option<Relay>,
+    /// Where etcd listens for the API server.
+    storage: String,
     _etcd: Server,
 }
 
@@ -57,7 +61,7 @@ impl Cluster {
     /// When a program is missing or does not get ready; the message shows the end of its log.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (etcd, client) = start_etcd(folder.path());
+        let (etcd, storage) = start_etcd(folder.path());
         let authority = Authority::new("cluster of the test");
         write_credentials(folder.path(), &authority);
         let mut cluster = Self {
@@ -65,12 +69,28 @@ impl Cluster {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             authority: authority.pem().to_owned(),
             apiserver: None,
+            relay: None,
+            storage,
             _etcd: etcd,
         };
-        cluster.start_apiserver(&client);
-        USERS.iter().chain([&ADMIN]).for_each(|user| cluster.write_kubeconfig(user));
+        cluster.start_on_a_free_port();
+        cluster.relay = Some(Relay::start(cluster.address, &cluster.authority));
+        USERS.iter().chain([&ADMIN]).for_each(|user| cluster.write_kubeconfigs(user));
         cluster.install_crds();
         cluster
+    }
+
+    /// Stops the API server; what it keeps stays.
+    pub fn stop(&mut self) {
+        self.apiserver = None;
+    }
+
+    /// Starts the API server again where it was, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not get ready; the message shows the end of its log.
+    pub fn start_again(&mut self) {
+        self.start_apiserver().unwrap_or_else(|reason| panic!("{reason}"));
     }
 
     /// Returns the address of the API server.
@@ -93,18 +113,32 @@ impl Cluster {
         self.folder.path().join(format!("{user}.kubeconfig"))
     }
 
-    fn write_kubeconfig(&self, user: &str) {
-        let ca = self.folder.path().join("ca.pem");
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": user,
-            "clusters": [{"name": "test", "cluster": {
-                "server": format!("https://{}", self.address), "certificate-authority": ca}}],
-            "users": [{"name": user, "user": {"token": token_of(user)}}],
-            "contexts": [{"name": user, "context": {"cluster": "test", "user": user}}],
+    /// Returns a kubeconfig as [`kubeconfig_of`](Self::kubeconfig_of) does, of one who is shown the loopback address in
+    /// the place of [`STAND_IN`](crate::kube_relay::STAND_IN).
+    pub fn loopback_kubeconfig_of(&self, user: &str) -> PathBuf {
+        self.folder.path().join(format!("{user}.loopback.kubeconfig"))
+    }
+
+    fn write_kubeconfigs(&self, user: &str) {
+        let direct = json!({
+            "server": format!("https://{}", self.address),
+            "certificate-authority": self.folder.path().join("ca.pem"),
         });
-        fs::write(self.kubeconfig_of(user), config.to_string()).expect("a kubeconfig in a temporary folder");
+        let relay = self.relay.as_ref().expect("it runs as long as the API server does").address();
+        let relayed = json!({"server": format!("http://{relay}")});
+        for (path, cluster) in
+            [(self.kubeconfig_of(user), direct), (self.loopback_kubeconfig_of(user), relayed)]
+        {
+            let config = json!({
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": user,
+                "clusters": [{"name": "test", "cluster": cluster}],
+                "users": [{"name": user, "user": {"token": token_of(user)}}],
+                "contexts": [{"name": user, "context": {"cluster": "test", "user": user}}],
+            });
+            fs::write(path, config.to_string()).expect("a kubeconfig in a temporary folder");
+        }
     }
 
     /// Calls the API as the admin and returns the status and the answer as JSON.
@@ -201,34 +235,37 @@ impl Cluster {
             .header("authorization", &format!("Bearer {}", token_of(ADMIN)))
     }
 
-    fn start_apiserver(&mut self, etcd: &str) {
+    fn start_on_a_free_port(&mut self) {
         for attempt in 1.. {
             self.address.set_port(free_port());
-            let mut server = Server::start("kube-apiserver", &self.arguments(etcd), self.folder.path());
-            let ready = poll(START, || {
-                if let Some(reason) = server.ended() {
-                    return Ok(Err(reason));
-                }
-                let answer = self.request("GET", "/readyz").timeout(PROBE).send()?;
-                if answer.status == 200 { Ok(Ok(())) } else { Err(format!("answers {}", answer.status)) }
-            });
-            match ready {
-                Ok(Ok(())) => {
-                    self.apiserver = Some(server);
-                    return;
-                }
-                Ok(Err(_)) if attempt < ATTEMPTS => {}
-                Ok(Err(reason)) | Err(reason) => {
-                    panic!("kube-apiserver is not ready: {reason}\n{}", server.log_tail())
-                }
+            match self.start_apiserver() {
+                Ok(()) => return,
+                Err(_) if attempt < ATTEMPTS => {}
+                Err(reason) => panic!("{reason}"),
             }
         }
     }
 
-    fn arguments(&self, etcd: &str) -> Vec<String> {
+    /// Starts the API server on the port of its address, and says what its log ends with when it does not get ready.
+    fn start_apiserver(&mut self) -> Result<(), String> {
+        let mut server = Server::start("kube-apiserver", &self.arguments(), self.folder.path());
+        let ready = poll(START, || {
+            if let Some(reason) = server.ended() {
+                return Ok(Err(reason));
+            }
+            let answer = self.request("GET", "/readyz").timeout(PROBE).send()?;
+            if answer.status == 200 { Ok(Ok(())) } else { Err(format!("answers {}", answer.status)) }
+        });
+        let ready = ready.and_then(|ended| ended);
+        ready.map_err(|reason| format!("kube-apiserver is not ready: {reason}\n{}", server.log_tail()))?;
+        self.apiserver = Some(server);
+        Ok(())
+    }
+
+    fn arguments(&self) -> Vec<String> {
         let file = |name: &str| self.folder.path().join(name).display().to_string();
         vec![
-            format!("--etcd-servers={etcd}"),
+            format!("--etcd-servers={}", self.storage),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.address.port()),

@@ -267,7 +267,7 @@ fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-fn client_config(tls: &Tls, protocol: Protocol) -> Result<ClientConfig, String> {
+pub(crate) fn client_config(tls: &Tls, protocol: Protocol) -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

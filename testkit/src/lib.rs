@@ -13,6 +13,8 @@ pub mod git_http;
 pub mod git_ssh;
 pub mod golden;
 pub mod http;
+pub mod kube_api;
+pub mod kube_relay;
 pub mod ports;
 pub mod process;
 pub mod wait;

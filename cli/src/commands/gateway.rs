@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use clap::Args;
 use gatewright_gateway::{GatewayError, GatewayOptions, RunningGateway};
+use gatewright_reconciler::cluster::Feeding;
 use gatewright_reconciler::live::OnErrors;
 use gatewright_reconciler::source::SourceSpec;
 use tokio::net::UnixListener;
 
 use crate::Context;
+use crate::cluster::FollowArgs;
 use crate::errors::{CliError, Exit};
-use crate::inputs::InputArgs;
 use crate::runtime::{self, Shutdown};
 use crate::serving::Serving;
 use crate::settings::SettingsArgs;
@@ -29,10 +30,10 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub struct Gateway {
     /// What to serve: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; several merge
-    #[arg(value_name = "SOURCE", required_unless_present = "xds")]
+    #[arg(value_name = "SOURCE", required_unless_present_any = ["xds", "cluster"])]
     sources: Vec<SourceSpec>,
     /// Take the configuration from this xDS server instead: `http://HOST:PORT`, `HOST:PORT` or `unix:PATH`
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "keep_going"])]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "keep_going", "cluster"])]
     xds: Option<String>,
     /// Address of the clear-text listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
@@ -59,6 +60,8 @@ pub struct Gateway {
     #[arg(long)]
     no_access_log: bool,
     #[command(flatten)]
+    follow: FollowArgs,
+    #[command(flatten)]
     settings: SettingsArgs,
 }
 
@@ -69,22 +72,22 @@ impl Gateway {
             Some(address) => {
                 runtime::run(|shutdown| self.on_server(server_address(address), context, shutdown))
             }
-            None => {
-                let serving = self.serving(context)?;
-                runtime::run(|shutdown| self.on_source(serving, context, shutdown))
-            }
+            None => self.with_control_plane(context),
         }
     }
 
-    fn serving(&self, context: &Context) -> Result<Serving, CliError> {
-        let arguments = InputArgs { sources: self.sources.clone(), settings: self.settings.clone() };
-        let inputs = context.inputs(&arguments)?;
-        inputs.refuse_settings_errors(&context.terminal, "nothing is served")?;
-        let mut options = inputs.options;
+    fn with_control_plane(&self, context: &Context) -> Result<Exit, CliError> {
+        let (source, mut options) = context.served(&self.sources, &self.settings)?;
         options.http = self.http;
         options.https = self.https;
         let on_errors = if self.keep_going { OnErrors::KeepGoing } else { OnErrors::Stop };
-        Serving::start(&context.terminal, context.loader()?, inputs.source, options, on_errors)
+        runtime::run(|shutdown| async move {
+            let feeding = Feeding::beside(&self.sources);
+            let objects = context.follow(&self.follow, feeding, shutdown.clone()).await?;
+            let serving =
+                Serving::start(&context.terminal, context.loader()?, source, options, on_errors, objects)?;
+            self.on_source(serving, context, shutdown).await
+        })
     }
 
     async fn on_server(

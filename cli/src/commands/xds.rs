@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use gatewright_reconciler::cluster::Feeding;
 use gatewright_reconciler::live::OnErrors;
+use gatewright_reconciler::source::SourceSpec;
 use tokio::net::TcpListener;
 
 use crate::Context;
+use crate::cluster::FollowArgs;
 use crate::errors::{CliError, Exit};
-use crate::inputs::InputArgs;
 use crate::runtime::{self, Shutdown};
 use crate::serving::Serving;
+use crate::settings::SettingsArgs;
 
 /// Serve the compiled xDS to Envoy and to gateways
 ///
@@ -22,8 +25,9 @@ use crate::serving::Serving;
 /// bootstrap, as `compile --format envoy-bootstrap` sets it: a condition tests all lines of a header as one text.
 #[derive(Debug, Args)]
 pub struct Xds {
-    #[command(flatten)]
-    input: InputArgs,
+    /// What to serve: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; several merge
+    #[arg(value_name = "SOURCE", required_unless_present = "cluster")]
+    sources: Vec<SourceSpec>,
     /// Address on which data planes connect
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:15010")]
     listen: SocketAddr,
@@ -39,20 +43,26 @@ pub struct Xds {
     /// Serve what is sound although errors stand; what a broken object covers answers 503
     #[arg(long)]
     keep_going: bool,
+    #[command(flatten)]
+    follow: FollowArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 impl Xds {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
-        let inputs = context.inputs(&self.input)?;
-        inputs.refuse_settings_errors(&context.terminal, "nothing is served")?;
-        let mut options = inputs.options;
+        let (source, mut options) = context.served(&self.sources, &self.settings)?;
         options.http = self.http;
         options.https = self.https;
         let on_errors = if self.keep_going { OnErrors::KeepGoing } else { OnErrors::Stop };
-        let serving =
-            Serving::start(&context.terminal, context.loader()?, inputs.source, options, on_errors)?;
-        runtime::run(|shutdown| self.serve(serving, context, shutdown))
+        runtime::run(|shutdown| async move {
+            let feeding = Feeding::beside(&self.sources);
+            let objects = context.follow(&self.follow, feeding, shutdown.clone()).await?;
+            let serving =
+                Serving::start(&context.terminal, context.loader()?, source, options, on_errors, objects)?;
+            self.serve(serving, context, shutdown).await
+        })
     }
 
     async fn serve(&self, serving: Serving, context: &Context, shutdown: Shutdown) -> Result<Exit, CliError> {

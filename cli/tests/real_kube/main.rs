@@ -2,6 +2,7 @@
 
 mod apply;
 mod import;
+mod live;
 mod plan;
 mod prune;
 mod roles;

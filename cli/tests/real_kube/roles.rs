@@ -6,6 +6,7 @@ use gatewright_testkit::cluster::Cluster;
 use serde_json::Value;
 
 use super::apply::EVERYTHING;
+use super::live::Gateway;
 use super::support::{Folder, Run};
 
 const NAMESPACE: &str = "roles";
@@ -64,6 +65,7 @@ fn every_right_is_used_and_none_is_missing() {
         run
     };
     let rights = [bind(&cluster, "plan", "planner"), bind(&cluster, "apply", "applier")];
+    let of_gateway = bind(&cluster, "gateway", "gateway");
     wait_for_rights(&cluster);
     let scene = EVERYTHING.replace("NS", NAMESPACE);
     folder.write("source/service.yaml", &format!("apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: {NAMESPACE}}}\nspec: {{ports: [{{port: 80}}]}}\n"));
@@ -75,6 +77,14 @@ fn every_right_is_used_and_none_is_missing() {
     run("planner", &["plan"]);
     run("applier", &["apply", "--yes"]);
     run("planner", &["plan"]);
+    let gateway = Gateway::start(&Folder::new(), &cluster, "gateway", &[]);
+    gatewright_testkit::eventually("the gateway uses its rights", std::time::Duration::from_secs(30), || {
+        let (used, forbidden) = used(&cluster, "gateway");
+        assert_eq!(forbidden, [""; 0], "gateway is not allowed");
+        let unused: Vec<&String> = of_gateway.difference(&used).collect();
+        if unused.is_empty() { Ok(()) } else { Err(format!("{unused:?}")) }
+    });
+    drop(gateway);
     // One object of a kind stays, so that the source is not empty.
     folder.write("source/all.yaml", "");
     folder.write("source/ingress.yaml", "");
@@ -93,7 +103,7 @@ fn every_right_is_used_and_none_is_missing() {
 
 /// A right takes a moment to count; the question whether it does is not one of the users' requests.
 fn wait_for_rights(cluster: &Cluster) {
-    for (user, verb) in [("planner", "list"), ("applier", "delete")] {
+    for (user, verb) in [("planner", "list"), ("applier", "delete"), ("gateway", "watch")] {
         gatewright_testkit::eventually("the roles count", std::time::Duration::from_secs(30), || {
             let kubeconfig = cluster.kubeconfig_of("admin");
             let user = format!("--as={user}");

@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use futures_util::{Stream, StreamExt as _};
 use gatewright_compiler::manifest::{EntityKey, Kind};
 use http::{Method, Request, StatusCode};
 use kube::Client;
-use kube::core::Status;
+use kube::core::{Status, WatchEvent};
 use serde_json::{Value, json};
 
 use crate::inventory::PART_OF;
@@ -89,6 +90,14 @@ impl fmt::Display for Conflicts {
     }
 }
 
+/// All objects of a kind.
+pub(crate) struct List {
+    /// The objects.
+    pub(crate) objects: Vec<LiveObject>,
+    /// Version of the whole.
+    pub(crate) version: String,
+}
+
 /// How an object is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyOptions<'a> {
@@ -121,36 +130,64 @@ impl Cluster {
         namespaces: Option<&[String]>,
         selector: Option<&str>,
     ) -> Result<Vec<LiveObject>, ClusterError> {
+        let selector = selector.map(|label| format!("&labelSelector={}", resource::escape(label)));
+        let selector = selector.unwrap_or_default();
         let paths: Vec<String> = match namespaces.filter(|_| kind.namespaced()) {
             Some(namespaces) => {
                 namespaces.iter().map(|namespace| resource::collection(kind, Some(namespace))).collect()
             }
             None => vec![resource::collection(kind, None)],
         };
-        let lists = paths.iter().map(|path| self.list_path(kind, path, selector));
-        Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+        let lists = paths.iter().map(|path| self.list_path(kind, path, &selector));
+        let lists = try_join_all(lists).await?.into_iter().flatten();
+        Ok(lists.flat_map(|list| list.objects).collect())
     }
 
-    async fn list_path(
+    /// Lists the objects of a kind, and the version from which a watch goes on; none where the API server does not have
+    /// the kind.
+    pub(crate) async fn list_at(
         &self,
         kind: Kind,
-        path: &str,
-        selector: Option<&str>,
-    ) -> Result<Vec<LiveObject>, ClusterError> {
+        fields: Option<&str>,
+    ) -> Result<Option<List>, ClusterError> {
+        self.list_path(kind, &resource::collection(kind, None), &field_selector(fields)).await
+    }
+
+    /// Watches the objects of a kind from a version on, for so many seconds.
+    pub(crate) async fn watch(
+        &self,
+        kind: Kind,
+        fields: Option<&str>,
+        version: &str,
+        seconds: u64,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, ClusterError>> + use<>, ClusterError> {
+        let uri = format!(
+            "{}?watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}{}",
+            resource::collection(kind, None),
+            resource::escape(version),
+            field_selector(fields),
+        );
+        let request = Request::get(&uri).body(Vec::new()).map_err(|error| self.unreachable(&error))?;
+        let events = self.client.request_events::<Value>(request).await;
+        let events = events.map_err(|error| self.describe(error))?;
+        let cluster = self.clone();
+        Ok(events.map(move |event| event.map_err(|error| cluster.describe(error))))
+    }
+
+    async fn list_path(&self, kind: Kind, path: &str, selector: &str) -> Result<Option<List>, ClusterError> {
         let mut started = 0;
         loop {
             started += 1;
-            let selector = selector.map(|label| format!("&labelSelector={}", resource::escape(label)));
-            match self.pages(kind, path, &selector.unwrap_or_default()).await {
+            match self.pages(kind, path, selector).await {
                 // The rest of a list that took too long is gone; a new one is consistent again.
                 Err(ClusterError::Refused { code: 410, .. }) if started < LISTS => {}
-                Err(ClusterError::Refused { code: 404, .. }) => return Ok(Vec::new()),
-                answer => return answer,
+                Err(ClusterError::Refused { code: 404, .. }) => return Ok(None),
+                answer => return answer.map(Some),
             }
         }
     }
 
-    async fn pages(&self, kind: Kind, path: &str, selector: &str) -> Result<Vec<LiveObject>, ClusterError> {
+    async fn pages(&self, kind: Kind, path: &str, selector: &str) -> Result<List, ClusterError> {
         let mut objects = Vec::new();
         let mut next = String::new();
         loop {
@@ -159,8 +196,9 @@ impl Cluster {
             if let Value::Array(items) = page["items"].take() {
                 objects.extend(items.into_iter().filter_map(|item| LiveObject::new(kind, item)));
             }
-            match page["metadata"]["continue"].as_str().unwrap_or_default() {
-                "" => return Ok(objects),
+            let metadata = |field: &str| page["metadata"][field].as_str().unwrap_or_default();
+            match metadata("continue") {
+                "" => return Ok(List { objects, version: metadata("resourceVersion").to_owned() }),
                 token => next = format!("&continue={}", resource::escape(token)),
             }
         }
@@ -300,6 +338,10 @@ impl Cluster {
         }
         ClusterError::Unreachable { server: self.server.clone(), reason }
     }
+}
+
+fn field_selector(fields: Option<&str>) -> String {
+    fields.map(|fields| format!("&fieldSelector={}", resource::escape(fields))).unwrap_or_default()
 }
 
 fn dry_run(dry_run: bool) -> &'static str {

@@ -1,5 +1,7 @@
 //! A kube cluster as the target of a source: what the source wants there, what is there, and what is to be done.
 
+mod feed;
+mod overlay;
 mod projection;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,9 @@ use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::parse::raw_objects;
 use gatewright_compiler::source::ReadError;
 
+pub use feed::{Change, Feed, Feeding};
+pub(crate) use overlay::Beside;
+pub use overlay::{LIVE, Overlay};
 pub use projection::{Projection, base, head};
 
 use crate::source::Source;

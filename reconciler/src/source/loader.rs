@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
 
+use crate::cluster::LIVE;
+
 use super::credentials::Credentials;
 use super::error::SourceError;
 use super::folder::{FolderScan, Linked};
@@ -286,8 +288,23 @@ impl Source {
         self.tree.reader.read(path, content).map(Some)
     }
 
+    /// Returns a source without files, for what is read from a kube cluster alone.
+    pub fn nothing() -> Self {
+        let found =
+            Found { manifests: Vec::new(), settings: None, tests: Vec::new(), unrendered: Vec::new() };
+        Source::single(Arc::new(Part {
+            spec: SourceSpec::Stdin,
+            state: State::Stdin(found, Arc::from([])),
+            shown: String::new(),
+            relative: String::new(),
+        }))
+    }
+
     /// Returns how the user names a file of the tree.
     pub fn shown(&self, path: &str) -> String {
+        if path.starts_with(LIVE) {
+            return path.to_owned();
+        }
         let (part, inner) = self.home(path);
         walk::join(&part.shown, inner)
     }
@@ -295,12 +312,18 @@ impl Source {
     /// Returns the path of a file for programs: relative to the working folder where the SOURCE lies in it, else
     /// relative to the SOURCE. For revisions it is relative to the root of the repository.
     pub fn relative(&self, path: &str) -> String {
+        if path.starts_with(LIVE) {
+            return path.to_owned();
+        }
         let (part, inner) = self.home(path);
         walk::join(&part.relative, inner)
     }
 
     /// Returns the commit that a file of the tree comes from, if it comes from one.
     pub fn revision(&self, path: &str) -> Option<&Revision> {
+        if path.starts_with(LIVE) {
+            return None;
+        }
         self.part(path).revision()
     }
 

@@ -1,0 +1,194 @@
+//! Live objects of a kube cluster for serving: endpoints, certificates and, where there is no source, everything else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatewright_cluster::client::{Cluster, ClusterError};
+use gatewright_cluster::export;
+use gatewright_cluster::live::LiveObject;
+use gatewright_cluster::watch::{Followed, News, follow};
+use gatewright_compiler::manifest::Kind;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::overlay::{Overlay, live_path};
+use crate::source::SourceSpec;
+
+/// News that come within this time of each other are compiled together...
+const QUIET: Duration = Duration::from_millis(5);
+/// ...unless they go on for this long.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// Every type of Secret that cannot hold the certificate of a host is left out; service accounts and charts make most
+/// of the Secrets of many clusters.
+const SECRETS: &str = "type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1,\
+    type!=kubernetes.io/dockerconfigjson,type!=kubernetes.io/dockercfg,type!=kubernetes.io/basic-auth,\
+    type!=kubernetes.io/ssh-auth,type!=bootstrap.kubernetes.io/token";
+
+/// Which live objects are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feeding {
+    /// What the manifests of a source refer to.
+    Discovery,
+    /// The manifests too.
+    Everything,
+}
+
+impl Feeding {
+    /// Returns what is looked at beside SOURCEs, if there are any.
+    pub fn beside(sources: &[SourceSpec]) -> Self {
+        if sources.is_empty() { Feeding::Everything } else { Feeding::Discovery }
+    }
+
+    fn followed(self) -> Vec<Followed> {
+        let all = |kind| Followed { kind, fields: None };
+        let mut followed = vec![
+            all(Kind::Service),
+            all(Kind::EndpointSlice),
+            Followed { kind: Kind::Secret, fields: Some(SECRETS) },
+        ];
+        if self == Feeding::Everything {
+            followed.extend([Kind::IngressClass, Kind::McpBridge, Kind::WasmPlugin, Kind::Ingress].map(all));
+            followed.push(Followed { kind: Kind::ConfigMap, fields: Some("metadata.name=higress-config") });
+        }
+        followed
+    }
+}
+
+/// A cluster that is followed.
+pub struct Feed {
+    news: mpsc::Receiver<News>,
+    objects: Overlay,
+    /// Kinds that were not told as a whole yet.
+    missing: BTreeSet<Kind>,
+    /// Kinds that cannot be followed at the moment.
+    failing: BTreeSet<Kind>,
+    /// Set while changes wait to be handed out.
+    waiting: Option<Waiting>,
+}
+
+/// When changes that wait are handed out.
+struct Waiting {
+    quiet: Instant,
+    end: Instant,
+}
+
+/// What has happened in a cluster.
+#[derive(Debug)]
+pub enum Change {
+    /// Objects changed.
+    Objects(Overlay),
+    /// The cluster cannot be followed; what is known of it stays as it was.
+    Failing(ClusterError),
+    /// All of it is followed again.
+    Followed,
+}
+
+impl Feed {
+    /// Begins to follow a cluster.
+    pub fn start(cluster: &Cluster, feeding: Feeding) -> Self {
+        let followed = feeding.followed();
+        Feed {
+            news: follow(cluster, &followed),
+            objects: Overlay::default(),
+            missing: followed.iter().map(|followed| followed.kind).collect(),
+            failing: BTreeSet::new(),
+            waiting: None,
+        }
+    }
+
+    /// Waits until every kind was seen as a whole, and returns the objects.
+    ///
+    /// # Errors
+    /// A kind cannot be listed.
+    pub async fn first(&mut self) -> Result<Overlay, ClusterError> {
+        while !self.missing.is_empty() {
+            match self.news().await {
+                News::Failed(_, error) => return Err(error),
+                news => _ = self.take(news),
+            }
+        }
+        Ok(self.objects.clone())
+    }
+
+    /// Waits for the next change. Nothing is lost when the wait is given up.
+    pub async fn changed(&mut self) -> Change {
+        loop {
+            let news = match &self.waiting {
+                None => self.news().await,
+                Some(Waiting { quiet, end }) => {
+                    let end = *quiet.min(end);
+                    match tokio::time::timeout_at(end, self.news()).await {
+                        Ok(news) => news,
+                        Err(_) => {
+                            self.waiting = None;
+                            return Change::Objects(self.objects.clone());
+                        }
+                    }
+                }
+            };
+            match news {
+                News::Failed(kind, error) => {
+                    let first = self.failing.is_empty();
+                    self.failing.insert(kind);
+                    if first {
+                        return Change::Failing(error);
+                    }
+                }
+                news => {
+                    let kind = match &news {
+                        News::All(kind, _) => Some(*kind),
+                        _ => None,
+                    };
+                    if self.take(news) {
+                        self.wait();
+                    }
+                    if kind.is_some_and(|kind| self.failing.remove(&kind)) && self.failing.is_empty() {
+                        return Change::Followed;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn news(&mut self) -> News {
+        match self.news.recv().await {
+            Some(news) => news,
+            // Followers go on while they are listened to.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let waiting = self.waiting.get_or_insert(Waiting { quiet: now, end: now + LONGEST });
+        waiting.quiet = now + QUIET;
+    }
+
+    /// Takes news in, and returns whether they say anything new.
+    fn take(&mut self, news: News) -> bool {
+        match news {
+            News::All(kind, objects) => {
+                self.missing.remove(&kind);
+                let there: BTreeSet<Arc<str>> = objects.keys().map(live_path).collect();
+                let known = self.objects.of_kind(kind).filter(|path| !there.contains(*path));
+                let gone: Vec<Arc<str>> = known.cloned().collect();
+                let mut changed = !gone.is_empty();
+                gone.iter().for_each(|path| _ = self.objects.remove(path));
+                for object in objects.values() {
+                    changed |= self.put(object);
+                }
+                changed
+            }
+            News::Is(object) => self.put(&object),
+            News::Gone(key) => self.objects.remove(&live_path(&key)),
+            News::Failed(..) => false,
+        }
+    }
+
+    /// What controllers keep in an object is no news.
+    fn put(&mut self, object: &LiveObject) -> bool {
+        self.objects.put(live_path(&object.key), export::bare(object).to_string().into_bytes().into())
+    }
+}
