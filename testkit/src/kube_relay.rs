@@ -32,13 +32,15 @@ impl Relay {
         let tls = Tls { authority: Some(authority.to_owned()), ..Tls::default() };
         let config = client_config(&tls, Protocol::Http1).expect("the authority of the test is one");
         let connector = TlsConnector::from(Arc::new(config));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let bound = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-        let listener = bound.expect("a port of 127.0.0.1");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of 127.0.0.1");
+        listener.set_nonblocking(true).expect("a socket can be told not to block");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (stop, stopped) = oneshot::channel();
+        // On a thread of its own: a runtime must not be entered from inside another one.
         let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a socket of this process");
                 tokio::select! {
                     () = accept(listener, server, connector) => {}
                     _ = stopped => {}
