@@ -20,6 +20,9 @@ const QUIET: Duration = Duration::from_millis(5);
 /// ...unless they go on for this long.
 const LONGEST: Duration = Duration::from_millis(50);
 
+/// How long an API server that refuses for reasons of its own is asked again at the start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Every type of Secret that cannot hold the certificate of a host is left out; service accounts and charts make most
 /// of the Secrets of many clusters.
 const SECRETS: &str = "type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1,\
@@ -101,10 +104,14 @@ impl Feed {
     /// Waits until every kind was seen as a whole, and returns the objects.
     ///
     /// # Errors
-    /// A kind cannot be listed.
+    /// A kind cannot be listed. An API server that is too busy, or not up yet, is given some time.
     pub async fn first(&mut self) -> Result<Overlay, ClusterError> {
+        let end = Instant::now() + PATIENCE;
         while !self.missing.is_empty() {
             match self.news().await {
+                // It is asked again.
+                News::Failed(_, ClusterError::Refused { code: 429 | 500..=599, .. })
+                    if Instant::now() < end => {}
                 News::Failed(_, error) => return Err(error),
                 news => _ = self.take(news),
             }
