@@ -6,13 +6,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
 use super::error::SourceError;
-use super::walk::{self, Entry, Found, Node, Tree};
+use super::walk::{self, Contents, Entry, Node, Tree};
 
 /// A file changed this short before it was read may change again without a new stamp: file systems count time in
 /// steps of some milliseconds.
@@ -21,7 +22,7 @@ const STAMP_RESOLUTION: Duration = Duration::from_millis(100);
 /// One reading of a folder.
 pub(super) struct FolderScan {
     /// What belongs to the source.
-    pub(super) found: Found<ContentId>,
+    pub(super) found: Contents,
     files: Arc<FolderFiles>,
     /// What links lead to, for watching: folders with all below them, and folders that hold a single file.
     pub(super) linked: Linked,
@@ -37,13 +38,40 @@ pub(super) struct Linked {
 }
 
 /// The files of one reading.
-struct FolderFiles(BTreeMap<String, Kept>);
+struct FolderFiles {
+    place: Place,
+    kept: BTreeMap<Arc<str>, Kept>,
+    /// Set where bytes are not kept for a second question.
+    once: AtomicBool,
+}
 
-#[derive(Clone)]
+/// Where the files of a reading lie.
+enum Place {
+    Folder(PathBuf),
+    File(PathBuf),
+}
+
+impl Place {
+    fn of(&self, path: &str) -> PathBuf {
+        match self {
+            Place::Folder(root) => root.join(path),
+            Place::File(file) => file.clone(),
+        }
+    }
+}
+
 struct Kept {
     stamp: Option<Stamp>,
     content: ContentId,
-    bytes: Arc<[u8]>,
+    /// None after they were handed out for good.
+    bytes: Mutex<Option<Arc<[u8]>>>,
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Kept { bytes: Mutex::new(bytes), ..*self }
+    }
 }
 
 /// Facts about a file that change when its content does. None is kept for a file that was changed just before.
@@ -69,14 +97,19 @@ impl FolderScan {
         let tree =
             DiskTree { shown: shown.to_owned(), boundary: boundary(&canonical), linked: RefCell::default() };
         let found = walk::walk(&tree, &Folder { path: root.to_owned(), real: canonical }, &identity)?;
-        let mut reading = Reading { tree: &tree, before, files: BTreeMap::new() };
-        let found = Found {
-            manifests: reading.all(found.manifests)?,
-            settings: reading.all(found.settings.into_iter().collect())?.pop(),
-            tests: reading.all(found.tests)?,
-            unrendered: found.unrendered,
-        };
-        let files = Arc::new(FolderFiles(reading.files));
+        let mut kept = BTreeMap::new();
+        let found = found.contents(|path, file| {
+            let before = before.and_then(|scan| scan.files.kept.get(path));
+            let read = read(&file, &tree.name(path), before)?;
+            let content = read.content;
+            kept.insert(path.clone(), read);
+            Ok(content)
+        })?;
+        let files = Arc::new(FolderFiles {
+            place: Place::Folder(root.to_owned()),
+            kept,
+            once: AtomicBool::new(false),
+        });
         Ok(FolderScan { found, files, linked: tree.linked.into_inner() })
     }
 
@@ -87,16 +120,18 @@ impl FolderScan {
         before: Option<&FolderScan>,
     ) -> Result<Self, SourceError> {
         let name = Path::new(shown).file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| SourceError::Name(shown.to_owned()))?.to_owned();
-        let kept = read(file, shown, before.and_then(|scan| scan.files.0.get(&name)))?;
-        let found = Found {
-            manifests: vec![(name.clone(), kept.content)],
-            settings: None,
-            tests: Vec::new(),
-            unrendered: Vec::new(),
-        };
-        let files = Arc::new(FolderFiles(BTreeMap::from([(name, kept)])));
+        let name: Arc<str> = name.ok_or_else(|| SourceError::Name(shown.to_owned()))?.into();
+        let kept = read(file, shown, before.and_then(|scan| scan.files.kept.get(&name)))?;
+        let found = Contents::of_file(name.clone(), kept.content);
+        let place = Place::File(file.to_owned());
+        let kept = BTreeMap::from([(name, kept)]);
+        let files = Arc::new(FolderFiles { place, kept, once: AtomicBool::new(false) });
         Ok(FolderScan { found, files, linked: Linked::default() })
+    }
+
+    /// Keeps bytes no longer than until they are asked for; after that they come from the disk.
+    pub(super) fn read_once(&self) {
+        self.files.once.store(true, Ordering::Relaxed);
     }
 
     /// Returns the way to the bytes.
@@ -106,28 +141,19 @@ impl FolderScan {
 }
 
 impl ReadFile for FolderFiles {
-    fn read(&self, path: &str, _: &ContentId) -> Result<Arc<[u8]>, ReadError> {
-        let kept = self.0.get(path).map(|kept| kept.bytes.clone());
-        kept.ok_or_else(|| ReadError { path: path.to_owned(), reason: "no such file".into() })
-    }
-}
-
-struct Reading<'a> {
-    tree: &'a DiskTree,
-    before: Option<&'a FolderScan>,
-    files: BTreeMap<String, Kept>,
-}
-
-impl Reading<'_> {
-    fn all(&mut self, files: Vec<(String, PathBuf)>) -> Result<Vec<(String, ContentId)>, SourceError> {
-        let mut out = Vec::with_capacity(files.len());
-        for (path, file) in files {
-            let before = self.before.and_then(|scan| scan.files.0.get(&path));
-            let kept = read(&file, &self.tree.name(&path), before)?;
-            out.push((path.clone(), kept.content));
-            self.files.insert(path, kept);
+    fn read(&self, path: &str, content: &ContentId) -> Result<Arc<[u8]>, ReadError> {
+        let error = |reason: &str| ReadError { path: path.to_owned(), reason: reason.to_owned() };
+        let kept = self.kept.get(path).ok_or_else(|| error("no such file"))?;
+        let mut bytes = kept.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = if self.once.load(Ordering::Relaxed) { bytes.take() } else { bytes.clone() };
+        if let Some(bytes) = here {
+            return Ok(bytes);
         }
-        Ok(out)
+        let bytes = fs::read(self.place.of(path)).map_err(|failure| error(&failure.to_string()))?;
+        if ContentId::of_bytes(&bytes) != *content {
+            return Err(error("it was changed after it was listed"));
+        }
+        Ok(bytes.into())
     }
 }
 
@@ -142,11 +168,12 @@ fn read(file: &Path, shown: &str, before: Option<&Kept>) -> Result<Kept, SourceE
     }
     let bytes: Arc<[u8]> = Arc::from(fs::read(file).map_err(unreadable)?);
     let content = ContentId::of_bytes(&bytes);
-    let bytes = match before {
-        Some(before) if before.content == content => before.bytes.clone(),
-        _ => bytes,
-    };
-    Ok(Kept { stamp: stamp.is_settled().then_some(stamp), content, bytes })
+    let stamp = stamp.is_settled().then_some(stamp);
+    Ok(match before {
+        // Who knows this content already does not ask for it.
+        Some(before) if before.content == content => Kept { stamp, ..before.clone() },
+        _ => Kept { stamp, content, bytes: Mutex::new(Some(bytes)) },
+    })
 }
 
 impl Stamp {

@@ -108,8 +108,7 @@ impl Holding {
 
     fn hold(&mut self, object: EntityKey, index: usize, hold: &Hold) -> Result<(), SourceError> {
         let manifests = &self.all[index].found().manifests;
-        let found = manifests.iter().find(|(path, _)| *path == hold.path);
-        let (_, content) = found.ok_or_else(|| SourceError::NotInRevision {
+        let content = manifests.get(hold.path.as_str()).ok_or_else(|| SourceError::NotInRevision {
             path: hold.path.clone(),
             revision: hold.revision.clone(),
         })?;

@@ -17,7 +17,7 @@ use super::remote;
 use super::revision::{Commit, Revision, RevisionScan};
 use super::spec::SourceSpec;
 use super::url::RemoteUrl;
-use super::walk::{self, Found};
+use super::walk::{self, Contents};
 
 /// The path of standard input inside a source.
 const STDIN: &str = "stdin";
@@ -65,7 +65,7 @@ pub(super) struct Part {
 enum State {
     Folder(FolderScan),
     File(FolderScan),
-    Stdin(Found<ContentId>, Arc<[u8]>),
+    Stdin(Contents, Arc<[u8]>),
     Revision(git2::Oid, RevisionScan),
 }
 
@@ -117,8 +117,7 @@ impl Loader {
                 let mut bytes = Vec::new();
                 let read = std::io::stdin().lock().read_to_end(&mut bytes);
                 read.map_err(|error| SourceError::unreadable("standard input", &error))?;
-                let manifests = vec![(STDIN.to_owned(), ContentId::of_bytes(&bytes))];
-                let found = Found { manifests, settings: None, tests: Vec::new(), unrendered: Vec::new() };
+                let found = Contents::of_file(STDIN.into(), ContentId::of_bytes(&bytes));
                 Ok(part(State::Stdin(found, bytes.into()), String::new(), String::new()))
             }
             SourceSpec::Revision { revision, subfolder } => {
@@ -185,7 +184,7 @@ impl Part {
         }
     }
 
-    pub(super) fn found(&self) -> &Found<ContentId> {
+    pub(super) fn found(&self) -> &Contents {
         match &self.state {
             State::Folder(scan) | State::File(scan) => &scan.found,
             State::Stdin(found, _) => found,
@@ -259,21 +258,26 @@ impl Source {
 
     fn single(part: Arc<Part>) -> Self {
         let found = part.found();
-        let shared = |(path, content): &(String, ContentId)| (Arc::from(path.as_str()), *content);
         Source {
             tree: SourceTree {
-                files: found.manifests.iter().map(shared).collect(),
+                files: found.manifests.clone(),
                 unrendered: found.unrendered.clone(),
                 held: BTreeMap::new(),
                 reader: part.reader(),
             },
-            settings: found.settings.as_ref().map(|(path, _)| Arc::from(path.as_str())),
-            tests: found.tests.iter().map(shared).collect(),
+            settings: found.settings.as_ref().map(|(path, _)| path.clone()),
+            tests: found.tests.iter().cloned().collect(),
             parts: vec![part],
             holds: Vec::new(),
             held: Vec::new(),
             homes: Homes::default(),
         }
+    }
+
+    /// Keeps the bytes of files on disk no longer than until they are asked for: for programs that compile once. Who asks
+    /// again gets them from the disk, or an error where they are others by now.
+    pub fn read_once(&self) {
+        self.parts.iter().filter_map(|part| part.scan()).for_each(FolderScan::read_once);
     }
 
     /// Returns the bytes of the settings file, if there is one.
@@ -290,11 +294,9 @@ impl Source {
 
     /// Returns a source without files, for what is read from a kube cluster alone.
     pub fn nothing() -> Self {
-        let found =
-            Found { manifests: Vec::new(), settings: None, tests: Vec::new(), unrendered: Vec::new() };
         Source::single(Arc::new(Part {
             spec: SourceSpec::Stdin,
-            state: State::Stdin(found, Arc::from([])),
+            state: State::Stdin(Contents::default(), Arc::from([])),
             shown: String::new(),
             relative: String::new(),
         }))
@@ -407,7 +409,7 @@ impl Merge {
         for (index, part) in merge.parts.clone().iter().enumerate() {
             let found = part.found();
             merge.put(index, &found.manifests, &mut files);
-            merge.put(index, &found.tests, &mut tests);
+            merge.put(index, found.tests.iter().map(|(path, content)| (path, content)), &mut tests);
             unrendered.extend(found.unrendered.iter().map(|path| merge.place(index, path).to_string()));
             if let (None, Some((path, _))) = (&settings, &found.settings) {
                 settings = Some(merge.place(index, path));
@@ -422,10 +424,10 @@ impl Merge {
         Source { tree, settings, tests, parts: merge.parts, holds: Vec::new(), held: Vec::new(), homes }
     }
 
-    fn put(
+    fn put<'a>(
         &mut self,
         index: usize,
-        found: &[(String, ContentId)],
+        found: impl IntoIterator<Item = (&'a Arc<str>, &'a ContentId)>,
         files: &mut BTreeMap<Arc<str>, ContentId>,
     ) {
         for (path, content) in found {

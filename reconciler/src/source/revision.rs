@@ -8,7 +8,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
 use super::error::{SourceError, THIS_REPOSITORY};
-use super::walk::{self, Entry, Found, Node, Tree};
+use super::walk::{self, Contents, Entry, Found, Node, Tree};
 
 /// Digits of a commit id that are shown: a fixed number, so that every clone shows the same.
 const SHORT: usize = 10;
@@ -103,16 +103,8 @@ impl Commit {
                 return Err(SourceError::NotInRevision { path, revision: self.given.clone() });
             }
         };
-        let contents = |files: Vec<(String, GitFile)>| {
-            files.into_iter().map(|(path, file)| (path, content_id(file.0))).collect()
-        };
         Ok(RevisionScan {
-            found: Found {
-                manifests: contents(found.manifests),
-                settings: found.settings.map(|(path, file)| (path, content_id(file.0))),
-                tests: contents(found.tests),
-                unrendered: found.unrendered,
-            },
+            found: found.contents(|_, file| Ok::<_, SourceError>(content_id(file.0)))?,
             revision,
             single,
             repository: self.repository.clone(),
@@ -124,7 +116,7 @@ impl Commit {
 /// What belongs to a source in one commit.
 pub(super) struct RevisionScan {
     /// The files. A file's content id is its blob id.
-    pub(super) found: Found<ContentId>,
+    pub(super) found: Contents,
     /// The commit.
     pub(super) revision: Revision,
     /// Whether the source is a single file rather than a folder.
@@ -136,7 +128,7 @@ pub(super) struct RevisionScan {
 }
 
 fn single(place: &str, file: GitFile) -> Found<GitFile> {
-    let name = place.rsplit('/').next().unwrap_or(place).to_owned();
+    let name = place.rsplit('/').next().unwrap_or(place).into();
     Found { manifests: vec![(name, file)], settings: None, tests: Vec::new(), unrendered: Vec::new() }
 }
 

@@ -201,6 +201,24 @@ fn unchanged_files_are_not_read_again() {
 }
 
 #[test]
+fn bytes_that_are_not_kept_come_from_the_disk_if_they_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    std::fs::write(&file, "a: 1\n").unwrap();
+    let source = loader(folder.path()).load(&[".".parse().unwrap()]).unwrap();
+    let content = source.tree.files["a.yaml"];
+    let read = || source.tree.reader.read("a.yaml", &content);
+    let first = read().unwrap();
+    assert!(Arc::ptr_eq(&first, &read().unwrap()));
+    source.read_once();
+    assert!(Arc::ptr_eq(&first, &read().unwrap()));
+    let second = read().unwrap();
+    assert!(first == second && !Arc::ptr_eq(&first, &second));
+    std::fs::write(&file, "a: 2\n").unwrap();
+    assert_eq!(read().unwrap_err().to_string(), "cannot read a.yaml: it was changed after it was listed");
+}
+
+#[test]
 fn a_moved_branch_is_a_change() {
     let (repo, ..) = two_revisions();
     let loader = loader(repo.path());

@@ -1,9 +1,12 @@
 //! Which files of a tree belong to a source. The same rules hold for folders on disk and for trees in git.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use gatewright_compiler::source::ContentId;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use imbl::OrdMap;
 
 use super::error::SourceError;
 
@@ -55,13 +58,52 @@ pub(super) enum Node<T: Tree + ?Sized> {
 /// What a walk found. Paths have `/` and are relative to where it began.
 pub(super) struct Found<F> {
     /// Manifest files, sorted.
-    pub(super) manifests: Vec<(String, F)>,
+    pub(super) manifests: Vec<(Arc<str>, F)>,
     /// `gatewright.yaml` of the first folder.
-    pub(super) settings: Option<(String, F)>,
+    pub(super) settings: Option<(Arc<str>, F)>,
     /// Route tests, sorted.
-    pub(super) tests: Vec<(String, F)>,
+    pub(super) tests: Vec<(Arc<str>, F)>,
     /// Files that say that their folder must be rendered, sorted.
     pub(super) unrendered: Vec<String>,
+}
+
+/// What belongs to a source, with its content.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// Manifest files. Persistent, as the trees of [`gatewright_compiler::source::SourceTree`] are.
+    pub(super) manifests: OrdMap<Arc<str>, ContentId>,
+    /// `gatewright.yaml`.
+    pub(super) settings: Option<(Arc<str>, ContentId)>,
+    /// Route tests, sorted.
+    pub(super) tests: Vec<(Arc<str>, ContentId)>,
+    /// Files that say that their folder must be rendered, sorted.
+    pub(super) unrendered: Vec<String>,
+}
+
+impl Contents {
+    /// Returns a source of one file.
+    pub(super) fn of_file(path: Arc<str>, content: ContentId) -> Self {
+        Contents { manifests: OrdMap::unit(path, content), ..Contents::default() }
+    }
+}
+
+impl<F> Found<F> {
+    /// Returns the files with their content, which is asked for once for each file.
+    pub(super) fn contents<E>(
+        self,
+        mut content: impl FnMut(&Arc<str>, F) -> Result<ContentId, E>,
+    ) -> Result<Contents, E> {
+        let mut with = |(path, file)| -> Result<(Arc<str>, ContentId), E> {
+            let content = content(&path, file)?;
+            Ok((path, content))
+        };
+        Ok(Contents {
+            manifests: self.manifests.into_iter().map(&mut with).collect::<Result<_, E>>()?,
+            settings: self.settings.map(&mut with).transpose()?,
+            tests: self.tests.into_iter().map(&mut with).collect::<Result<_, E>>()?,
+            unrendered: self.unrendered,
+        })
+    }
 }
 
 /// Walks a tree from `root`, whose own identity is `identity`.
@@ -209,6 +251,7 @@ impl<T: Tree> Walk<'_, T> {
     }
 
     fn put(&mut self, list: List, path: String, file: T::File) {
+        let path = Arc::from(path);
         match list {
             List::Manifests => self.found.manifests.push((path, file)),
             List::Tests => self.found.tests.push((path, file)),
