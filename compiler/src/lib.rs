@@ -16,6 +16,7 @@ pub mod graph;
 pub mod manifest;
 pub mod options;
 pub mod parse;
+mod pool;
 pub mod source;
 
 mod annotations;

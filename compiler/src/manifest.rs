@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use gatewright_ir::Digest;
+use gatewright_ir::{Digest, Optional, Shared};
 use serde::{Deserialize, Serialize};
 
 /// A kind that the compiler reads.
@@ -132,7 +132,7 @@ pub struct Manifest {
     /// Identity.
     pub key: EntityKey,
     /// What of the metadata matters.
-    pub metadata: Metadata,
+    pub metadata: Shared<Metadata>,
     /// The kind's own fields.
     pub body: Body,
     /// Digest of all that is above (keyed where it holds secrets): equal digests mean equal manifests, comments and
@@ -161,6 +161,11 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     /// RFC 3339 time of creation, where the manifest was exported from a kube cluster.
     pub creation_timestamp: Option<String>,
+}
+
+impl Optional for Metadata {
+    const NOTHING: &'static Self =
+        &Metadata { annotations: BTreeMap::new(), labels: BTreeMap::new(), creation_timestamp: None };
 }
 
 /// The kind's own part of a manifest.

@@ -1,10 +1,13 @@
 //! What units of work may look up beside their own manifest, and the record of what they looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gatewright_ir::ClusterName;
 
 use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
 use crate::options::CompileOptions;
+use crate::pool::Pool;
 use crate::registry::Registries;
 
 /// Something whose change makes a unit stale.
@@ -24,12 +27,20 @@ pub(crate) struct World<'a> {
     pub(crate) manifests: &'a BTreeMap<EntityKey, Arc<Manifest>>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
+    /// Names of clusters: few, and in every route.
+    pub(crate) names: &'a Mutex<Pool<str>>,
 }
 
 /// What one unit looked up.
 pub(crate) type Reads = BTreeSet<Dependency>;
 
 impl<'a> World<'a> {
+    /// Returns the name of a cluster as other routes have it too.
+    pub(crate) fn shared(&self, mut name: ClusterName) -> ClusterName {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).share(&mut name.0);
+        name
+    }
+
     /// Returns a Service of the source.
     pub(crate) fn service(&self, namespace: &str, name: &str, reads: &mut Reads) -> Option<&'a Service> {
         let key = EntityKey::new(Kind::Service, namespace, name);

@@ -16,7 +16,7 @@ use crate::type_url::XdsMessage;
 pub struct Resource {
     type_url: &'static str,
     name: Arc<str>,
-    version: Arc<str>,
+    version: Version,
     body: Bytes,
 }
 
@@ -57,7 +57,8 @@ impl Resource {
 
     /// Returns the version: 16 hexadecimal digits of a hash of the body.
     pub fn version(&self) -> &str {
-        &self.version
+        // Digits are ASCII.
+        std::str::from_utf8(&self.version).unwrap_or_default()
     }
 
     /// Returns the encoded message.
@@ -76,8 +77,13 @@ impl Resource {
     }
 }
 
-fn version_text(hash: &blake3::Hash) -> Arc<str> {
-    hash.to_hex().as_str()[..16].into()
+/// Hexadecimal digits, kept where they stand: there are as many versions as resources.
+type Version = [u8; 16];
+
+fn version_text(hash: &blake3::Hash) -> Version {
+    let mut digits = Version::default();
+    digits.copy_from_slice(&hash.to_hex().as_bytes()[..16]);
+    digits
 }
 
 impl fmt::Debug for Resource {
@@ -85,7 +91,7 @@ impl fmt::Debug for Resource {
         f.debug_struct("Resource")
             .field("type_url", &self.type_url)
             .field("name", &self.name)
-            .field("version", &self.version)
+            .field("version", &self.version())
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish()
     }

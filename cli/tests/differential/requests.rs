@@ -65,14 +65,20 @@ fn aimed(choices: &mut Choices, aim: &Aim<'_>) -> Request {
         path = path.to_uppercase();
     }
     let mut request = Request::get(aim.entry, &host, "");
-    if let Some(method) = matches.methods.get(choices.below(matches.methods.len().max(1))) {
+    if let Some(method) =
+        matches.conditions.methods.get(choices.below(matches.conditions.methods.len().max(1)))
+    {
         request.method.clone_from(method);
     }
-    for test in &matches.headers {
+    for test in &matches.conditions.headers {
         satisfy_header(choices, test, &mut request, &mut path);
     }
-    let mut pairs: Vec<String> =
-        matches.queries.iter().map(|test| format!("{}={}", test.name, value(choices, &test.value))).collect();
+    let mut pairs: Vec<String> = matches
+        .conditions
+        .queries
+        .iter()
+        .map(|test| format!("{}={}", test.name, value(choices, &test.value)))
+        .collect();
     if pairs.is_empty() && choices.one_in(4) {
         pairs.push(format!("{}={}", choices.pick(QUERIES), choices.pick(VALUES).replace(' ', "+")));
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 
 use gatewright_ir::{
-    Digest, Entry, HeaderMatch, HostPattern, Ir, LoweredHost, PathMatch, QueryMatch, Route, RouteId,
-    ValueMatch,
+    Conditions, Digest, Entry, HeaderMatch, HostPattern, Ir, LoweredHost, PathMatch, QueryMatch, Route,
+    RouteId, ValueMatch,
 };
 use serde::Serialize;
 
@@ -273,11 +273,11 @@ pub(crate) fn mismatch_beside_path(
     let passes = |test: &ValueMatch, found: Option<&str>| {
         found.is_some_and(|value| value_matches(test, value, patterns))
     };
-    let matches = &route.matches;
-    if !matches.methods.is_empty() && !matches.methods.contains(&request.method) {
-        return Some(Mismatch::Method(matches.methods.clone()));
+    let Conditions { methods, headers, queries } = &*route.matches.conditions;
+    if !methods.is_empty() && !methods.contains(&request.method) {
+        return Some(Mismatch::Method(methods.clone()));
     }
-    for test in &matches.headers {
+    for test in headers {
         let found = request.header(&test.name);
         if !passes(&test.value, found.as_deref()) {
             return Some(Mismatch::Header {
@@ -286,7 +286,7 @@ pub(crate) fn mismatch_beside_path(
             });
         }
     }
-    for test in &matches.queries {
+    for test in queries {
         let found = request.query_value(&test.name);
         if !passes(&test.value, found) {
             return Some(Mismatch::Query { test: test.clone(), found: found.map(str::to_owned) });

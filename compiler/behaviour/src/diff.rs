@@ -248,20 +248,21 @@ pub(crate) fn remaining_tests(
         }
         Passes::All => {}
     }
-    if !matches.methods.is_empty() {
-        let mut methods = matches.methods.clone();
+    let conditions = &matches.conditions;
+    if !conditions.methods.is_empty() {
+        let mut methods = conditions.methods.clone();
         methods.sort();
         methods.dedup();
         tests.push(Test::Method(methods));
     }
-    for test in &matches.headers {
+    for test in &conditions.headers {
         if test.name != ":scheme" {
             tests.push(Test::Header(test.clone()));
         } else if !crate::effect::value_matches(&test.value, entry.scheme(), &solver.patterns) {
             return None;
         }
     }
-    tests.extend(matches.queries.iter().cloned().map(Test::Query));
+    tests.extend(conditions.queries.iter().cloned().map(Test::Query));
     Some(tests)
 }
 

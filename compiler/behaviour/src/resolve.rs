@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gatewright_ir::{
     Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, Ir, OriginMatch, PathMatch,
-    PathRewrite, Redirect, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion, ValueMatch,
+    PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion,
+    ValueMatch,
 };
 
 use crate::outcome::{
@@ -20,7 +21,7 @@ impl Outcome {
             RouteAction::Forward(forward) => Answer::Forward(forward_outcome(ir, route, forward)),
             RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(entry, route, redirect)),
             RouteAction::Refuse(refusal) => Answer::Refuse(RefuseOutcome {
-                refusal: refusal.clone(),
+                refusal: Refusal::clone(refusal),
                 response_headers: HeaderOutcome::of(&[&route.response_headers]),
             }),
         };
@@ -94,7 +95,7 @@ impl HeaderOutcome {
 fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome {
     ForwardOutcome {
         targets: target_outcomes(ir, route, &forward.targets),
-        path: path_outcome(route, forward.path_rewrite.as_ref()),
+        path: path_outcome(route, forward.path_rewrite.as_deref()),
         host: forward.host_rewrite.clone(),
         cors: route.cors.as_deref().and_then(cors_outcome),
         timeout_ms: forward.timeout_ms.filter(|ms| *ms > 0),

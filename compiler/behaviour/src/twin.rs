@@ -190,11 +190,10 @@ fn matches(route: &Route, seen: &Seen<'_>) -> bool {
         PathMatch::Prefix(prefix) => fold(seen.path).starts_with(&fold(prefix)),
         PathMatch::Regex(pattern) => whole_match(pattern, seen.path),
     };
-    let method_fits =
-        route.matches.methods.is_empty() || route.matches.methods.contains(&seen.request.method);
-    let headers_fit = || route.matches.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
-    let queries_fit =
-        || route.matches.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
+    let conditions = &route.matches.conditions;
+    let method_fits = conditions.methods.is_empty() || conditions.methods.contains(&seen.request.method);
+    let headers_fit = || conditions.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
+    let queries_fit = || conditions.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
     method_fits && path_fits() && headers_fit() && queries_fit()
 }
 
@@ -306,7 +305,7 @@ fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, o
         let answer = BTreeMap::from([("x-up".to_owned(), vec!["up".to_owned()])]);
         let upstream = Upstream {
             clusters,
-            path: seen.with_query(&new_path(route, forward.path_rewrite.as_ref(), seen.path)),
+            path: seen.with_query(&new_path(route, forward.path_rewrite.as_deref(), seen.path)),
             host: forward.host_rewrite.clone().unwrap_or_else(|| seen.request.authority.clone()),
             headers: edited(own_headers.clone(), &[&target.request_headers, &route.request_headers]),
             response_headers: edited(answer, &[&target.response_headers, &route.response_headers]),

@@ -27,13 +27,13 @@ fn route(host: &str, path: PathMatch, index: usize) -> Route {
         id: RouteId(format!("Ingress/shop/{host} {host}").into()),
         name: format!("shop/{host}").into(),
         matches: RouteMatch::path(path),
-        action: RouteAction::Forward(Forward {
+        action: RouteAction::Forward(Arc::new(Forward {
             targets: vec![target],
             path_rewrite: None,
             host_rewrite: None,
             timeout_ms: None,
             retry: None,
-        }),
+        })),
         request_headers: Default::default(),
         response_headers: Default::default(),
         cors: None,
@@ -88,7 +88,7 @@ fn edit(ir: &Ir, name: &str, change: impl Fn(&mut Vec<Route>)) -> Ir {
 
 fn forward(route: &mut Route) -> &mut Forward {
     match &mut route.action {
-        RouteAction::Forward(forward) => forward,
+        RouteAction::Forward(forward) => Arc::make_mut(forward),
         other => panic!("{other:?}"),
     }
 }

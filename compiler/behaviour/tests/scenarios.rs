@@ -37,7 +37,7 @@ fn route(path: PathMatch, upstream: &str) -> Route {
         id: RouteId("Ingress/shop/web".into()),
         name: "shop/web".into(),
         matches: RouteMatch::path(path),
-        action: RouteAction::Forward(forward(vec![target(upstream, 100)])),
+        action: RouteAction::Forward(Arc::new(forward(vec![target(upstream, 100)]))),
         request_headers: Default::default(),
         response_headers: Default::default(),
         cors: None,
@@ -60,7 +60,7 @@ fn below(path: &str, upstream: &str) -> Vec<Route> {
 
 fn of(route: &mut Route) -> &mut Forward {
     match &mut route.action {
-        RouteAction::Forward(forward) => forward,
+        RouteAction::Forward(forward) => Arc::make_mut(forward),
         other => panic!("{other:?}"),
     }
 }
@@ -121,8 +121,11 @@ fn check(before: &Ir, after: &Ir, expected: &[&str], expected_risks: &[RiskKind]
 fn a_header_canary_is_one_row() {
     let mut canary = below("/cart", "green");
     for route in &mut canary {
-        route.matches.headers =
-            vec![HeaderMatch { name: "x-canary".into(), value: ValueMatch::Exact("always".into()) }];
+        let always = ValueMatch::Exact("always".into());
+        route
+            .matches
+            .conditions
+            .edit(|tests| tests.headers = vec![HeaderMatch { name: "x-canary".into(), value: always }]);
     }
     let before = ir(&[("shop.example.com", below("/cart", "blue"))]);
     let after = ir(&[("shop.example.com", [canary, below("/cart", "blue")].concat())]);
@@ -186,8 +189,8 @@ fn a_deleted_path_falls_through_to_the_wildcard_host() {
 fn a_rewrite_that_changes_nothing_is_no_row() {
     let rewritten = |with: &str| {
         let mut routes = below("/api", "web");
-        of(&mut routes[0]).path_rewrite = Some(PathRewrite::Prefix(with.into()));
-        of(&mut routes[1]).path_rewrite = Some(PathRewrite::Prefix(format!("{with}/")));
+        of(&mut routes[0]).path_rewrite = Some(PathRewrite::Prefix(with.into()).into());
+        of(&mut routes[1]).path_rewrite = Some(PathRewrite::Prefix(format!("{with}/")).into());
         ir(&[("shop.example.com", routes)])
     };
     let plain = ir(&[("shop.example.com", below("/api", "web"))]);
@@ -248,13 +251,13 @@ fn cors(origins: Vec<OriginMatch>) -> Cors {
 #[test]
 fn cors_answers_what_envoy_answers() {
     let mut routes = vec![route(exact("/away"), "web"), route(prefix("/"), "web")];
-    routes[0].action = RouteAction::Redirect(Redirect {
+    routes[0].action = RouteAction::Redirect(Arc::new(Redirect {
         code: 301,
         scheme: None,
         host: None,
         port: None,
         path: Some("/".into()),
-    });
+    }));
     let any = cors(vec![OriginMatch::Exact("http://o.com".into()), OriginMatch::Regex(".*x".into())]);
     routes.iter_mut().for_each(|route| route.cors = Some(any.clone().into()));
     let mut everybody = vec![route(prefix("/"), "web")];
@@ -324,7 +327,7 @@ fn a_rewrite_that_ignores_case_changes_what_case_changes() {
     let with = |with: Option<&str>| {
         let mut routes = vec![route(prefix("/Api/"), "web")];
         routes[0].matches.case_sensitive = false;
-        of(&mut routes[0]).path_rewrite = with.map(|with| PathRewrite::Prefix(with.to_owned()));
+        of(&mut routes[0]).path_rewrite = with.map(|with| PathRewrite::Prefix(with.to_owned()).into());
         ir(&[("shop.example.com", routes)])
     };
     let upstream_path = |ir: &Ir, path: &str| {
@@ -352,13 +355,13 @@ fn a_rewrite_that_ignores_case_changes_what_case_changes() {
 fn a_redirect_to_a_path_leaves_that_path_out() {
     let to = |path: Option<&str>| {
         let mut routes = vec![route(prefix("/"), "web")];
-        routes[0].action = RouteAction::Redirect(Redirect {
+        routes[0].action = RouteAction::Redirect(Arc::new(Redirect {
             code: 301,
             scheme: Some("https".into()),
             host: None,
             port: None,
             path: path.map(str::to_owned),
-        });
+        }));
         ir(&[("shop.example.com", routes)])
     };
     check(
@@ -390,7 +393,10 @@ fn each_facet_is_seen_by_itself() {
         (Facet::Upstream, Box::new(|route| of(route).targets[1] = target("web", 50))),
         (Facet::Weights, Box::new(|route| of(route).targets[1].weight = 25)),
         (Facet::Fallbacks, Box::new(|route| of(route).targets[0].fallbacks = vec![cluster("web")])),
-        (Facet::Path, Box::new(|route| of(route).path_rewrite = Some(PathRewrite::Prefix("/v2/".into())))),
+        (
+            Facet::Path,
+            Box::new(|route| of(route).path_rewrite = Some(PathRewrite::Prefix("/v2/".into()).into())),
+        ),
         (Facet::Host, Box::new(|route| of(route).host_rewrite = Some("up.example".into()))),
         (
             Facet::RequestHeaders,
@@ -444,16 +450,18 @@ fn a_literal_upstream_host_changes_other_hosts_only() {
 #[test]
 fn protections_that_go_are_risks() {
     let mut refused = route(prefix("/"), "web");
-    refused.action =
-        RouteAction::Refuse(Refusal { code: "GW0410".into(), reason: "a plugin cannot run".into() });
+    refused.action = RouteAction::Refuse(Arc::new(Refusal {
+        code: "GW0410".into(),
+        reason: "a plugin cannot run".into(),
+    }));
     let mut to_https = route(prefix("/"), "web");
-    to_https.action = RouteAction::Redirect(Redirect {
+    to_https.action = RouteAction::Redirect(Arc::new(Redirect {
         code: 308,
         scheme: Some("https".into()),
         host: None,
         port: None,
         path: None,
-    });
+    }));
     let open = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
     check(
         &ir(&[("shop.example.com", vec![refused])]),
@@ -618,7 +626,7 @@ fn a_regex_region_has_a_short_witness() {
 fn what_cannot_be_known_may_differ() {
     let mut routes = vec![route(prefix("/"), "web")];
     of(&mut routes[0]).path_rewrite =
-        Some(PathRewrite::Regex { pattern: "^/old(.*)".into(), substitution: r"/new\1".into() });
+        Some(PathRewrite::Regex { pattern: "^/old(.*)".into(), substitution: r"/new\1".into() }.into());
     let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
     let found = diff(&before, &ir(&[("shop.example.com", routes)]), &Options::default());
     assert!(matches!(found.classes[0].certainty(), Certainty::MayDiffer(_)));
@@ -646,7 +654,8 @@ fn many_deletions_are_a_risk_of_the_whole_change() {
 #[test]
 fn a_trail_says_why_each_route_did_not_match() {
     let mut canary = route(prefix("/"), "green");
-    canary.matches.headers = vec![HeaderMatch { name: "x-canary".into(), value: ValueMatch::Present }];
+    let test = HeaderMatch { name: "x-canary".into(), value: ValueMatch::Present };
+    canary.matches.conditions.edit(|tests| tests.headers.push(test));
     let ir = ir(&[
         ("shop.example.com", vec![route(exact("/pay"), "cart"), canary]),
         ("*.example.com", vec![route(prefix("/"), "web")]),

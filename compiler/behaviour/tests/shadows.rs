@@ -70,10 +70,10 @@ fn shadow_probe(
 ) -> Vec<gatewright_behaviour::Request> {
     let mut host = ir.hosts[key].host.clone();
     let mut marked = host.routes[index].clone();
-    marked.action = gatewright_ir::RouteAction::Refuse(gatewright_ir::Refusal {
+    marked.action = gatewright_ir::RouteAction::Refuse(std::sync::Arc::new(gatewright_ir::Refusal {
         code: "GW9999".into(),
         reason: "marked".into(),
-    });
+    }));
     host.routes[index] = marked;
     let lowered = std::sync::Arc::new(gatewright_ir::LoweredHost::new(host));
     let changed = Ir { hosts: [(key.clone(), lowered)].into(), ..ir.clone() };

@@ -10,17 +10,19 @@ mod matching;
 mod model;
 mod plugin;
 mod route;
+mod shared;
 mod tls;
 
 pub use cluster::{
     ClusterName, Discovery, Endpoint, EndpointSet, LoadBalancing, UpstreamCluster, UpstreamProtocol,
 };
 pub use host::{Entry, HostPattern, HostPatternError};
-pub use matching::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+pub use matching::{Conditions, HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
 pub use model::{Digest, Ir, LoweredHost, VirtualHost};
 pub use plugin::{ConfigDigest, FailStrategy, Phase, PluginApplication, PluginRule, PluginUse, RouteType};
 pub use route::{
     Cors, Forward, HeaderEdits, OriginMatch, PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction,
     RouteId, SharedEdits, Target,
 };
+pub use shared::{Optional, Shared};
 pub use tls::{Certificate, SecretRef, TlsContext, TlsVersion};

@@ -2,14 +2,24 @@
 
 use serde::Serialize;
 
+use crate::shared::{Optional, Shared};
+
 /// The tests of one route.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteMatch {
     /// The test of the path (without query).
     pub path: PathMatch,
     /// Whether exact and prefix paths distinguish case; regular expressions always do.
     #[serde(skip_serializing_if = "is_true")]
     pub case_sensitive: bool,
+    /// What else is asked.
+    #[serde(flatten)]
+    pub conditions: Shared<Conditions>,
+}
+
+/// What a route asks of a request beside its path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Conditions {
     /// Allowed methods in upper case, in the author's order without repetition; empty allows every method.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
@@ -21,16 +31,15 @@ pub struct RouteMatch {
     pub queries: Vec<QueryMatch>,
 }
 
+impl Optional for Conditions {
+    const NOTHING: &'static Self =
+        &Conditions { methods: Vec::new(), headers: Vec::new(), queries: Vec::new() };
+}
+
 impl RouteMatch {
     /// Returns a match that tests only the path, case-sensitively.
     pub fn path(path: PathMatch) -> Self {
-        RouteMatch {
-            path,
-            case_sensitive: true,
-            methods: Vec::new(),
-            headers: Vec::new(),
-            queries: Vec::new(),
-        }
+        RouteMatch { path, case_sensitive: true, conditions: Shared::default() }
     }
 
     /// Returns whether every request matches: prefix `/` or regex `.*`, and no other test.
@@ -42,7 +51,7 @@ impl RouteMatch {
             PathMatch::Regex(regex) => regex == ".*",
             PathMatch::Exact(_) => false,
         };
-        every_path && self.methods.is_empty() && self.headers.is_empty() && self.queries.is_empty()
+        every_path && self.conditions.is_empty()
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
             id: RouteId(text.into()),
             name: text.into(),
             matches: RouteMatch::path(path),
-            action: RouteAction::Refuse(Refusal { code: "GW0000".into(), reason: String::new() }),
+            action: RouteAction::Refuse(Arc::new(Refusal { code: "GW0000".into(), reason: String::new() })),
             request_headers: Default::default(),
             response_headers: Default::default(),
             cors: None,

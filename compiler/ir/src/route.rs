@@ -1,11 +1,11 @@
 //! A route: its tests and what happens to the requests that pass them.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::shared::{Optional, Shared};
 use crate::{ClusterName, PluginApplication, RouteMatch};
 
 /// Names a route across compilations by what it is, never by its position: `Ingress/NS/NAME HOST TYPE PATH`,
@@ -40,16 +40,16 @@ pub struct Route {
     pub plugins: Vec<PluginApplication>,
 }
 
-/// What a route does.
+/// What a route does. The routes that one path becomes share it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteAction {
     /// Send the request to an upstream cluster.
-    Forward(Forward),
+    Forward(Arc<Forward>),
     /// Answer with a redirect.
-    Redirect(Redirect),
+    Redirect(Arc<Redirect>),
     /// Answer 503: a protection of this route is broken or not supported, and the route must not be open by accident.
-    Refuse(Refusal),
+    Refuse(Arc<Refusal>),
 }
 
 /// Forwarding to a weighted choice of upstream clusters.
@@ -59,7 +59,7 @@ pub struct Forward {
     pub targets: Vec<Target>,
     /// How the path changes; the query is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_rewrite: Option<PathRewrite>,
+    pub path_rewrite: Option<Arc<PathRewrite>>,
     /// The `Host` that the upstream sees, where it is not the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_rewrite: Option<String>,
@@ -165,53 +165,12 @@ pub struct HeaderEdits {
     pub remove: Vec<String>,
 }
 
-impl HeaderEdits {
-    /// Returns whether nothing is edited.
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
-    }
-}
+/// Edits that copies share.
+pub type SharedEdits = Shared<HeaderEdits>;
 
-/// [`HeaderEdits`] that copies share. Most routes have none, and those cost no memory.
-#[derive(Clone, Debug, Default)]
-pub struct SharedEdits(Option<Arc<HeaderEdits>>);
-
-/// No edit at all.
-static NO_EDITS: HeaderEdits = HeaderEdits { set: BTreeMap::new(), add: BTreeMap::new(), remove: Vec::new() };
-
-impl SharedEdits {
-    /// Returns whether nothing is edited.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
-impl From<HeaderEdits> for SharedEdits {
-    fn from(edits: HeaderEdits) -> Self {
-        SharedEdits((!edits.is_empty()).then(|| Arc::new(edits)))
-    }
-}
-
-impl Deref for SharedEdits {
-    type Target = HeaderEdits;
-
-    fn deref(&self) -> &HeaderEdits {
-        self.0.as_deref().unwrap_or(&NO_EDITS)
-    }
-}
-
-impl PartialEq for SharedEdits {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for SharedEdits {}
-
-impl Serialize for SharedEdits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (**self).serialize(serializer)
-    }
+impl Optional for HeaderEdits {
+    const NOTHING: &'static Self =
+        &HeaderEdits { set: BTreeMap::new(), add: BTreeMap::new(), remove: Vec::new() };
 }
 
 /// A CORS policy in the words of Envoy's `cors` filter.

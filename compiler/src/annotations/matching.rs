@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{HeaderMatch, QueryMatch, ValueMatch};
+use gatewright_ir::{HeaderMatch, QueryMatch, Shared, ValueMatch};
 
 use super::reader::{HIGRESS, Reader};
 use crate::finding::{Finding, Place};
@@ -18,12 +18,8 @@ const TESTS: [&str; 3] = ["exact", "regex", "prefix"];
 /// The conditions of every route of an Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
-    /// Upper case, in the author's order.
-    pub(crate) methods: Vec<String>,
-    /// Sorted by name.
-    pub(crate) headers: Vec<HeaderMatch>,
-    /// Sorted by name.
-    pub(crate) queries: Vec<QueryMatch>,
+    /// The tests.
+    pub(crate) tests: Shared<gatewright_ir::Conditions>,
     /// What enters the rule key: the raw method text and the sorted conditions.
     pub(crate) rule_key: String,
 }
@@ -64,12 +60,12 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Conditions {
         }
     }
     parts.sort();
-    Conditions {
+    let tests = gatewright_ir::Conditions {
         methods,
         headers: headers.into_iter().map(|(name, value)| HeaderMatch { name, value }).collect(),
         queries: queries.into_iter().map(|(name, value)| QueryMatch { name, value }).collect(),
-        rule_key: format!("{raw_methods}|{}", parts.join("|")),
-    }
+    };
+    Conditions { tests: tests.into(), rule_key: format!("{raw_methods}|{}", parts.join("|")) }
 }
 
 fn methods(reader: &mut Reader<'_>) -> (Vec<String>, String) {

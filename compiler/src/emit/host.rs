@@ -49,7 +49,7 @@ mod tests {
             id: RouteId("".into()),
             name: "".into(),
             matches: RouteMatch::path(PathMatch::Prefix("/".into())),
-            action: RouteAction::Forward(action),
+            action: RouteAction::Forward(Arc::new(action)),
             request_headers: Default::default(),
             response_headers: Default::default(),
             cors: None,

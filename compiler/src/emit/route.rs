@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gatewright_ir::{
-    Cors, Forward, HeaderEdits, HeaderMatch, OriginMatch, PathMatch, PathRewrite, QueryMatch, Redirect,
-    Refusal, RetryPolicy, Route, RouteAction, RouteMatch, Target, ValueMatch,
+    Conditions, Cors, Forward, HeaderEdits, HeaderMatch, OriginMatch, PathMatch, PathRewrite, QueryMatch,
+    Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteMatch, Target, ValueMatch,
 };
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::core::v3::{
@@ -49,15 +49,16 @@ pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
 }
 
 fn emit_match(matches: &RouteMatch) -> xds::RouteMatch {
-    let mut headers: Vec<xds::HeaderMatcher> = matches.headers.iter().map(header_matcher).collect();
-    if !matches.methods.is_empty() {
-        let methods = ValueMatch::Regex(matches.methods.join("|"));
+    let Conditions { methods, headers, queries } = &*matches.conditions;
+    let mut headers: Vec<xds::HeaderMatcher> = headers.iter().map(header_matcher).collect();
+    if !methods.is_empty() {
+        let methods = ValueMatch::Regex(methods.join("|"));
         headers.push(header_matcher(&HeaderMatch { name: ":method".to_owned(), value: methods }));
     }
     xds::RouteMatch {
         case_sensitive: Some(matches.case_sensitive.into()),
         headers,
-        query_parameters: matches.queries.iter().map(query_matcher).collect(),
+        query_parameters: queries.iter().map(query_matcher).collect(),
         path_specifier: Some(match &matches.path {
             PathMatch::Exact(path) => route_match::PathSpecifier::Path(path.clone()),
             PathMatch::Prefix(prefix) => route_match::PathSpecifier::Prefix(prefix.clone()),
@@ -124,7 +125,7 @@ fn emit_forward(forward: &Forward, common: Option<&RetryPolicy>) -> xds::RouteAc
         }),
         ..xds::RouteAction::default()
     };
-    match &forward.path_rewrite {
+    match forward.path_rewrite.as_deref() {
         Some(PathRewrite::Prefix(prefix)) => action.prefix_rewrite.clone_from(prefix),
         Some(PathRewrite::Regex { pattern, substitution }) => {
             action.regex_rewrite = Some(RegexMatchAndSubstitute {

@@ -11,9 +11,10 @@ use rayon::prelude::*;
 
 use super::output::WorkCounters;
 use super::put_all;
-use crate::manifest::{Body, EntityKey, Manifest};
+use crate::manifest::{Backend, Body, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, parse_file};
+use crate::pool::Pool;
 use crate::source::{ContentId, HeldFile, ReadError, SourceTree};
 
 /// The files of the last state of the source.
@@ -60,6 +61,7 @@ impl Files {
             self.forget(&path, &mut touched);
         }
         let mut new = Vec::with_capacity(changed.len());
+        let mut defined: Vec<(EntityKey, Definition)> = Vec::with_capacity(changed.len());
         for ((path, _), parsed) in changed.into_iter().zip(parsed) {
             self.forget(&path, &mut touched);
             for manifest in &parsed.manifests {
@@ -68,23 +70,35 @@ impl Files {
                     .iter()
                     .any(|finding| finding.is_error() && finding.entity.as_ref() == Some(&manifest.key));
                 let definition = Definition { path: path.clone(), manifest: manifest.clone(), poisoned };
-                // Hardly any entity is defined twice.
-                let one = || Vec::with_capacity(1);
-                self.definitions.entry(manifest.key.clone()).or_insert_with(one).push(definition);
-                touched.insert(manifest.key.clone());
+                defined.push((manifest.key.clone(), definition));
             }
             new.push((path, parsed));
         }
         put_all(&mut self.by_path, new);
-        for key in &touched {
-            if let Some(definitions) = self.definitions.get_mut(key) {
-                definitions
-                    .sort_by(|a, b| (&a.path, a.manifest.document).cmp(&(&b.path, b.manifest.document)));
-            }
-        }
+        touched.extend(defined.iter().map(|(key, _)| key.clone()));
+        self.define(defined);
         self.replace_held(tree, held, &mut touched);
         self.tree = Some(tree.clone());
         Ok(touched)
+    }
+
+    /// Adds definitions; those of an entity stand in the order of path and document.
+    fn define(&mut self, mut defined: Vec<(EntityKey, Definition)>) {
+        let place = |found: &Definition| (found.path.clone(), found.manifest.document);
+        defined.sort_by(|(a, one), (b, two)| a.cmp(b).then_with(|| place(one).cmp(&place(two))));
+        let mut new: Vec<(EntityKey, Vec<Definition>)> = Vec::with_capacity(defined.len());
+        for (key, definition) in defined {
+            match (self.definitions.get_mut(&key), new.last_mut()) {
+                (Some(definitions), _) => {
+                    definitions.push(definition);
+                    definitions.sort_by_key(place);
+                }
+                (None, Some((last, definitions))) if *last == key => definitions.push(definition),
+                // Hardly any entity is defined twice.
+                (None, _) => new.push((key, vec![definition])),
+            }
+        }
+        put_all(&mut self.definitions, new);
     }
 
     /// Reads the held objects that are new or come from another file than before; each file once.
@@ -163,9 +177,13 @@ impl Files {
         counters.files_parsed += changed.iter().filter(|(_, content)| !moved.contains_key(content)).count();
         changed
             .par_iter()
-            .map(|(path, content)| match moved.get(content) {
+            .map_init(Pools::default, |pools, (path, content)| match moved.get(content) {
                 Some(parsed) => Ok((*parsed).clone()),
-                None => tree.reader.read(path, content).map(|bytes| Arc::new(parse_file(&bytes, profile))),
+                None => {
+                    let mut parsed = parse_file(&tree.reader.read(path, content)?, profile);
+                    pools.share(&mut parsed);
+                    Ok(Arc::new(parsed))
+                }
             })
             .collect()
     }
@@ -258,6 +276,28 @@ impl Files {
     /// Returns the state of the source that was compiled last.
     pub(super) fn tree(&self) -> Option<&SourceTree> {
         self.tree.as_ref()
+    }
+}
+
+/// Parts that many manifests have alike.
+#[derive(Default)]
+struct Pools {
+    texts: Pool<str>,
+    backends: Pool<Backend>,
+}
+
+impl Pools {
+    fn share(&mut self, parsed: &mut ParsedFile) {
+        for manifest in parsed.manifests.iter_mut().filter_map(Arc::get_mut) {
+            self.texts.share(&mut manifest.key.namespace);
+            let Body::Ingress(ingress) = &mut manifest.body else { continue };
+            for path in
+                ingress.rules.iter_mut().flat_map(|rule| &mut rule.http).flat_map(|http| &mut http.paths)
+            {
+                self.texts.share(&mut path.path);
+                self.backends.share(&mut path.backend);
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod report;
 mod unmatched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use gatewright_diagnostics::Severity;
 use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, RouteId};
@@ -28,6 +28,7 @@ use crate::lower::host::{self, HostUnit};
 use crate::lower::plugin::{self, PluginScope};
 use crate::manifest::{Body, EntityKey, Kind, Manifest};
 use crate::options::CompileOptions;
+use crate::pool::Pool;
 use crate::registry::{self, Registries};
 use crate::small_set::SmallSet;
 use crate::source::{ReadError, SourceTree};
@@ -55,6 +56,7 @@ pub struct Engine {
     by_host: BTreeMap<HostPattern, SmallSet<EntityKey>>,
     slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     registries: Registries,
+    names: Mutex<Pool<str>>,
     registry_findings: Vec<Finding>,
     plugins: Vec<PluginScope>,
     plugin_findings: Vec<Finding>,
@@ -94,6 +96,7 @@ impl Engine {
             by_host: BTreeMap::new(),
             slices: BTreeMap::new(),
             registries: Registries::default(),
+            names: Mutex::default(),
             registry_findings: Vec::new(),
             plugins: Vec::new(),
             plugin_findings: Vec::new(),
@@ -120,7 +123,8 @@ impl Engine {
         self.update_registries(&changed, &mut stale);
         self.update_plugins(&changed, &mut stale);
         self.mark_readers(&changed, &mut stale);
-        let lowered = self.lower_hosts(&stale.hosts, &mut counters);
+        drop(changed);
+        let lowered = self.lower_hosts(std::mem::take(&mut stale.hosts), &mut counters);
         let hosts = self.install_hosts(lowered, &mut stale);
         let clusters = self.lower_clusters(&stale.clusters, &mut counters);
         let changes = output::Changes { hosts, clusters, secrets: stale.secrets, fallbacks: stale.fallbacks };
@@ -318,23 +322,23 @@ impl Engine {
             manifests: &self.manifests,
             slices: &self.slices,
             registries: &self.registries,
+            names: &self.names,
         }
     }
 
     fn lower_hosts(
         &self,
-        stale: &BTreeSet<HostPattern>,
+        stale: BTreeSet<HostPattern>,
         counters: &mut WorkCounters,
     ) -> Vec<(HostPattern, HostUnit)> {
         counters.hosts_lowered += stale.len();
         let world = self.world();
-        let patterns: Vec<&HostPattern> = stale.iter().collect();
-        patterns
-            .into_par_iter()
-            .map(|pattern| {
-                (pattern.clone(), host::lower(pattern, &self.ingresses_of(pattern), &self.plugins, &world))
-            })
-            .collect()
+        let patterns: Vec<HostPattern> = stale.into_iter().collect();
+        let lower = |pattern: HostPattern| {
+            let unit = host::lower(&pattern, &self.ingresses_of(&pattern), &self.plugins, &world);
+            (pattern, unit)
+        };
+        patterns.into_par_iter().map(lower).collect()
     }
 
     /// Returns the Ingresses that name a host, oldest first.

@@ -8,6 +8,7 @@ use gatewright_ir::{Certificate, ClusterName, Entry, HostPattern, SecretRef};
 use gatewright_xds::envoy::config::bootstrap::v3::Bootstrap;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
 use gatewright_xds::{Resource, names, type_url};
+use rayon::prelude::*;
 
 use super::Engine;
 use crate::emit::bootstrap::{self, BootstrapOptions};
@@ -73,8 +74,8 @@ impl Engine {
             self.emit_aggregates(&mut delta);
         }
         self.emit_secrets(&changes, &mut delta);
-        self.emit_virtual_hosts(&changes.hosts, &mut delta);
-        self.emit_listeners(&changes.hosts, &mut delta);
+        self.emit_virtual_hosts(changes.hosts.hosts, &mut delta);
+        self.emit_listeners(changes.hosts.tls, &mut delta);
         delta
     }
 
@@ -155,25 +156,27 @@ impl Engine {
         Some(Resource::of_secret(&message, manifest.fingerprint.as_bytes()))
     }
 
-    fn emit_virtual_hosts(&mut self, changes: &HostChanges, delta: &mut Delta) {
-        let mut stale = changes.hosts.clone();
-        for (entry, pattern) in
-            changes.hosts.iter().filter(|(_, pattern)| !matches!(pattern, HostPattern::Exact(_)))
-        {
-            stale.extend(self.narrower(*entry, pattern));
+    fn emit_virtual_hosts(&mut self, mut stale: BTreeSet<(Entry, HostPattern)>, delta: &mut Delta) {
+        let wildcards = stale.iter().filter(|(_, pattern)| !matches!(pattern, HostPattern::Exact(_)));
+        let narrower: Vec<_> =
+            wildcards.flat_map(|(entry, pattern)| self.narrower(*entry, pattern)).collect();
+        stale.extend(narrower);
+        let stale: Vec<(Entry, HostPattern)> = stale.into_iter().collect();
+        for some in stale.chunks(AT_ONCE) {
+            let emitted: Vec<_> = some.par_iter().map(|key| self.virtual_host(key)).collect();
+            for (name, resource) in emitted {
+                self.put(type_url::VIRTUAL_HOST, &name, resource, delta);
+            }
         }
-        for (entry, pattern) in stale {
-            let routes = listener::routes_name(entry, self.address(entry));
-            let chain = self.ir.chain(entry, &pattern);
-            let own = self.ir.hosts.contains_key(&(entry, pattern.clone()));
-            let emitted = own.then(|| Resource::of(&host::emit(&routes, &chain)));
-            self.put(
-                type_url::VIRTUAL_HOST,
-                &names::virtual_host(&routes, &pattern.to_string()),
-                emitted,
-                delta,
-            );
-        }
+    }
+
+    /// Returns the name of a virtual host and its resource, if there is one.
+    fn virtual_host(&self, key: &(Entry, HostPattern)) -> (String, Option<Resource>) {
+        let (entry, pattern) = key;
+        let routes = listener::routes_name(*entry, self.address(*entry));
+        let own = self.ir.hosts.contains_key(key);
+        let emitted = own.then(|| Resource::of(&host::emit(&routes, &self.ir.chain(*entry, pattern))));
+        (names::virtual_host(&routes, &pattern.to_string()), emitted)
     }
 
     /// Returns the hosts that may fall back to a wildcard.
@@ -194,7 +197,7 @@ impl Engine {
             .collect()
     }
 
-    fn emit_listeners(&mut self, changes: &HostChanges, delta: &mut Delta) {
+    fn emit_listeners(&mut self, tls_changed: bool, delta: &mut Delta) {
         let http = self.options.http;
         if self.xds.get(type_url::LISTENER, &names::listener(http.port())).is_none() {
             let routes = listener::routes(&listener::routes_name(Entry::Plain, http));
@@ -202,7 +205,7 @@ impl Engine {
             let message = listener::plain(http, &listener::Parts::Ads);
             self.put(type_url::LISTENER, &message.name.clone(), Some(Resource::of(&message)), delta);
         }
-        if !changes.tls {
+        if !tls_changed {
             return;
         }
         let https = self.options.https;
@@ -259,6 +262,9 @@ impl Engine {
         bootstrap::emit(&self.ir, self.fallback_users.keys().cloned(), &certificates, options)
     }
 }
+
+/// Virtual hosts that are emitted side by side before they go into the snapshot.
+const AT_ONCE: usize = 1024;
 
 /// What the names of aggregates begin with.
 const AGGREGATE_PREFIX: &str = "fallback[";

@@ -1,7 +1,7 @@
 //! Canary Ingresses: they change the routes of their base and serve nothing by themselves.
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{Entry, HeaderMatch, HostPattern};
+use gatewright_ir::{Conditions, Entry, HeaderMatch, HostPattern};
 
 use super::backend::{self, Destination};
 use super::host::broken;
@@ -75,7 +75,7 @@ fn by_header(
         name: own.name,
         place: own.place,
         rule_key: String::new(),
-        headers: vec![test.clone()],
+        conditions: Conditions { headers: vec![test.clone()], ..(*base.conditions).clone() }.into(),
         destinations,
         weight_total: 0,
         request_headers: ingress.policy.headers.request.clone(),

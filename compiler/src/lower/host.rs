@@ -47,14 +47,14 @@ pub(crate) fn lower(
     if opened {
         unit.tls = tls::context(ingresses, host, world, &mut reads, &mut findings).map(Arc::new);
         report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
-        findings.extend(unreachable::findings(host, &drafts));
+        findings.extend(unreachable::findings(host, &drafts, world));
         findings.extend(preflight::findings(host, &drafts));
-        unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins);
+        unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins, world);
         if unit.tls.is_some() {
             // Only an Ingress that names the host says how its handshakes go, and a canary never does.
             let naming = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.opens(host));
             let refusal = naming.filter_map(|ingress| ingress.policy.protections.tls_only.as_ref()).next();
-            unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins);
+            unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins, world);
         }
         collect_clusters(&mut unit);
     } else {
@@ -223,9 +223,10 @@ fn virtual_host(
     drafts: &[Draft],
     refusal: Option<&Refusal>,
     plugins: &[PluginScope],
+    world: &World<'_>,
 ) -> Option<Arc<LoweredHost>> {
     let mut routes: Vec<Route> = Vec::new();
-    for route in drafts.iter().flat_map(|draft| draft.routes(entry, refusal)) {
+    for route in drafts.iter().flat_map(|draft| draft.routes(entry, refusal, world)) {
         let ends = route.matches.is_catch_all();
         routes.extend(plugin::apply(plugins, host, route));
         // Pilot stops at the first route that takes everything.

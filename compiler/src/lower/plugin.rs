@@ -191,7 +191,7 @@ pub(super) fn apply(plugins: &[PluginScope], host: &HostPattern, mut route: Rout
         }
     }
     if refuse {
-        route.action = RouteAction::Refuse(refusal());
+        route.action = RouteAction::Refuse(Arc::new(refusal()));
         copies.clear();
     }
     copies.push(route);
@@ -208,15 +208,15 @@ fn refusal() -> Refusal {
 fn refusing_copy(route: &Route, only_host: &str, application: &PluginApplication) -> Option<Route> {
     let mut copy = route.clone();
     // A route that tests the authority itself keeps its test; the refusal then covers all of it.
-    if !copy.matches.headers.iter().any(|header| header.name == ":authority") {
+    if !copy.matches.conditions.headers.iter().any(|header| header.name == ":authority") {
         let test = HeaderMatch {
             name: ":authority".to_owned(),
             value: ValueMatch::Regex(host_expression(only_host)),
         };
-        copy.matches.headers.insert(0, test);
+        copy.matches.conditions.edit(|conditions| conditions.headers.insert(0, test));
     }
     copy.plugins = vec![application.clone()];
-    copy.action = RouteAction::Refuse(refusal());
+    copy.action = RouteAction::Refuse(Arc::new(refusal()));
     Some(copy)
 }
 

@@ -40,11 +40,12 @@ fn has_effect(draft: &Draft) -> bool {
 }
 
 fn takes_options(draft: &Draft) -> bool {
-    takes_method(draft) && draft.headers.is_empty()
+    takes_method(draft) && draft.conditions.headers.is_empty()
 }
 
 fn takes_method(draft: &Draft) -> bool {
-    draft.methods.is_empty() || draft.methods.iter().any(|method| method == "OPTIONS")
+    let methods = &draft.conditions.methods;
+    methods.is_empty() || methods.iter().any(|method| method == "OPTIONS")
 }
 
 /// Returns whether the route's path tests take everything that `path` takes.

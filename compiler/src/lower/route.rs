@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    Cors, Entry, Forward, HeaderMatch, HostPattern, PathMatch, PathRewrite, QueryMatch, Redirect, Refusal,
-    RetryPolicy, Route, RouteAction, RouteId, RouteMatch, SharedEdits, Target,
+    Conditions, Cors, Entry, Forward, HostPattern, PathMatch, PathRewrite, Redirect, Refusal, RetryPolicy,
+    Route, RouteAction, RouteId, RouteMatch, Shared, SharedEdits, Target,
 };
 
 use super::backend::Destination;
@@ -13,6 +13,7 @@ use crate::annotations::redirect::RedirectPolicy;
 use crate::finding::Place;
 use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::order::{PathKind, SortKey};
+use crate::world::World;
 
 /// Istio's default, with Higress' exclusion of methods.
 static DEFAULT_RETRY: LazyLock<Arc<RetryPolicy>> = LazyLock::new(|| {
@@ -42,12 +43,10 @@ pub(super) struct Draft {
     pub(super) default_backend: bool,
     pub(super) paths: Vec<PathMatch>,
     pub(super) case_sensitive: bool,
-    pub(super) methods: Vec<String>,
-    pub(super) headers: Vec<HeaderMatch>,
-    pub(super) queries: Vec<QueryMatch>,
+    pub(super) conditions: Shared<Conditions>,
     pub(super) destinations: Vec<Destination>,
     pub(super) weight_total: i64,
-    pub(super) path_rewrite: Option<PathRewrite>,
+    pub(super) path_rewrite: Option<Arc<PathRewrite>>,
     pub(super) host_rewrite: Option<String>,
     pub(super) timeout_ms: Option<u64>,
     pub(super) retry: bool,
@@ -78,12 +77,10 @@ impl Draft {
             default_backend: false,
             paths: rule.matches(),
             case_sensitive: policy.ignore_case.is_none(),
-            methods: policy.conditions.methods.clone(),
-            headers: policy.conditions.headers.clone(),
-            queries: policy.conditions.queries.clone(),
+            conditions: policy.conditions.tests.clone(),
             destinations,
             weight_total,
-            path_rewrite: policy.path.rewrite(&rule.matches()),
+            path_rewrite: policy.path.rewrite(&rule.matches()).map(Arc::new),
             host_rewrite: policy.path.host.clone().or_else(|| policy.headers.host.clone()),
             timeout_ms: policy.timeout_s.map(|seconds| seconds.saturating_mul(1000)),
             retry: true,
@@ -114,9 +111,7 @@ impl Draft {
             default_backend: false,
             paths: vec![path],
             case_sensitive: true,
-            methods: Vec::new(),
-            headers: Vec::new(),
-            queries: Vec::new(),
+            conditions: Shared::default(),
             destinations: Vec::new(),
             weight_total: 0,
             path_rewrite: None,
@@ -139,35 +134,40 @@ impl Draft {
 
     /// Returns whether the route asks nothing of a request but its path, in its own case.
     pub(super) fn tests_only_paths(&self) -> bool {
-        self.case_sensitive && self.headers.is_empty() && self.queries.is_empty() && self.methods.is_empty()
+        self.case_sensitive && self.conditions.is_empty()
     }
 
     /// Returns what Higress sorts by.
     pub(super) fn sort_key(&self) -> SortKey {
-        let unconditional = self.headers.is_empty() && self.queries.is_empty() && self.methods.is_empty();
+        let Conditions { methods, headers, queries } = &*self.conditions;
         SortKey {
             default_backend: self.default_backend,
-            catch_all: self.kind == Some(PathKind::Prefix) && &*self.declared == "/" && unconditional,
+            catch_all: self.kind == Some(PathKind::Prefix)
+                && &*self.declared == "/"
+                && self.conditions.is_empty(),
             kind: self.kind,
             path_length: self.declared.len(),
-            methods_length: (!self.methods.is_empty()).then(|| self.methods.join("|").len()),
-            headers: self.headers.len(),
-            queries: self.queries.len(),
+            methods_length: (!methods.is_empty()).then(|| methods.join("|").len()),
+            headers: headers.len(),
+            queries: queries.len(),
         }
     }
 
     /// Returns the routes of the model behind one listener, one for each path test.
-    pub(super) fn routes(&self, entry: Entry, host_refusal: Option<&Refusal>) -> impl Iterator<Item = Route> {
-        let action = self.action(entry, host_refusal);
+    pub(super) fn routes(
+        &self,
+        entry: Entry,
+        host_refusal: Option<&Refusal>,
+        world: &World<'_>,
+    ) -> impl Iterator<Item = Route> {
+        let action = self.action(entry, host_refusal, world);
         self.paths.iter().map(move |path| Route {
             id: self.id.clone(),
             name: self.name.clone(),
             matches: RouteMatch {
                 path: path.clone(),
                 case_sensitive: self.case_sensitive,
-                methods: self.methods.clone(),
-                headers: self.headers.clone(),
-                queries: self.queries.clone(),
+                conditions: self.conditions.clone(),
             },
             action: action.clone(),
             request_headers: self.request_headers.clone(),
@@ -177,39 +177,37 @@ impl Draft {
         })
     }
 
-    fn action(&self, entry: Entry, host_refusal: Option<&Refusal>) -> RouteAction {
+    fn action(&self, entry: Entry, host_refusal: Option<&Refusal>, world: &World<'_>) -> RouteAction {
         if let Some(refusal) = self.refusal.as_ref().or(host_refusal) {
-            return RouteAction::Refuse(refusal.clone());
+            return RouteAction::Refuse(Arc::new(refusal.clone()));
         }
         if let Some(redirect) = &self.url_redirect {
-            return RouteAction::Redirect(redirect.clone());
+            return RouteAction::Redirect(Arc::new(redirect.clone()));
         }
         if self.https_redirect && entry == Entry::Plain {
-            return RouteAction::Redirect(RedirectPolicy::to_https());
+            return RouteAction::Redirect(Arc::new(RedirectPolicy::to_https()));
         }
-        RouteAction::Forward(Forward {
-            targets: self.targets(entry),
+        RouteAction::Forward(Arc::new(Forward {
+            targets: self.targets(entry, world),
             path_rewrite: self.path_rewrite.clone(),
             host_rewrite: self.host_rewrite.clone(),
             timeout_ms: self.timeout_ms,
             retry: self.retry.then(|| DEFAULT_RETRY.clone()),
-        })
+        }))
     }
 
     /// Returns the targets that get requests; a single one gets all of them.
-    fn targets(&self, entry: Entry) -> Vec<Target> {
-        let mut targets: Vec<Target> = self
-            .destinations
-            .iter()
-            .filter(|destination| destination.weight > 0)
-            .map(|destination| Target {
-                cluster: destination.cluster(entry),
-                weight: u32::try_from(destination.weight).unwrap_or(u32::MAX),
-                fallbacks: destination.fallbacks.clone(),
-                request_headers: destination.request_headers.clone(),
-                response_headers: destination.response_headers.clone(),
-            })
-            .collect();
+    fn targets(&self, entry: Entry, world: &World<'_>) -> Vec<Target> {
+        let served = self.destinations.iter().filter(|destination| destination.weight > 0);
+        // Nearly always one: what a list grows by would be most of it.
+        let mut targets = Vec::with_capacity(self.destinations.len());
+        targets.extend(served.map(|destination| Target {
+            cluster: world.shared(destination.cluster(entry)),
+            weight: u32::try_from(destination.weight).unwrap_or(u32::MAX),
+            fallbacks: destination.fallbacks.clone(),
+            request_headers: destination.request_headers.clone(),
+            response_headers: destination.response_headers.clone(),
+        }));
         if let [only] = targets.as_mut_slice() {
             only.weight = 100;
         }

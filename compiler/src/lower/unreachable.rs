@@ -8,13 +8,15 @@ use gatewright_ir::{Entry, HostPattern, PathMatch, Route, RouteId, VirtualHost};
 
 use super::route::Draft;
 use crate::finding::Finding;
+use crate::world::World;
 
 /// Returns a finding for each manifest path none of whose routes can be reached, the ones behind a catch-all included.
-pub(super) fn findings(host: &HostPattern, drafts: &[Draft]) -> Vec<Finding> {
+pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) -> Vec<Finding> {
     if drafts.len() < 2 || plainly_reachable(drafts) {
         return Vec::new();
     }
-    let routes: Vec<Route> = drafts.iter().flat_map(|draft| draft.routes(Entry::Plain, None)).collect();
+    let routes: Vec<Route> =
+        drafts.iter().flat_map(|draft| draft.routes(Entry::Plain, None, world)).collect();
     let mut reachable: BTreeMap<&RouteId, usize> = BTreeMap::new();
     for route in &routes {
         *reachable.entry(&route.id).or_default() += 1;

@@ -222,7 +222,8 @@ impl<'a> Reader<'_, 'a> {
     fn keep(&mut self, place: Place, key: EntityKey, metadata: Metadata, body: Body) {
         self.objects.push((place.node, key.clone()));
         let fingerprint = decode::fingerprint(&key, &metadata, &body);
-        let manifest = Manifest { key, metadata, body, fingerprint, document: place.document };
+        let manifest =
+            Manifest { key, metadata: metadata.into(), body, fingerprint, document: place.document };
         self.parsed.manifests.push(Arc::new(manifest));
     }
 

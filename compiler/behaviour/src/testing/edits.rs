@@ -36,7 +36,7 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
             route.id = RouteId(format!("{} again", route.id.0).into());
             route.name = format!("{}-again", route.name).into();
             if let RouteAction::Forward(forward) = &mut route.action {
-                rewrite_forward(choices, forward);
+                rewrite_forward(choices, Arc::make_mut(forward));
             }
         }
         if let Some(end) = routes.iter().position(|route| route.matches.is_catch_all()) {
@@ -206,12 +206,15 @@ fn edit_action(choices: &mut Choices, host: &HostPattern, route: &mut Route) {
     let other = routes_of_path(choices, host);
     let Some(other) = other.into_iter().next() else { return };
     match (&mut route.action, other.action) {
-        (RouteAction::Forward(forward), RouteAction::Forward(other)) => match choices.below(4) {
-            0 => forward.targets = other.targets,
-            1 => forward.path_rewrite = other.path_rewrite,
-            2 => forward.timeout_ms = other.timeout_ms,
-            _ => forward.host_rewrite = other.host_rewrite,
-        },
+        (RouteAction::Forward(forward), RouteAction::Forward(other)) => {
+            let (forward, other) = (Arc::make_mut(forward), Arc::unwrap_or_clone(other));
+            match choices.below(4) {
+                0 => forward.targets = other.targets,
+                1 => forward.path_rewrite = other.path_rewrite,
+                2 => forward.timeout_ms = other.timeout_ms,
+                _ => forward.host_rewrite = other.host_rewrite,
+            }
+        }
         (action, other) => *action = other,
     }
 }

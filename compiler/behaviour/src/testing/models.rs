@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
-    Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch,
-    PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId,
-    RouteMatch, SecretRef, SharedEdits, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
-    ValueMatch, VirtualHost,
+    Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry,
+    FailStrategy, Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost,
+    OriginMatch, PathMatch, PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy,
+    Route, RouteAction, RouteId, RouteMatch, SecretRef, SharedEdits, Target, TlsContext, TlsVersion,
+    UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
 };
 
 use super::Choices;
@@ -118,9 +118,9 @@ pub(super) fn routes_of_path(choices: &mut Choices, host: &HostPattern) -> Vec<R
     let mut second = first.clone();
     second.matches.path = PathMatch::Prefix(format!("{path}/"));
     if let (RouteAction::Forward(one), RouteAction::Forward(two)) = (&mut first.action, &mut second.action)
-        && let Some(PathRewrite::Prefix(with)) = &one.path_rewrite
+        && let Some(PathRewrite::Prefix(with)) = one.path_rewrite.as_deref()
     {
-        two.path_rewrite = Some(PathRewrite::Prefix(format!("{with}/")));
+        Arc::make_mut(two).path_rewrite = Some(PathRewrite::Prefix(format!("{with}/")).into());
     }
     vec![first, second]
 }
@@ -130,9 +130,12 @@ fn route(choices: &mut Choices, host: &HostPattern) -> Route {
     let name = format!("{namespace}/i{}", choices.below(5));
     let matches = route_match(choices);
     let action = match choices.below(8) {
-        0 => RouteAction::Redirect(redirect(choices)),
-        1 => RouteAction::Refuse(Refusal { code: "GW0410".into(), reason: "a plugin cannot run".into() }),
-        _ => RouteAction::Forward(forward(choices, &matches.path)),
+        0 => RouteAction::Redirect(Arc::new(redirect(choices))),
+        1 => RouteAction::Refuse(Arc::new(Refusal {
+            code: "GW0410".into(),
+            reason: "a plugin cannot run".into(),
+        })),
+        _ => RouteAction::Forward(Arc::new(forward(choices, &matches.path))),
     };
     Route {
         id: RouteId(format!("Ingress/{name} {host} {}", choices.below(1000)).into()),
@@ -152,34 +155,34 @@ pub(super) fn route_match(choices: &mut Choices) -> RouteMatch {
         1..4 => PathMatch::Exact(choices.pick(&LITERALS).to_owned()),
         _ => PathMatch::Prefix(choices.pick(&LITERALS).to_owned()),
     };
-    let mut matches = RouteMatch::path(path);
-    matches.case_sensitive = !choices.one_in(12);
+    let case_sensitive = !choices.one_in(12);
+    let mut conditions = Conditions::default();
     if choices.one_in(5) {
-        matches.methods = vec![choices.pick(&METHODS).to_owned()];
+        conditions.methods = vec![choices.pick(&METHODS).to_owned()];
         if choices.one_in(2) {
-            matches.methods.push("DELETE".into());
+            conditions.methods.push("DELETE".into());
         }
     }
     while choices.one_in(4) {
         let name = choices.pick(&HEADERS).to_owned();
-        matches.headers.push(HeaderMatch { name, value: value_match(choices) });
+        conditions.headers.push(HeaderMatch { name, value: value_match(choices) });
     }
     if choices.one_in(16) {
         let value = ValueMatch::Exact(choices.pick(&AUTHORITIES).to_owned());
-        matches.headers.push(HeaderMatch { name: ":authority".into(), value });
+        conditions.headers.push(HeaderMatch { name: ":authority".into(), value });
     }
     if choices.one_in(24) {
-        matches
+        conditions
             .headers
             .push(HeaderMatch { name: ":scheme".into(), value: ValueMatch::Exact("https".into()) });
     }
-    matches.headers.sort();
+    conditions.headers.sort();
     while choices.one_in(6) {
         let name = choices.pick(&PARAMETERS).to_owned();
-        matches.queries.push(QueryMatch { name, value: value_match(choices) });
+        conditions.queries.push(QueryMatch { name, value: value_match(choices) });
     }
-    matches.queries.sort();
-    matches
+    conditions.queries.sort();
+    RouteMatch { path, case_sensitive, conditions: conditions.into() }
 }
 
 fn value_match(choices: &mut Choices) -> ValueMatch {
@@ -215,7 +218,7 @@ fn forward(choices: &mut Choices, path: &PathMatch) -> Forward {
     };
     Forward {
         targets,
-        path_rewrite,
+        path_rewrite: path_rewrite.map(Arc::new),
         host_rewrite: choices.one_in(8).then(|| choices.pick(&["up.example", "a.com"]).to_owned()),
         timeout_ms: choices.one_in(4).then(|| choices.pick(&[0, 1000, 30_000])),
         retry: choices.one_in(3).then(|| Arc::new(retry(choices))),

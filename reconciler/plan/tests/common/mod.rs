@@ -95,13 +95,13 @@ fn route(host: &str, path: &str, targets: &[(&str, u32)]) -> Route {
         id: RouteId(format!("Ingress/shop/web {host} prefix {path}").into()),
         name: "shop/web".into(),
         matches: RouteMatch::path(PathMatch::Prefix(path.into())),
-        action: RouteAction::Forward(Forward {
+        action: RouteAction::Forward(Arc::new(Forward {
             targets: targets.iter().map(target).collect(),
             path_rewrite: None,
             host_rewrite: None,
             timeout_ms: None,
             retry: None,
-        }),
+        })),
         request_headers: Default::default(),
         response_headers: Default::default(),
         cors: None,
