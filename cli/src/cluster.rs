@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gatewright_cluster::carry_out::Outcome;
-use gatewright_cluster::client::{Cluster, ClusterError};
+use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::connect::{Access, ConnectError, connect};
 use gatewright_cluster::decide::PruneBudget;
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_reconciler::cluster::{Feed, Feeding, LookError, Target};
+use gatewright_reconciler::cluster::{Counts, Feed, Feeding, Target, sentence};
+use gatewright_reconciler::sync::ClusterTarget;
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
@@ -48,23 +49,10 @@ pub struct TargetArgs {
 }
 
 impl Context {
-    /// Returns how a cluster is reached.
+    /// Returns how a cluster is reached; an empty text is the current context.
     pub fn access(&self, arguments: &AccessArgs, context: &str) -> Access {
-        let kubeconfig = match &arguments.kubeconfig {
-            Some(path) => vec![self.working_folder.join(path)],
-            None => kubeconfig_files(),
-        };
-        let context = Some(context.to_owned()).filter(|name| !name.is_empty());
-        Access { kubeconfig, context, allow_exec: arguments.allow_exec }
-    }
-
-    async fn connect(&self, arguments: &AccessArgs, context: &str) -> Result<Cluster, CliError> {
-        if let Some(path) = arguments.kubeconfig.as_ref()
-            && !self.working_folder.join(path).is_file()
-        {
-            return Err(CliError::environment(format!("there is no kubeconfig `{}`", path.display())));
-        }
-        Ok(connect(&self.access(arguments, context)).await?)
+        let named = arguments.kubeconfig.as_ref().map(|path| self.working_folder.join(path));
+        access(named, context, arguments.allow_exec)
     }
 
     /// Returns a cluster that is applied to; `context` names it.
@@ -77,14 +65,41 @@ impl Context {
         context: &str,
         options: &CompileOptions,
     ) -> Result<Target, CliError> {
-        let cluster = self.connect(&arguments.access, context).await?;
-        let inventory = arguments.inventory.clone().unwrap_or_else(|| InventoryName {
-            namespace: options.system_namespace.clone(),
-            name: "gatewright".to_owned(),
-        });
-        let budget = arguments.prune_budget.map_or(PruneBudget::Default, PruneBudget::Objects);
-        Ok(Target { cluster, inventory, budget })
+        let ClusterTarget { access, inventory, budget } = self.cluster_target(arguments, context, options);
+        Ok(Target { cluster: connect(&access).await?, inventory, budget })
     }
+
+    /// Returns the same before anything is asked.
+    pub fn cluster_target(
+        &self,
+        arguments: &TargetArgs,
+        context: &str,
+        options: &CompileOptions,
+    ) -> ClusterTarget {
+        ClusterTarget {
+            access: self.access(&arguments.access, context),
+            inventory: arguments.inventory.clone().unwrap_or_else(|| inventory(options)),
+            budget: budget(arguments.prune_budget),
+        }
+    }
+}
+
+/// Returns how a cluster is reached, by a kubeconfig that was named or those that kubectl reads.
+pub fn access(kubeconfig: Option<PathBuf>, context: &str, allow_exec: bool) -> Access {
+    let named = kubeconfig.is_some();
+    let kubeconfig = kubeconfig.map_or_else(kubeconfig_files, |path| vec![path]);
+    let context = Some(context.to_owned()).filter(|name| !name.is_empty());
+    Access { kubeconfig, named, context, allow_exec }
+}
+
+/// Returns the inventory that is used unless another one is named.
+pub fn inventory(options: &CompileOptions) -> InventoryName {
+    InventoryName { namespace: options.system_namespace.clone(), name: "gatewright".to_owned() }
+}
+
+/// Returns how much may be deleted.
+pub fn budget(objects: Option<usize>) -> PruneBudget {
+    objects.map_or(PruneBudget::Default, PruneBudget::Objects)
 }
 
 /// A cluster that is followed.
@@ -112,7 +127,7 @@ impl Context {
         mut shutdown: Shutdown,
     ) -> Result<Option<LiveObjects>, CliError> {
         let Some(name) = &arguments.cluster else { return Ok(None) };
-        let cluster = self.connect(&arguments.access, name).await?;
+        let cluster = connect(&self.access(&arguments.access, name)).await?;
         let mut feed = Feed::start(&cluster, feeding);
         tokio::select! {
             first = feed.first() => {
@@ -151,12 +166,6 @@ impl From<ClusterError> for CliError {
     }
 }
 
-impl From<LookError> for CliError {
-    fn from(error: LookError) -> Self {
-        CliError::environment(error.to_string())
-    }
-}
-
 /// Tells what became of each object, failures on standard error, and returns how the command ends.
 pub fn report(
     context: &Context,
@@ -169,58 +178,18 @@ pub fn report(
         let (sign, sentence) = sentence(key, outcome);
         if outcome.is_failure() {
             context.terminal.tell(&format!("{sentence}\n"));
-        } else if outcome.is_write() || *outcome == Outcome::Kept {
+        } else if *outcome != Outcome::Unchanged {
             text.push_str(&format!("{sign} {sentence}\n"));
         }
     }
-    let count = |wanted: fn(&Outcome) -> bool| outcomes.values().filter(|outcome| wanted(outcome)).count();
-    text.push_str(&format!(
-        "{} {cluster}: {} created, {} updated, {} deleted, {} as wanted, {} failed\n",
-        if dry_run { "would apply to" } else { "applied to" },
-        count(|outcome| *outcome == Outcome::Created),
-        count(|outcome| *outcome == Outcome::Updated),
-        count(|outcome| *outcome == Outcome::Deleted),
-        count(|outcome| matches!(outcome, Outcome::Unchanged)),
-        count(Outcome::is_failure),
-    ));
+    let done = if dry_run { "would apply to" } else { "applied to" };
+    text.push_str(&format!("{done} {cluster}: {}\n", Counts::of(outcomes)));
     context.terminal.print(&text)?;
-    let unreachable = |outcome: &Outcome| {
-        matches!(outcome, Outcome::Failed(ClusterError::Unreachable { .. } | ClusterError::Unauthorized(_)))
-    };
-    Ok(if outcomes.values().any(unreachable) {
+    Ok(if outcomes.values().any(|outcome| outcome.unreachable().is_some()) {
         Exit::Environment
     } else if outcomes.values().any(Outcome::is_failure) {
         Exit::Findings
     } else {
         Exit::Fine
     })
-}
-
-fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
-    match outcome {
-        Outcome::Created => ('+', format!("{key} created")),
-        Outcome::Updated => ('~', format!("{key} updated")),
-        Outcome::Unchanged => (' ', format!("{key} is as wanted")),
-        Outcome::Deleted => ('-', format!("{key} deleted")),
-        Outcome::Released(owners) => {
-            ('.', format!("GW0613 {key} is not deleted: {} applied to it too", owners.join(", ")))
-        }
-        Outcome::Kept => ('.', format!("GW0612 {key} is not deleted: the inventory was not there")),
-        Outcome::Conflict(changes) => {
-            let owned = changes.iter().filter(|change| !change.owners.is_empty());
-            let owned: Vec<String> = owned
-                .map(|change| format!("`{}` owns {}", change.owners.join("`, `"), change.pointer))
-                .collect();
-            let why = match owned.is_empty() {
-                true => "it belongs to another ApplySet".to_owned(),
-                false => owned.join(", "),
-            };
-            ('!', format!("GW0610 {key} is left alone: {why}"))
-        }
-        Outcome::Held(cause) => ('!', format!("GW0615 {key} is left alone: {cause} failed")),
-        Outcome::Failed(error @ ClusterError::Conflict(_)) => {
-            ('!', format!("GW0610 {key} is left alone: {error}"))
-        }
-        Outcome::Failed(error) => ('!', format!("GW0615 {key}: {error}")),
-    }
 }

@@ -128,7 +128,7 @@ impl Settings {
             return match settings.sync.problem() {
                 None => (settings, Vec::new()),
                 Some((pointer, message)) => {
-                    let place = place(path, &locator, pointer, Part::Value);
+                    let place = place(path, &locator, &pointer, Part::Value);
                     (Settings::default(), vec![Diagnostic::new(&code::GW0801, message, place)])
                 }
             };
@@ -319,7 +319,6 @@ mod tests {
             ),
             [
                 "2:11 `sync.source` needs `repository`",
-                "3:13 `sync.targets.0` needs `control`",
                 "3:14 there is no setting `socket`",
                 "4:13 `sync.interval` must be at least 1",
                 "5:12 `sync.timeout` must be a whole number",
@@ -338,6 +337,13 @@ mod tests {
         assert_eq!(source("https://me:hunter2@git.test/a"), [message]);
         let outside = messages("sync:\n  source: {repository: a, path: ../b}\n");
         assert!(outside[0].starts_with("2:33 the folder must be a path from the root"), "{outside:?}");
+        let target = |target: &str| messages(&format!("sync:\n  targets:\n  - {target}\n"));
+        let neither = "3:5 `sync.targets.0` needs one of `control` and `cluster`";
+        assert_eq!(target("{inventory: a/b}"), [neither]);
+        assert_eq!(target("{control: a, cluster: b}"), [neither]);
+        let misplaced = "3:31 `sync.targets.0`: `pruneBudget` is for clusters";
+        assert_eq!(target("{control: a, pruneBudget: 3}"), [misplaced]);
+        assert_eq!(target("{cluster: a, inventory: b}"), ["3:29 `b` is not NAMESPACE/NAME"]);
     }
 
     #[test]
@@ -353,8 +359,9 @@ mod tests {
         let names = |pointer: &str, prefix: &str| {
             known(pointer).into_iter().map(|name| format!("| `{prefix}{name}`")).collect::<Vec<_>>()
         };
-        let mut names =
-            [names("", ""), names("/sync", "sync."), names("/sync/source", "sync.source.")].concat();
+        let places =
+            [("", ""), ("/sync", "sync."), ("/sync/source", "sync.source."), ("/sync/targets/0", "")];
+        let mut names = places.map(|(pointer, prefix)| names(pointer, prefix)).concat();
         names.retain(|name| !["| `sync`", "| `sync.source`"].contains(&name.as_str()));
         let missing: Vec<&String> = names.iter().filter(|name| !page.contains(name.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");
@@ -373,6 +380,9 @@ mod tests {
         assert_eq!(known(""), sorted(fields));
         assert_eq!(known("/sync"), sorted("source targets interval timeout policy stateFile statusFile"));
         assert_eq!(known("/sync/source"), sorted("repository revision path"));
-        assert_eq!(known("/sync/targets/0"), ["control"]);
+        assert_eq!(
+            known("/sync/targets/0"),
+            sorted("control cluster kubeconfig allowExec inventory pruneBudget")
+        );
     }
 }

@@ -9,7 +9,7 @@ use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
 use gatewright_plan::cluster::ClusterLevel;
-use gatewright_reconciler::cluster::{self as target, Depth};
+use gatewright_reconciler::cluster::{self as target, Depth, DesiredState};
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
 use gatewright_reconciler::planning;
 use gatewright_reconciler::quarantine::quarantine;
@@ -101,9 +101,10 @@ impl Apply {
         if engine.has_errors() {
             return Err(refused("nothing is applied"));
         }
+        let desired = DesiredState::of(&inputs.source, &engine)?;
         runtime::block_on(async {
             let to = context.target(&self.target, name, &inputs.options).await?;
-            let looked = target::look(&to, &inputs.source, &engine, Depth::Managed).await?;
+            let looked = target::look(&to, &desired, Depth::Managed).await?;
             let name = to.cluster.name();
             if let Some(refusal) = &looked.round.refusal {
                 return Err(CliError::findings(format!("GW0611 {refusal}")).with_hint(
@@ -121,8 +122,7 @@ impl Apply {
                     self.confirm(context)?;
                 }
             }
-            let needs = target::needs(&engine);
-            let outcomes = carry_out(&to.cluster, &looked.round, &needs, self.server_dry_run).await?;
+            let outcomes = carry_out(&to.cluster, &looked.round, &desired.needs, self.server_dry_run).await?;
             cluster::report(context, name, &outcomes, self.server_dry_run)
         })
     }

@@ -8,7 +8,7 @@ use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::render::{self, TextOptions};
 use gatewright_plan::{Level, Plan as PlanDocument, PlanOptions, RiskOptions, Verdict};
-use gatewright_reconciler::cluster::{self, Depth};
+use gatewright_reconciler::cluster::{self, Depth, DesiredState};
 use gatewright_reconciler::planning::{self, State};
 use gatewright_reconciler::source::SourceSpec;
 
@@ -151,9 +151,10 @@ impl Plan {
             head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Ok(None);
         }
+        let desired = DesiredState::of(&head.source, &engine)?;
         let (looked, name) = runtime::block_on(async {
             let target = context.target(&self.target, name, &head.options).await?;
-            let looked = cluster::look(&target, &head.source, &engine, Depth::Referenced).await?;
+            let looked = cluster::look(&target, &desired, Depth::Referenced).await?;
             Ok((looked, target.cluster.name().to_owned()))
         })?;
         let old = cluster::base(&looked, &name);

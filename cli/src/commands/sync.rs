@@ -1,27 +1,32 @@
-//! `gatewright sync`: keeps serving processes at the newest sound revision of a source.
+//! `gatewright sync`: keeps serving processes and kube clusters at the newest sound revision of a source.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::control::Node;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target, write_status,
+    ClusterReport, HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target, TargetReport,
+    TargetSpec, write_status,
 };
 
 use crate::Context;
+use crate::cluster::TargetArgs;
 use crate::errors::{CliError, Exit};
 use crate::inputs::{Configured, state_folder};
 use crate::runtime::{self, Shutdown};
 use crate::settings::{self, PolicyArg, SettingsArgs};
 
-/// Keep gateways at the newest sound revision of a git source
+/// Keep gateways and kube clusters at the newest sound revision of a git source
 ///
-/// Each round fetches the source, compiles it, and orders the processes behind the control sockets (`gatewright gateway
-/// --control` and `gatewright xds --control`) to serve it. A revision with errors is never ordered: the last good one
-/// keeps serving, or under `--policy quarantine` the last good version of each broken object. What is not given as an argument comes from the part `sync` of the settings file.
+/// Each round fetches the source, compiles it, orders the processes behind the control sockets (`gatewright gateway
+/// --control` and `gatewright xds --control`) to serve it, and applies to clusters what differs, as `gatewright apply
+/// --cluster` does. A revision with errors is never carried out: the last good one stays, or under `--policy quarantine`
+/// the last good version of each broken object. What is not given as an argument comes from the part `sync` of the
+/// settings file; a target that is given stands in the place of all targets of the file.
 #[derive(Debug, Args)]
 pub struct Sync {
     /// What to follow: usually `git+URL@BRANCH[:SUBDIR]` or `git:BRANCH[:SUBDIR]`
@@ -30,7 +35,8 @@ pub struct Sync {
     /// Control socket of a serving process; repeatable
     #[arg(long, value_name = "PATH")]
     control: Vec<PathBuf>,
-    /// Do one round and end: exit 0 when everything is in sync, 1 when the source has errors, 3 otherwise
+    /// Do one round and end: exit 0 when everything is in sync, 1 when the source has errors or something was refused or
+    /// left alone, 3 otherwise
     #[arg(long)]
     once: bool,
     /// Seconds between rounds [default: 30]
@@ -48,6 +54,8 @@ pub struct Sync {
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -68,28 +76,31 @@ impl Sync {
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let configured = context.settings(&self.settings, None)?;
         configured.refuse_problem(&context.terminal, "nothing is synced")?;
-        let job = self.job(&context.working_folder, configured)?;
+        let job = self.job(context, configured)?;
         let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?)?;
         runtime::run(|shutdown| job.rounds(synchronizer, context, shutdown))
     }
 
     /// Puts the arguments above the settings.
-    fn job(&self, working_folder: &Path, configured: Configured) -> Result<Job, CliError> {
+    fn job(&self, context: &Context, configured: Configured) -> Result<Job, CliError> {
+        let working_folder = &context.working_folder;
         let Configured { sync: settings, folder, options, .. } = configured;
         let source = match &self.source {
             Some(source) => Some(source.clone()),
             None => settings.source(&folder)?,
         };
         let source = source.ok_or_else(|| lacking("SOURCE", "source"))?;
-        let targets = if self.control.is_empty() { settings.controls(&folder) } else { self.control.clone() };
+        let mut targets = self.targets(context, &options);
         if targets.is_empty() {
-            return Err(lacking("--control", "targets"));
+            targets = settings.targets(&working_folder.join(&folder), &options);
+        }
+        if targets.is_empty() {
+            return Err(lacking("a target (--control, --cluster)", "targets"));
         }
         let seconds = |flag: Option<u64>, setting: Option<u64>| {
             Duration::from_secs(flag.or(setting).unwrap_or(SECONDS))
         };
         let policy = self.policy.or(settings.policy).map_or(Policy::Stop, Policy::from);
-        let targets: Vec<PathBuf> = targets.iter().map(|path| working_folder.join(path)).collect();
         let state_file = self.state_file.clone().or_else(|| settings.state_file(&folder));
         let state_file = match (state_file, policy) {
             (Some(path), _) => Some(working_folder.join(path)),
@@ -110,6 +121,14 @@ impl Sync {
             interval: seconds(self.interval, settings.interval),
             status_file: status_file.map(|path| working_folder.join(path)),
         })
+    }
+
+    /// Returns the targets that are given as arguments.
+    fn targets(&self, context: &Context, options: &CompileOptions) -> Vec<TargetSpec> {
+        let sockets = self.control.iter().map(|path| context.working_folder.join(path));
+        let cluster = self.target.cluster.iter();
+        let cluster = cluster.map(|name| context.cluster_target(&self.target, name, options));
+        sockets.map(TargetSpec::Control).chain(cluster.map(TargetSpec::Cluster)).collect()
     }
 }
 
@@ -155,20 +174,19 @@ fn now() -> String {
 }
 
 /// Returns a name that two different jobs do not share.
-fn state_name(source: &SourceSpec, targets: &[PathBuf]) -> String {
+fn state_name(source: &SourceSpec, targets: &[TargetSpec]) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in
-        std::iter::once(source.to_string()).chain(targets.iter().map(|path| path.display().to_string()))
-    {
+    for part in std::iter::once(source.to_string()).chain(targets.iter().map(ToString::to_string)) {
         hasher.update(part.as_bytes()).update(&[0]);
     }
     format!("sync-{}.json", &hasher.finalize().to_hex()[..24])
 }
 
 fn exit(round: &Round) -> Exit {
+    let failed = |target: &Target| matches!(target.outcome, Outcome::Failed(_) | Outcome::Unacknowledged);
     if round.is_in_sync() {
         Exit::Fine
-    } else if round.errors.is_empty() {
+    } else if round.errors.is_empty() && (round.unreadable.is_some() || round.targets.iter().any(failed)) {
         Exit::Environment
     } else {
         Exit::Findings
@@ -214,19 +232,40 @@ fn held_text(held: &HeldBack) -> String {
 }
 
 fn target_text(target: &Target) -> String {
-    let outcome = match &target.outcome {
+    match &target.report {
+        TargetReport::Process { socket, nodes, .. } => {
+            let mut text = format!("  {socket}: {}\n", process_text(&target.outcome, nodes));
+            text.extend(nodes.iter().flat_map(rejections));
+            text
+        }
+        TargetReport::Cluster(report) => {
+            let mut text =
+                format!("  cluster {}: {}\n", report.cluster, cluster_text(&target.outcome, report));
+            text.extend(report.messages.iter().map(|message| format!("    {message}\n")));
+            text
+        }
+    }
+}
+
+fn process_text(outcome: &Outcome, nodes: &[Node]) -> String {
+    match outcome {
         Outcome::Unchanged => "serves it already".to_owned(),
-        Outcome::Applied => format!("applied, acknowledged by {}", count(target.nodes.len())),
+        Outcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
         Outcome::Kept => "left as it was".to_owned(),
-        Outcome::Unacknowledged => {
-            let silent = target.nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
+        Outcome::Unacknowledged | Outcome::Incomplete => {
+            let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
             format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
         }
-        Outcome::Failed(reason) => reason.clone(),
-    };
-    let mut text = format!("  {}: {outcome}\n", target.socket);
-    text.extend(target.nodes.iter().flat_map(rejections));
-    text
+        Outcome::Failed(reason) | Outcome::Refused(reason) => reason.clone(),
+    }
+}
+
+fn cluster_text(outcome: &Outcome, report: &ClusterReport) -> String {
+    match outcome {
+        Outcome::Kept => "left as it was".to_owned(),
+        Outcome::Failed(reason) | Outcome::Refused(reason) => reason.clone(),
+        _ => report.objects.map(|counts| counts.to_string()).unwrap_or_default(),
+    }
 }
 
 fn rejections(node: &Node) -> impl Iterator<Item = String> {

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use gatewright_cluster::inventory::InventoryName;
+use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
+use gatewright_reconciler::sync::{ClusterTarget, TargetSpec};
 use serde::Deserialize;
 
 use super::PolicyArg;
+use crate::cluster;
 
 /// What is kept in sync with what. The words are those of `schemas/gatewright.schema.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -34,10 +38,18 @@ struct Repository {
     path: String,
 }
 
-/// What is kept in sync: a process that answers on a control socket.
+/// What is kept in sync: a process that answers on a control socket, or a kube cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct TargetSettings {
-    control: PathBuf,
+    control: Option<PathBuf>,
+    /// Context of the kubeconfig; an empty text is the current one.
+    cluster: Option<String>,
+    kubeconfig: Option<PathBuf>,
+    #[serde(default)]
+    allow_exec: bool,
+    inventory: Option<String>,
+    prune_budget: Option<usize>,
 }
 
 /// The name under which a remote offers its default branch.
@@ -54,9 +66,9 @@ impl SyncSettings {
         self.source.as_ref().map(|source| source.spec(folder)).transpose()
     }
 
-    /// Returns the control sockets of the targets.
-    pub fn controls(&self, folder: &Path) -> Vec<PathBuf> {
-        self.targets.iter().map(|target| folder.join(&target.control)).collect()
+    /// Returns the targets. `folder` is that of the settings file, below the working folder or absolute.
+    pub fn targets(&self, folder: &Path, options: &CompileOptions) -> Vec<TargetSpec> {
+        self.targets.iter().filter_map(|target| target.spec(folder, options)).collect()
     }
 
     /// Returns where the last good revision is remembered.
@@ -70,24 +82,67 @@ impl SyncSettings {
     }
 
     /// Returns what the schema cannot see: a JSON pointer, and what is wrong there. Passwords are never repeated.
-    pub(super) fn problem(&self) -> Option<(&'static str, String)> {
-        let source = self.source.as_ref()?;
-        match RemoteUrl::parse(&source.repository) {
-            Err(error) => return Some(("/sync/source/repository", reason(error))),
-            Ok(url) if url.holds_password() => {
-                let message = "`sync.source.repository` must hold no password: give it in the environment";
-                return Some(("/sync/source/repository", message.to_owned()));
-            }
-            Ok(_) => {}
-        }
-        let error = source.spec(Path::new("")).err()?;
-        Some(("/sync/source/path", reason(error)))
+    pub(super) fn problem(&self) -> Option<(String, String)> {
+        let of_target = |(index, target): (usize, &TargetSettings)| {
+            let (setting, message) = target.problem(index)?;
+            Some((format!("/sync/targets/{index}{setting}"), message))
+        };
+        let of_source = || self.source.as_ref().and_then(Repository::problem);
+        of_source().or_else(|| self.targets.iter().enumerate().find_map(of_target))
     }
 }
 
 impl Repository {
     fn spec(&self, folder: &Path) -> Result<SourceSpec, SourceError> {
         SourceSpec::of_repository(&self.repository, folder, &self.revision, &self.path)
+    }
+
+    fn problem(&self) -> Option<(String, String)> {
+        let at = |setting: &str, message| Some((format!("/sync/source/{setting}"), message));
+        match RemoteUrl::parse(&self.repository) {
+            Err(error) => return at("repository", reason(error)),
+            Ok(url) if url.holds_password() => {
+                let message = "`sync.source.repository` must hold no password: give it in the environment";
+                return at("repository", message.to_owned());
+            }
+            Ok(_) => {}
+        }
+        at("path", reason(self.spec(Path::new("")).err()?))
+    }
+}
+
+impl TargetSettings {
+    /// Returns what is kept; none where neither a process nor a cluster is named, which is a problem of the file.
+    fn spec(&self, folder: &Path, options: &CompileOptions) -> Option<TargetSpec> {
+        if let Some(control) = &self.control {
+            return Some(TargetSpec::Control(folder.join(control)));
+        }
+        let kubeconfig = self.kubeconfig.as_ref().map(|path| folder.join(path));
+        let inventory = self.inventory.as_ref().and_then(|name| name.parse().ok());
+        Some(TargetSpec::Cluster(ClusterTarget {
+            access: cluster::access(kubeconfig, self.cluster.as_ref()?, self.allow_exec),
+            inventory: inventory.unwrap_or_else(|| cluster::inventory(options)),
+            budget: cluster::budget(self.prune_budget),
+        }))
+    }
+
+    /// Returns which setting is wrong, as the end of a JSON pointer, and how.
+    fn problem(&self, index: usize) -> Option<(&'static str, String)> {
+        let name = format!("`sync.targets.{index}`");
+        if self.control.is_some() == self.cluster.is_some() {
+            return Some(("", format!("{name} needs one of `control` and `cluster`")));
+        }
+        let of_clusters = [
+            ("/kubeconfig", self.kubeconfig.is_some()),
+            ("/allowExec", self.allow_exec),
+            ("/inventory", self.inventory.is_some()),
+            ("/pruneBudget", self.prune_budget.is_some()),
+        ];
+        if let Some((setting, _)) = of_clusters.iter().find(|(_, set)| self.control.is_some() && *set) {
+            return Some((*setting, format!("{name}: `{}` is for clusters", &setting[1..])));
+        }
+        let inventory = self.inventory.as_ref()?.parse::<InventoryName>().err()?;
+        Some(("/inventory", inventory.to_string()))
     }
 }
 
@@ -112,11 +167,14 @@ mod tests {
     #[test]
     fn relative_paths_begin_at_the_folder_of_the_file() {
         let sync = read(
-            "sync:\n  source: {repository: ../gateways, revision: main, path: shop/}\n  targets:\n  - control: run/a.sock\n  - control: /run/b.sock\n  interval: 5\n  timeout: 6\n  statusFile: status.json\n",
+            "sync:\n  source: {repository: ../gateways, revision: main, path: shop/}\n  targets:\n  - control: run/a.sock\n  - control: /run/b.sock\n  - cluster: prod\n  interval: 5\n  timeout: 6\n  statusFile: status.json\n",
         );
         let folder = Path::new("ops");
         assert_eq!(sync.source(folder).unwrap().unwrap().to_string(), "git+ops/../gateways@main:shop");
-        assert_eq!(sync.controls(folder), [Path::new("ops/run/a.sock"), Path::new("/run/b.sock")]);
+        let targets = sync.targets(folder, &CompileOptions::higress_defaults());
+        let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let cluster = "cluster prod inventory higress-system/gatewright";
+        assert_eq!(targets, ["ops/run/a.sock", "/run/b.sock", cluster]);
         assert_eq!((sync.interval, sync.timeout), (Some(5), Some(6)));
         assert_eq!(sync.status_file(folder).as_deref(), Some(Path::new("ops/status.json")));
     }

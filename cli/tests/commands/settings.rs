@@ -83,5 +83,6 @@ fn sync_says_what_neither_arguments_nor_settings_name() {
     let folder = Folder::clean();
     folder.run(&["sync"]).assert_fails(2, "there is neither SOURCE nor `sync.source` in gatewright.yaml");
     folder.write("gatewright.yaml", "sync: {source: {repository: .}}\n");
-    folder.run(&["sync"]).assert_fails(2, "there is neither --control nor `sync.targets` in gatewright.yaml");
+    let lacking = "there is neither a target (--control, --cluster) nor `sync.targets` in gatewright.yaml";
+    folder.run(&["sync"]).assert_fails(2, lacking);
 }

@@ -10,3 +10,4 @@ mod scene;
 #[expect(dead_code, reason = "the other tests of the program use the rest")]
 #[path = "../commands/support.rs"]
 mod support;
+mod sync;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::client::{ApplyOptions, Cluster, ClusterError};
 use crate::compare::FieldChange;
-use crate::decide::{Action, MANAGER, Round, Step, rank};
+use crate::decide::{Action, Keeping, MANAGER, Round, Step, rank};
 use crate::observe::PARALLEL;
 
 /// What became of one object.
@@ -24,8 +24,8 @@ pub enum Outcome {
     Deleted,
     /// It stays as it is, and is nothing of ours any more; the others named have applied to it too.
     Released(Vec<String>),
-    /// It is no longer wanted and stays, as the inventory was not known before.
-    Kept,
+    /// It is no longer wanted and stays.
+    Kept(Keeping),
     /// Nothing was sent, as fields belong to others.
     Conflict(Vec<FieldChange>),
     /// Nothing was sent, as this one, which it needs, or which it would be deleted after, failed.
@@ -38,6 +38,16 @@ impl Outcome {
     /// Returns whether the object is not as wanted.
     pub fn is_failure(&self) -> bool {
         matches!(self, Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_))
+    }
+
+    /// Returns why the API server could not be asked at all.
+    pub fn unreachable(&self) -> Option<&ClusterError> {
+        match self {
+            Outcome::Failed(error @ (ClusterError::Unreachable { .. } | ClusterError::Unauthorized(_))) => {
+                Some(error)
+            }
+            _ => None,
+        }
     }
 
     /// Returns whether something was written.
@@ -111,7 +121,7 @@ impl Work<'_> {
     ) {
         let mut sent = Vec::new();
         for step in steps {
-            let waits = !matches!(step.action, Action::None | Action::Keep);
+            let waits = !matches!(step.action, Action::None | Action::Keep(_));
             match held(step, outcomes).filter(|_| waits) {
                 Some(cause) => _ = outcomes.insert(step.key.clone(), Outcome::Held(cause)),
                 None => sent.push(async move { (step.key.clone(), self.step(step).await) }),
@@ -124,7 +134,7 @@ impl Work<'_> {
     async fn step(&self, step: &Step) -> Outcome {
         let done = match (&step.action, &step.value, &step.live) {
             (Action::None, ..) => return Outcome::Unchanged,
-            (Action::Keep, ..) => return Outcome::Kept,
+            (Action::Keep(why), ..) => return Outcome::Kept(*why),
             (Action::Conflict(changes), ..) => return Outcome::Conflict(changes.clone()),
             (Action::Create, Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Created),
             (Action::Update(_), Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Updated),

@@ -18,6 +18,8 @@ pub struct Access {
     /// Kubeconfig files, which are merged as kubectl merges them; missing ones are passed over. Without any that is
     /// there, the Pod's service account is used.
     pub kubeconfig: Vec<PathBuf>,
+    /// Whether the files were asked for by name, so that a missing one is an error.
+    pub named: bool,
     /// Context of the kubeconfig; none means its current one.
     pub context: Option<String>,
     /// Whether the kubeconfig may name a program that fetches credentials.
@@ -27,6 +29,9 @@ pub struct Access {
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// A file that was asked for is not there.
+    #[error("there is no kubeconfig `{}`", .0.display())]
+    Missing(PathBuf),
     /// A file cannot be read or is no kubeconfig.
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(String),
@@ -51,7 +56,7 @@ impl ConnectError {
             ConnectError::NoContext(_) => Some("`kubectl config get-contexts` lists them"),
             ConnectError::Nowhere(_) => Some("set KUBECONFIG, or give --kubeconfig FILE"),
             ConnectError::Exec(..) => Some("allow it with --allow-exec if you trust the kubeconfig"),
-            ConnectError::Kubeconfig(_) | ConnectError::Client(_) => None,
+            ConnectError::Missing(_) | ConnectError::Kubeconfig(_) | ConnectError::Client(_) => None,
         }
     }
 }
@@ -72,6 +77,9 @@ pub async fn connect(access: &Access) -> Result<Cluster, ConnectError> {
 }
 
 async fn configuration(access: &Access) -> Result<(String, Config), ConnectError> {
+    if let Some(missing) = access.kubeconfig.iter().find(|path| access.named && !path.is_file()) {
+        return Err(ConnectError::Missing(missing.clone()));
+    }
     let Some(kubeconfig) = read(&access.kubeconfig)? else {
         let config = Config::incluster().map_err(|error| ConnectError::Nowhere(error.to_string()))?;
         return match &access.context {
@@ -153,7 +161,7 @@ users:
         let path = folder.join("config");
         std::fs::write(&path, text).unwrap();
         let missing = folder.join("missing");
-        Access { kubeconfig: vec![missing, path], context: context.map(str::to_owned), allow_exec: false }
+        Access { kubeconfig: vec![missing, path], context: context.map(str::to_owned), ..Access::default() }
     }
 
     async fn failure(context: Option<&str>, text: &str) -> String {
@@ -175,5 +183,14 @@ users:
         assert!(broken.starts_with("the kubeconfig cannot be used: "), "{broken}");
         let empty = failure(None, "apiVersion: v1\nkind: Config\n").await;
         assert_eq!(empty, "the kubeconfig cannot be used: it has no current context");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_asked_for_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing");
+        let access = Access { kubeconfig: vec![path.clone()], named: true, ..Access::default() };
+        let error = configuration(&access).await.unwrap_err().to_string();
+        assert_eq!(error, format!("there is no kubeconfig `{}`", path.display()));
     }
 }

@@ -3,6 +3,7 @@
 mod feed;
 mod overlay;
 mod projection;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +17,13 @@ use gatewright_compiler::Engine;
 use gatewright_compiler::graph::{Node, Reference};
 use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::parse::raw_objects;
-use gatewright_compiler::source::ReadError;
+use gatewright_compiler::source::{HeldFile, ReadError, SourceTree};
 
 pub use feed::{Change, Feed, Feeding};
 pub(crate) use overlay::Beside;
 pub use overlay::{LIVE, Overlay};
 pub use projection::{Projection, base, head};
+pub use told::{Counts, sentence};
 
 use crate::source::Source;
 
@@ -35,25 +37,41 @@ pub struct Target {
     pub budget: PruneBudget,
 }
 
+/// What a source wants in a cluster.
+pub struct DesiredState {
+    /// The objects, by identity. Those that errors stand against are left out: they stay as they are.
+    pub objects: BTreeMap<EntityKey, Desired>,
+    /// Which of them need which others to be there first.
+    pub needs: Needs,
+    /// Whether errors stand in the source: an object that it seems to lack may only be unreadable.
+    pub broken: bool,
+    /// What the source refers to and does not have.
+    referenced: BTreeSet<EntityKey>,
+}
+
+impl DesiredState {
+    /// Returns what a source wants, with objects that are held back as they were when they were good. `engine` has
+    /// compiled it.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of(source: &Source, engine: &Engine) -> Result<Self, ReadError> {
+        let mut objects = wanted(source)?;
+        let broken = engine.has_errors() || !source.holds().is_empty();
+        if broken {
+            let left_out = engine.broken().objects;
+            objects.retain(|key, _| !left_out.contains(key));
+        }
+        Ok(DesiredState { objects, needs: needs(engine), broken, referenced: externals(engine) })
+    }
+}
+
 /// A look at a target, and what follows from it.
 pub struct Looked {
-    /// What the source wants.
-    pub wanted: BTreeMap<EntityKey, Desired>,
     /// What is there.
     pub observed: Observed,
     /// What is to be done.
     pub round: Round,
-}
-
-/// Why a target could not be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum LookError {
-    /// A file of the source cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The API server did not answer.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
 }
 
 /// How much is looked at.
@@ -65,29 +83,25 @@ pub enum Depth {
     Referenced,
 }
 
-/// Looks at a target and decides what is to be done. `engine` has compiled the source. Nothing is written.
+/// Looks at a target and decides what is to be done. Nothing is written. While errors stand in the source, nothing is to
+/// be deleted.
 ///
 /// # Errors
-/// See [`LookError`].
-pub async fn look(
-    target: &Target,
-    source: &Source,
-    engine: &Engine,
-    depth: Depth,
-) -> Result<Looked, LookError> {
-    let wanted = wanted(source)?;
+/// The API server did not answer.
+pub async fn look(target: &Target, desired: &DesiredState, depth: Depth) -> Result<Looked, ClusterError> {
     let referenced = match depth {
         Depth::Managed => BTreeSet::new(),
-        Depth::Referenced => externals(engine),
+        Depth::Referenced => desired.referenced.clone(),
     };
-    let scope =
-        Scope { wanted: wanted.keys().collect(), referenced, inventory: &target.inventory, namespaces: None };
+    let wanted = desired.objects.keys().collect();
+    let scope = Scope { wanted, referenced, inventory: &target.inventory, namespaces: None };
     let mut observed = observe(&target.cluster, &scope).await?;
     if depth == Depth::Referenced {
         observe_endpoints(&target.cluster, &scope, &mut observed).await?;
     }
-    let round = decide(&wanted, &observed, &target.inventory, target.budget);
-    Ok(Looked { wanted, observed, round })
+    let budget = if desired.broken { PruneBudget::Nothing } else { target.budget };
+    let round = decide(&desired.objects, &observed, &target.inventory, budget);
+    Ok(Looked { observed, round })
 }
 
 /// Returns the objects of a source that are applied to clusters, by identity.
@@ -95,16 +109,33 @@ pub async fn look(
 /// # Errors
 /// A file cannot be read.
 pub fn wanted(source: &Source) -> Result<BTreeMap<EntityKey, Desired>, ReadError> {
-    let mut wanted = BTreeMap::new();
-    for (path, content) in &source.tree.files {
-        for object in raw_objects(&source.tree.reader.read(path, content)?) {
+    let tree = &source.tree;
+    let mut wanted = held(tree)?;
+    for (path, content) in &tree.files {
+        for object in raw_objects(&tree.reader.read(path, content)?) {
             if let Some(desired) = Desired::new(object.value) {
-                // Defined twice, it is an error of the source, which is told elsewhere.
+                // Defined twice, it is an error of the source, which is told elsewhere; held, this one does not count.
                 wanted.entry(desired.key.clone()).or_insert(desired);
             }
         }
     }
     Ok(wanted)
+}
+
+/// Returns the objects that are taken as another state had them.
+fn held(tree: &SourceTree) -> Result<BTreeMap<EntityKey, Desired>, ReadError> {
+    let mut of_file: BTreeMap<&HeldFile, BTreeSet<&EntityKey>> = BTreeMap::new();
+    for (key, file) in &tree.held {
+        of_file.entry(file).or_default().insert(key);
+    }
+    let mut held = BTreeMap::new();
+    for (file, keys) in of_file {
+        let objects = raw_objects(&tree.reader.read(&file.path, &file.content)?);
+        let objects = objects.into_iter().filter_map(|object| Desired::new(object.value));
+        let wanted = objects.filter(|desired| keys.contains(&desired.key));
+        held.extend(wanted.map(|desired| (desired.key.clone(), desired)));
+    }
+    Ok(held)
 }
 
 /// Returns what the source refers to and does not have.
@@ -119,7 +150,7 @@ fn externals(engine: &Engine) -> BTreeSet<EntityKey> {
 
 /// Returns which objects of the source need which others to be there first: what they refer to, and for a route that
 /// a plugin's rule names, the plugin, which may protect it.
-pub fn needs(engine: &Engine) -> Needs {
+fn needs(engine: &Engine) -> Needs {
     let graph = engine.graph();
     let mut needs = Needs::new();
     let mut publishers: BTreeMap<&str, &EntityKey> = BTreeMap::new();

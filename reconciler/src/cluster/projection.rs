@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_cluster::compare::predict;
-use gatewright_cluster::decide::{Action, MANAGER};
+use gatewright_cluster::decide::{Action, MANAGER, Step};
 use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
 use gatewright_compiler::Provenance;
@@ -66,7 +66,8 @@ pub fn head(looked: &Looked, context: &str, provenance: &Provenance) -> Projecti
             _ => {}
         }
     }
-    let origins = looked.wanted.keys().filter_map(|key| {
+    let wanted = looked.round.steps.iter().filter(|step| step.value.is_some());
+    let origins = wanted.filter_map(|Step { key, .. }| {
         let (path, document) = provenance.file(key)?;
         Some((path_of(key), (Arc::from(path), document)))
     });

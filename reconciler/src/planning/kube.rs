@@ -41,7 +41,7 @@ fn cluster_step(step: &Step, base: Option<&BTreeMap<EntityKey, Desired>>) -> Opt
         Action::Conflict(changes) => (ClusterAction::Conflict, changes.as_slice(), &[][..]),
         Action::Delete => (ClusterAction::Delete, &[][..], &[][..]),
         Action::Release(owners) => (ClusterAction::Release, &[][..], owners.as_slice()),
-        Action::Keep => (ClusterAction::Keep, &[][..], &[][..]),
+        Action::Keep(_) => (ClusterAction::Keep, &[][..], &[][..]),
     };
     let before = base.and_then(|base| base.get(&step.key));
     Some(ClusterStep {

@@ -1,26 +1,32 @@
-//! Git sync: brings serving processes to the newest sound revision of a source, round by round.
+//! Git sync: brings serving processes and kube clusters to the newest sound revision of a source, round by round.
 //!
-//! A round reads the source, compiles it, and orders every target over its control socket to serve it. Under the policy
-//! `stop` a revision with errors is never ordered; under `quarantine` its broken objects keep their last good version.
-//! What a target serves is asked for each time, so a killed sync goes on where it was; what is held back, and since when,
-//! stands in a state file.
+//! A round reads the source, compiles it, and brings every target to it: serving processes by an order over their control
+//! socket, clusters by applying what differs. Under the policy `stop` a revision with errors is never carried out; under
+//! `quarantine` its broken objects keep their last good version. What a target has is asked for each time, so a killed
+//! sync goes on where it was; what is held back, and since when, stands in a state file.
 
 mod atomic;
+mod kube;
+mod process;
 mod round;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::{Diagnostic, Severity};
 
-use crate::control::{self, Answer, Apply, Node, Question};
+use crate::cluster::DesiredState;
+use crate::control;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
 use crate::source::{Hold, Loader, Source, SourceError, SourceSpec};
 
-pub use round::{HeldBack, Outcome, Round, Target, write_status};
+pub use kube::ClusterTarget;
+pub use round::{ClusterReport, HeldBack, Outcome, Round, Target, TargetReport, write_status};
 pub use state::StateError;
 
 use state::Record;
@@ -30,9 +36,9 @@ use state::Record;
 pub struct SyncOptions {
     /// The source.
     pub source: SourceSpec,
-    /// Control sockets of the serving processes.
-    pub targets: Vec<PathBuf>,
-    /// How long a target's nodes may take to acknowledge.
+    /// What is brought to it.
+    pub targets: Vec<TargetSpec>,
+    /// How long the nodes of a serving process may take to acknowledge.
     pub timeout: Duration,
     /// What becomes of a revision with errors.
     pub policy: Policy,
@@ -40,6 +46,24 @@ pub struct SyncOptions {
     pub state_file: Option<PathBuf>,
     /// Settings of the compilation.
     pub compile: CompileOptions,
+}
+
+/// What is brought to the source's state.
+#[derive(Clone, Debug)]
+pub enum TargetSpec {
+    /// The serving process behind a control socket.
+    Control(PathBuf),
+    /// A kube cluster.
+    Cluster(ClusterTarget),
+}
+
+impl fmt::Display for TargetSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetSpec::Control(socket) => write!(f, "{}", socket.display()),
+            TargetSpec::Cluster(cluster) => write!(f, "{cluster}"),
+        }
+    }
 }
 
 /// A sync between rounds.
@@ -50,10 +74,11 @@ pub struct Sync {
     record: Option<Record>,
 }
 
-/// What is to be served.
+/// What is to be served, and applied where a cluster is among the targets.
 struct Wanted {
     model: String,
     holds: Vec<Hold>,
+    objects: Option<DesiredState>,
 }
 
 impl Sync {
@@ -84,14 +109,23 @@ impl Sync {
                 None
             }
         };
-        for socket in &self.options.targets {
-            let target = match &wanted {
-                Some(wanted) => self.bring(socket, wanted).await,
-                None => kept(socket).await,
-            };
-            round.targets.push(target);
-        }
+        // No target waits for another one.
+        let targets = self.options.targets.iter().map(|target| self.bring(target, wanted.as_ref()));
+        round.targets = join_all(targets).await;
         Ok(round)
+    }
+
+    /// Brings one target to what is wanted; without that, it is left as it is.
+    async fn bring(&self, target: &TargetSpec, wanted: Option<&Wanted>) -> Target {
+        match (target, wanted) {
+            (TargetSpec::Control(socket), None) => process::kept(socket).await,
+            (TargetSpec::Control(socket), Some(wanted)) => {
+                process::bring(socket, self.order(wanted), wanted).await
+            }
+            (TargetSpec::Cluster(cluster), wanted) => {
+                kube::bring(cluster, wanted.and_then(|wanted| wanted.objects.as_ref())).await
+            }
+        }
     }
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.
@@ -112,7 +146,10 @@ impl Sync {
         self.remember(&source, &round.held).map_err(Failure::State)?;
         let model = self.engine.ir().digest().hex();
         round.model = Some(model.clone());
-        Ok(Some(Wanted { model, holds: source.holds().to_vec() }))
+        let clusters = self.options.targets.iter().any(|target| matches!(target, TargetSpec::Cluster(_)));
+        let objects = clusters.then(|| DesiredState::of(&source, &self.engine)).transpose();
+        let objects = objects.map_err(QuarantineError::from)?;
+        Ok(Some(Wanted { model, holds: source.holds().to_vec(), objects }))
     }
 
     /// Returns the state that was to be served last: the remembered one, else what a target serves. None is known before
@@ -138,10 +175,11 @@ impl Sync {
         })
     }
 
-    /// Asks the targets for a revision of one source, and what they hold.
+    /// Asks the serving processes for a revision of one source, and what they hold.
     async fn served(&self) -> Option<(String, Vec<Hold>)> {
-        for socket in &self.options.targets {
-            if let Ok(control::Status { mut pinned, held, .. }) = status(socket).await
+        for target in &self.options.targets {
+            let TargetSpec::Control(socket) = target else { continue };
+            if let Ok(control::Status { mut pinned, held, .. }) = process::status(socket).await
                 && pinned.len() == 1
             {
                 return Some((pinned.remove(0), held));
@@ -178,39 +216,16 @@ impl Sync {
         Ok(())
     }
 
-    /// Orders one target to serve what is wanted, unless it does.
-    async fn bring(&self, socket: &Path, wanted: &Wanted) -> Target {
-        let live = match status(socket).await {
-            Ok(status) => status,
-            Err(reason) => return target(socket, None, Outcome::Failed(reason), Vec::new()),
-        };
-        if live.model.as_ref() == Some(&wanted.model) && live.nodes.iter().all(|node| node.acknowledged) {
-            return target(socket, live.model, Outcome::Unchanged, live.nodes);
-        }
-        let order = Question::Apply(Apply {
+    /// Returns the order to serve what is wanted, whatever is served now.
+    fn order(&self, wanted: &Wanted) -> control::Apply {
+        control::Apply {
             sources: vec![self.options.source.to_string()],
             working_folder: self.loader.working_folder.display().to_string(),
-            base_model: live.model,
+            base_model: None,
             head_model: Some(wanted.model.clone()),
             policy: self.options.policy,
             held: wanted.holds.clone(),
             timeout_ms: u64::try_from(self.options.timeout.as_millis()).unwrap_or(u64::MAX),
-        });
-        match control::ask(socket, &order).await {
-            Ok(Answer::Applied(status)) => target(socket, status.model, Outcome::Applied, status.nodes),
-            Ok(Answer::Unacknowledged(status)) => {
-                target(socket, status.model, Outcome::Unacknowledged, status.nodes)
-            }
-            Ok(Answer::Stale { reason } | Answer::Failed { reason }) => {
-                target(socket, None, Outcome::Failed(reason), Vec::new())
-            }
-            Ok(Answer::Refused { errors }) => {
-                target(socket, None, Outcome::Failed(errors.join("; ")), Vec::new())
-            }
-            Ok(Answer::Status(_)) => {
-                target(socket, None, Outcome::Failed("it answered another question".into()), Vec::new())
-            }
-            Err(error) => target(socket, None, Outcome::Failed(error.to_string()), Vec::new()),
         }
     }
 }
@@ -233,26 +248,6 @@ impl From<QuarantineError> for Failure {
     fn from(error: QuarantineError) -> Self {
         Failure::Unreadable(error.to_string())
     }
-}
-
-async fn status(socket: &Path) -> Result<control::Status, String> {
-    match control::ask(socket, &Question::Status).await {
-        Ok(Answer::Status(status)) => Ok(status),
-        Ok(Answer::Failed { reason }) => Err(reason),
-        Ok(_) => Err("it answered another question".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-async fn kept(socket: &Path) -> Target {
-    match status(socket).await {
-        Ok(status) => target(socket, status.model, Outcome::Kept, status.nodes),
-        Err(reason) => target(socket, None, Outcome::Failed(reason), Vec::new()),
-    }
-}
-
-fn target(socket: &Path, model: Option<String>, outcome: Outcome, nodes: Vec<Node>) -> Target {
-    Target { socket: socket.display().to_string(), model, outcome, nodes }
 }
 
 fn errors(source: &Source, diagnostics: &[Diagnostic]) -> Vec<String> {

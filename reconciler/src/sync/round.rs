@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::atomic;
+use crate::cluster::Counts;
 use crate::control::Node;
 use crate::source::Hold;
 
@@ -45,28 +46,59 @@ pub struct HeldBack {
 /// What became of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// The control socket.
-    pub socket: String,
-    /// What it serves after the round, where it answered.
-    pub model: Option<String>,
+    /// Which one it is, and what is known of it after the round.
+    #[serde(flatten)]
+    pub report: TargetReport,
     /// What the round did with it.
     pub outcome: Outcome,
-    /// Its nodes.
-    pub nodes: Vec<Node>,
+}
+
+/// What is known of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TargetReport {
+    /// A serving process.
+    Process {
+        /// The control socket.
+        socket: String,
+        /// What it serves, where it answered.
+        model: Option<String>,
+        /// Its nodes.
+        nodes: Vec<Node>,
+    },
+    /// A kube cluster.
+    Cluster(ClusterReport),
+}
+
+/// What is known of a kube cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterReport {
+    /// The context, or `in-cluster`.
+    pub cluster: String,
+    /// The inventory, `NAMESPACE/NAME`.
+    pub inventory: String,
+    /// What became of the objects, where that is known.
+    pub objects: Option<Counts>,
+    /// A sentence for each object that was changed or is not as wanted.
+    pub messages: Vec<String>,
 }
 
 /// What a round did with a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It served the model already.
+    /// It was as wanted already.
     Unchanged,
-    /// It serves the model now, and its nodes acknowledged.
+    /// It is as wanted now, and its nodes acknowledged.
     Applied,
     /// It was left as it was: the source is unreadable or has errors.
     Kept,
     /// It serves the model now, but not all of its nodes acknowledged in time.
     Unacknowledged,
+    /// Some of its objects are not as wanted; the rest is.
+    Incomplete,
+    /// Nothing of it was changed, as what would change is suspicious.
+    Refused(String),
     /// It could not be reached or did not obey.
     Failed(String),
 }
@@ -86,12 +118,12 @@ impl Round {
         }
     }
 
-    /// Returns whether every target serves the source's state, and nothing of it is held back.
+    /// Returns whether every target is at the source's state, and nothing of it is held back.
     pub fn is_in_sync(&self) -> bool {
         self.is_sound() && self.is_carried_out()
     }
 
-    /// Returns whether every target serves what was to be served.
+    /// Returns whether every target is as it was to be.
     pub fn is_carried_out(&self) -> bool {
         self.targets.iter().all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
     }

@@ -21,6 +21,8 @@ pub enum PruneBudget {
     Default,
     /// At most this many objects.
     Objects(usize),
+    /// Nothing: errors stand in the source, and what it lacks may only be unreadable, or be replaced by what is.
+    Nothing,
 }
 
 /// Objects that a round deletes at most unless it is told otherwise.
@@ -43,8 +45,17 @@ pub enum Action {
     Delete,
     /// It is no longer wanted, and others have applied to it too: it stays, and our fields are given up.
     Release(Vec<String>),
-    /// It is no longer wanted, but this round deletes nothing, as the inventory is not known.
-    Keep,
+    /// It is no longer wanted, but this round deletes nothing.
+    Keep(Keeping),
+}
+
+/// Why a round deletes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// The inventory is not known.
+    NoInventory,
+    /// Errors stand in the source.
+    Errors,
 }
 
 /// One object and what is done about it.
@@ -130,13 +141,17 @@ pub fn decide(
     let mut steps: Vec<Step> =
         wanted.values().map(|desired| apply_step(desired, observed.objects.get(&desired.key), &id)).collect();
     let gone = members.iter().filter(|object| !wanted.contains_key(&object.key));
-    let mut removals: Vec<Step> = gone.map(|object| removal_step(object, before.is_some())).collect();
-    let empty = (wanted.is_empty() && !members.is_empty())
+    let keeping = match before {
+        None => Some(Keeping::NoInventory),
+        Some(_) => (budget == PruneBudget::Nothing).then_some(Keeping::Errors),
+    };
+    let mut removals: Vec<Step> = gone.map(|object| removal_step(object, keeping)).collect();
+    let empty = (wanted.is_empty() && !members.is_empty() && budget != PruneBudget::Nothing)
         .then(|| Refusal::Empty { inventory: inventory.clone(), members: members.len() });
     let refusal = foreign.or(empty).or_else(|| over_budget(&removals, members.len(), budget));
     steps.sort_by_key(|step| (rank(step.key.kind), step.key.clone()));
     removals.sort_by_key(|step| (std::cmp::Reverse(rank(step.key.kind)), step.key.clone()));
-    let kept = removals.iter().filter(|step| step.action == Action::Keep).map(|step| &step.key);
+    let kept = removals.iter().filter(|step| matches!(step.action, Action::Keep(_))).map(|step| &step.key);
     let after = Members::of(wanted.keys().chain(kept));
     steps.extend(removals);
     Round { steps, inventory: inventory.clone(), before, after, parent: observed.parent.clone(), refusal }
@@ -180,14 +195,14 @@ fn conflicts(change: &FieldChange) -> bool {
     change.desired.is_some() && (!change.owners.is_empty() || (other_set && change.live.is_some()))
 }
 
-fn removal_step(live: &LiveObject, known: bool) -> Step {
+fn removal_step(live: &LiveObject, keeping: Option<Keeping>) -> Step {
     let owners: BTreeSet<&str> = live
         .managers()
         .filter(|manager| manager.applied && manager.name != MANAGER)
         .map(|manager| manager.name)
         .collect();
-    let action = if !known {
-        Action::Keep
+    let action = if let Some(why) = keeping {
+        Action::Keep(why)
     } else if owners.is_empty() {
         Action::Delete
     } else {
@@ -200,6 +215,7 @@ fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option
     let deletions = removals.iter().filter(|step| step.action == Action::Delete).count();
     let most = match budget {
         PruneBudget::Default => DEFAULT_BUDGET,
+        PruneBudget::Nothing => 0,
         PruneBudget::Objects(most) => most,
     };
     if deletions > most {
@@ -212,7 +228,7 @@ fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option
 impl Round {
     /// Returns whether the cluster is as wanted: carrying the round out writes nothing.
     pub fn is_settled(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step.action, Action::None | Action::Keep))
+        self.steps.iter().all(|step| matches!(step.action, Action::None | Action::Keep(_)))
             && self.inventory_changes().is_none()
     }
 

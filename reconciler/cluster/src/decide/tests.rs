@@ -55,7 +55,8 @@ fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<
         Action::Conflict(changes) => format!("conflict {}", changes[0].owners.join(",")),
         Action::Delete => "delete".to_owned(),
         Action::Release(owners) => format!("release {}", owners.join(",")),
-        Action::Keep => "keep".to_owned(),
+        Action::Keep(Keeping::NoInventory) => "keep".to_owned(),
+        Action::Keep(Keeping::Errors) => "keep for errors".to_owned(),
     };
     Ok(round.steps.iter().map(|step| format!("{} {}", step.key.name, word(&step.action))).collect())
 }
@@ -169,4 +170,15 @@ fn the_inventory_of_another_tool_stops_everything() {
     observed.parent.as_mut().unwrap().value["metadata"]["annotations"] =
         json!({"applyset.kubernetes.io/tooling": "kubectl/v1.35.4"});
     assert!(matches!(actions(&["a"], &observed, PruneBudget::Default), Err(Refusal::Inventory(_))));
+}
+
+#[test]
+fn with_errors_in_the_source_nothing_is_deleted_and_the_inventory_keeps_it() {
+    let observed = observed_of(&["a", "b", "c", "d"]);
+    assert_eq!(
+        actions(&["a"], &observed, PruneBudget::Nothing).unwrap(),
+        ["a none", "b keep for errors", "c keep for errors", "d keep for errors"]
+    );
+    let nothing = decide(&wanting(&[]), &observed, &name(), PruneBudget::Nothing);
+    assert_eq!((nothing.refusal.as_ref(), nothing.inventory_changes()), (None, None));
 }

@@ -1,0 +1,88 @@
+//! What became of the objects of a cluster, in words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use gatewright_cluster::carry_out::Outcome;
+use gatewright_cluster::client::ClusterError;
+use gatewright_cluster::decide::Keeping;
+use gatewright_compiler::manifest::EntityKey;
+use serde::{Deserialize, Serialize};
+
+/// How many objects met which fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Made.
+    pub created: usize,
+    /// Changed.
+    pub updated: usize,
+    /// Deleted.
+    pub deleted: usize,
+    /// As wanted before.
+    pub unchanged: usize,
+    /// Not as wanted.
+    pub failed: usize,
+}
+
+impl Counts {
+    /// Counts outcomes.
+    pub fn of(outcomes: &BTreeMap<EntityKey, Outcome>) -> Self {
+        let mut counts = Counts::default();
+        for outcome in outcomes.values() {
+            match outcome {
+                Outcome::Created => counts.created += 1,
+                Outcome::Updated => counts.updated += 1,
+                Outcome::Deleted => counts.deleted += 1,
+                Outcome::Unchanged => counts.unchanged += 1,
+                Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_) => counts.failed += 1,
+                Outcome::Released(_) | Outcome::Kept(_) => {}
+            }
+        }
+        counts
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { created, updated, deleted, unchanged, failed } = self;
+        write!(
+            f,
+            "{created} created, {updated} updated, {deleted} deleted, {unchanged} as wanted, {failed} failed"
+        )
+    }
+}
+
+/// Says what became of one object, and the sign that stands before it.
+pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
+    match outcome {
+        Outcome::Created => ('+', format!("{key} created")),
+        Outcome::Updated => ('~', format!("{key} updated")),
+        Outcome::Unchanged => (' ', format!("{key} is as wanted")),
+        Outcome::Deleted => ('-', format!("{key} deleted")),
+        Outcome::Released(owners) => {
+            ('.', format!("GW0613 {key} is not deleted: {} applied to it too", owners.join(", ")))
+        }
+        Outcome::Kept(Keeping::NoInventory) => {
+            ('.', format!("GW0612 {key} is not deleted: the inventory was not there"))
+        }
+        Outcome::Kept(Keeping::Errors) => {
+            ('.', format!("GW0614 {key} is not deleted: errors stand in the source"))
+        }
+        Outcome::Conflict(changes) => {
+            let owned = changes.iter().filter(|change| !change.owners.is_empty());
+            let owned: Vec<String> = owned
+                .map(|change| format!("`{}` owns {}", change.owners.join("`, `"), change.pointer))
+                .collect();
+            let why = match owned.is_empty() {
+                true => "it belongs to another ApplySet".to_owned(),
+                false => owned.join(", "),
+            };
+            ('!', format!("GW0610 {key} is left alone: {why}"))
+        }
+        Outcome::Held(cause) => ('!', format!("GW0615 {key} is left alone: {cause} failed")),
+        Outcome::Failed(error @ ClusterError::Conflict(_)) => {
+            ('!', format!("GW0610 {key} is left alone: {error}"))
+        }
+        Outcome::Failed(error) => ('!', format!("GW0615 {key}: {error}")),
+    }
+}

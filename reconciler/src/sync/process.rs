@@ -1,0 +1,55 @@
+//! A serving process as a target: it is asked what it serves, and ordered to serve something else.
+
+use std::path::Path;
+
+use super::Wanted;
+use super::round::{Outcome, Target, TargetReport};
+use crate::control::{self, Answer, Apply, Node, Question};
+
+/// Orders a process to serve what is wanted, unless it does.
+pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted) -> Target {
+    let live = match status(socket).await {
+        Ok(status) => status,
+        Err(reason) => return failed(socket, reason),
+    };
+    if live.model.as_ref() == Some(&wanted.model) && live.nodes.iter().all(|node| node.acknowledged) {
+        return target(socket, live.model, Outcome::Unchanged, live.nodes);
+    }
+    let order = Question::Apply(Apply { base_model: live.model, ..order });
+    match control::ask(socket, &order).await {
+        Ok(Answer::Applied(status)) => target(socket, status.model, Outcome::Applied, status.nodes),
+        Ok(Answer::Unacknowledged(status)) => {
+            target(socket, status.model, Outcome::Unacknowledged, status.nodes)
+        }
+        Ok(Answer::Stale { reason } | Answer::Failed { reason }) => failed(socket, reason),
+        Ok(Answer::Refused { errors }) => failed(socket, errors.join("; ")),
+        Ok(Answer::Status(_)) => failed(socket, "it answered another question".to_owned()),
+        Err(error) => failed(socket, error.to_string()),
+    }
+}
+
+/// Asks a process what it serves, and leaves it at that.
+pub(super) async fn kept(socket: &Path) -> Target {
+    match status(socket).await {
+        Ok(status) => target(socket, status.model, Outcome::Kept, status.nodes),
+        Err(reason) => failed(socket, reason),
+    }
+}
+
+/// Asks a process what it serves.
+pub(super) async fn status(socket: &Path) -> Result<control::Status, String> {
+    match control::ask(socket, &Question::Status).await {
+        Ok(Answer::Status(status)) => Ok(status),
+        Ok(Answer::Failed { reason }) => Err(reason),
+        Ok(_) => Err("it answered another question".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn failed(socket: &Path, reason: String) -> Target {
+    target(socket, None, Outcome::Failed(reason), Vec::new())
+}
+
+fn target(socket: &Path, model: Option<String>, outcome: Outcome, nodes: Vec<Node>) -> Target {
+    Target { report: TargetReport::Process { socket: socket.display().to_string(), model, nodes }, outcome }
+}
