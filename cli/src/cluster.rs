@@ -7,7 +7,7 @@ use clap::Args;
 use gatewright_cluster::carry_out::Outcome;
 use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::connect::{Access, ConnectError, connect};
-use gatewright_cluster::decide::PruneBudget;
+use gatewright_cluster::decide::{Drift, PruneBudget};
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
@@ -65,8 +65,9 @@ impl Context {
         context: &str,
         options: &CompileOptions,
     ) -> Result<Target, CliError> {
-        let ClusterTarget { access, inventory, budget } = self.cluster_target(arguments, context, options);
-        Ok(Target { cluster: connect(&access).await?, inventory, budget })
+        let ClusterTarget { access, inventory, budget, .. } =
+            self.cluster_target(arguments, context, options);
+        Ok(Target { cluster: connect(&access).await?, inventory, budget, drift: Drift::Conflict })
     }
 
     /// Returns the same before anything is asked.
@@ -80,6 +81,7 @@ impl Context {
             access: self.access(&arguments.access, context),
             inventory: arguments.inventory.clone().unwrap_or_else(|| inventory(options)),
             budget: budget(arguments.prune_budget),
+            drift: Drift::Correct,
         }
     }
 }

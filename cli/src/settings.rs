@@ -5,6 +5,7 @@ mod sync;
 use std::sync::LazyLock;
 
 use clap::{Args, ValueEnum};
+use gatewright_cluster::decide::Drift;
 use gatewright_compiler::finding::{Part, escape};
 use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
@@ -95,6 +96,25 @@ impl From<PolicyArg> for Policy {
         match policy {
             PolicyArg::Stop => Policy::Stop,
             PolicyArg::Quarantine => Policy::Quarantine,
+        }
+    }
+}
+
+/// What becomes of objects that were changed in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftArg {
+    /// They are changed back
+    Correct,
+    /// They are left as they are and told, until the source wants something else of them
+    Report,
+}
+
+impl From<DriftArg> for Drift {
+    fn from(drift: DriftArg) -> Self {
+        match drift {
+            DriftArg::Correct => Drift::Correct,
+            DriftArg::Report => Drift::Report,
         }
     }
 }
@@ -382,7 +402,7 @@ mod tests {
         assert_eq!(known("/sync/source"), sorted("repository revision path"));
         assert_eq!(
             known("/sync/targets/0"),
-            sorted("control cluster kubeconfig allowExec inventory pruneBudget")
+            sorted("control cluster kubeconfig allowExec inventory pruneBudget drift")
         );
     }
 }

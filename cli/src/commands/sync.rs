@@ -9,8 +9,8 @@ use gatewright_reconciler::control::Node;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target, TargetReport,
-    TargetSpec, write_status,
+    ClusterReport, ClusterTarget, HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target,
+    TargetReport, TargetSpec, write_status,
 };
 
 use crate::Context;
@@ -18,7 +18,7 @@ use crate::cluster::TargetArgs;
 use crate::errors::{CliError, Exit};
 use crate::inputs::{Configured, state_folder};
 use crate::runtime::{self, Shutdown};
-use crate::settings::{self, PolicyArg, SettingsArgs};
+use crate::settings::{self, DriftArg, PolicyArg, SettingsArgs};
 
 /// Keep gateways and kube clusters at the newest sound revision of a git source
 ///
@@ -54,6 +54,15 @@ pub struct Sync {
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
+    /// What becomes of objects that were changed in the cluster
+    #[arg(
+        long,
+        help_heading = "Cluster",
+        value_name = "POLICY",
+        default_value = "correct",
+        requires = "cluster"
+    )]
+    drift: DriftArg,
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
@@ -127,7 +136,10 @@ impl Sync {
     fn targets(&self, context: &Context, options: &CompileOptions) -> Vec<TargetSpec> {
         let sockets = self.control.iter().map(|path| context.working_folder.join(path));
         let cluster = self.target.cluster.iter();
-        let cluster = cluster.map(|name| context.cluster_target(&self.target, name, options));
+        let cluster = cluster.map(|name| ClusterTarget {
+            drift: self.drift.into(),
+            ..context.cluster_target(&self.target, name, options)
+        });
         sockets.map(TargetSpec::Control).chain(cluster.map(TargetSpec::Cluster)).collect()
     }
 }
@@ -252,7 +264,7 @@ fn process_text(outcome: &Outcome, nodes: &[Node]) -> String {
         Outcome::Unchanged => "serves it already".to_owned(),
         Outcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
         Outcome::Kept => "left as it was".to_owned(),
-        Outcome::Unacknowledged | Outcome::Incomplete => {
+        Outcome::Unacknowledged | Outcome::Incomplete | Outcome::Drifted => {
             let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
             format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
         }

@@ -8,7 +8,7 @@ use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
 use gatewright_reconciler::sync::{ClusterTarget, TargetSpec};
 use serde::Deserialize;
 
-use super::PolicyArg;
+use super::{DriftArg, PolicyArg};
 use crate::cluster;
 
 /// What is kept in sync with what. The words are those of `schemas/gatewright.schema.json`.
@@ -50,6 +50,7 @@ struct TargetSettings {
     allow_exec: bool,
     inventory: Option<String>,
     prune_budget: Option<usize>,
+    drift: Option<DriftArg>,
 }
 
 /// The name under which a remote offers its default branch.
@@ -123,6 +124,7 @@ impl TargetSettings {
             access: cluster::access(kubeconfig, self.cluster.as_ref()?, self.allow_exec),
             inventory: inventory.unwrap_or_else(|| cluster::inventory(options)),
             budget: cluster::budget(self.prune_budget),
+            drift: self.drift.unwrap_or(DriftArg::Correct).into(),
         }))
     }
 
@@ -137,6 +139,7 @@ impl TargetSettings {
             ("/allowExec", self.allow_exec),
             ("/inventory", self.inventory.is_some()),
             ("/pruneBudget", self.prune_budget.is_some()),
+            ("/drift", self.drift.is_some()),
         ];
         if let Some((setting, _)) = of_clusters.iter().find(|(_, set)| self.control.is_some() && *set) {
             return Some((*setting, format!("{name}: `{}` is for clusters", &setting[1..])));

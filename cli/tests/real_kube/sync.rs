@@ -99,6 +99,18 @@ impl Followed {
             .unwrap_or_default()
     }
 
+    /// Waits until a round says this of the cluster.
+    pub(crate) fn wait_for_outcome(&self, outcome: &str) {
+        eventually(&format!("a round says {outcome}"), SOON, || {
+            let status = self.status();
+            if status["targets"][0]["outcome"]["outcome"] == outcome {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
+        });
+    }
+
     /// Waits until a live Ingress has a timeout.
     pub(crate) fn wait_for_timeout(&self, name: &str, timeout: &str) {
         eventually(&format!("{name} has the timeout {timeout}"), SOON, || match self.timeout(name) {
@@ -168,6 +180,7 @@ fn the_loop_follows_the_repository_and_goes_on_after_the_remote_was_gone() {
     followed.write("web.yaml", &followed.scene.ingress("web").replace("\"5\"", "\"8\""));
     followed.commit("three");
     followed.wait_for_timeout("web", "8");
+    followed.wait_for_outcome("unchanged");
     let writes = followed.scene.writes();
     let rounds = || std::fs::metadata(followed.status_file()).and_then(|file| file.modified()).ok();
     let before = rounds();
@@ -285,4 +298,102 @@ fn a_suspicious_source_is_refused_and_a_larger_budget_is_a_setting() {
     let settings = settings.replace("/gatewright}\n", "/gatewright, pruneBudget: 3}\n");
     followed.scene.folder.write("gatewright.yaml", &settings);
     assert!(followed.round(0).contains("0 created, 0 updated, 3 deleted, 2 as wanted"));
+}
+
+/// Lets somebody change the timeout of an Ingress.
+fn edit(followed: &Followed, timeout: &str) {
+    let annotation = format!("higress.io/timeout={timeout}");
+    let namespace = followed.scene.namespace;
+    followed
+        .scene
+        .cluster
+        .admin(&["annotate", "--overwrite", "ingress", "web", "-n", namespace, &annotation], "");
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn drift_is_corrected_but_what_was_never_applied_is_left_to_its_owner() {
+    let followed = Followed::new("sync-correct", "");
+    followed.round(0);
+    edit(&followed, "9");
+    assert_eq!(followed.timeout("web"), "9");
+    let told = followed.round(0);
+    let corrected = "    Ingress sync-correct/web corrected, as it was changed in the cluster: \
+        /metadata/annotations/higress.io~1timeout (`kubectl-annotate`)\n";
+    assert!(told.contains(corrected), "{told}");
+    assert_eq!(followed.timeout("web"), "5");
+    // What the manifest does not name is not drift.
+    let theirs = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: web, namespace: sync-correct, annotations: {theirs: x}}}";
+    followed.scene.apply_as("annotator", theirs);
+    let writes = followed.scene.writes();
+    assert!(followed.round(0).contains("2 as wanted"));
+    assert_eq!(followed.scene.writes(), writes);
+
+    followed.scene.apply_as("helm", &followed.scene.ingress("other").replace("\"5\"", "\"9\""));
+    followed.write("other.yaml", &followed.scene.ingress("other"));
+    followed.commit("two");
+    let told = followed.round(1);
+    assert!(told.contains("    GW0610 Ingress sync-correct/other is left alone: `helm` owns "), "{told}");
+    assert_eq!(followed.timeout("other"), "9");
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn drift_is_reported_until_the_source_wants_something_else() {
+    let followed = Followed::new("sync-report", "");
+    let settings = followed.scene.folder.read("gatewright.yaml");
+    let settings = settings.replace("/gatewright}\n", "/gatewright, drift: report}\n");
+    followed.scene.folder.write("gatewright.yaml", &settings);
+    let first = followed.repository.git(&["rev-parse", "HEAD"]);
+    followed.round(0);
+    let inventory = || followed.scene.object("api/v1", "configmaps", "gatewright").unwrap();
+    let state = inventory()["metadata"]["annotations"]["gatewright.io/state"].clone();
+    assert!(state.as_str().unwrap().ends_with(&format!("@{first}:apps")), "{state}");
+
+    edit(&followed, "9");
+    followed.scene.cluster.admin(&["delete", "service", "web", "-n", "sync-report"], "");
+    let writes = followed.scene.writes();
+    let reported = |told: &str| {
+        let changed = "    GW0616 Ingress sync-report/web was changed in the cluster and is left so: \
+            /metadata/annotations/higress.io~1timeout (`kubectl-annotate`)\n";
+        let deleted =
+            "    GW0616 Service sync-report/web was deleted in the cluster, and it is left at that\n";
+        assert!(told.contains(changed) && told.contains(deleted), "{told}");
+    };
+    reported(&followed.round(1));
+    assert_eq!(followed.scene.writes(), writes);
+    assert_eq!(followed.status()["targets"][0]["outcome"]["outcome"], "drifted");
+    assert_eq!(followed.status()["targets"][0]["objects"]["drifted"], 2);
+
+    // Another revision that says nothing of them does not touch them.
+    followed.write("api.yaml", &followed.scene.ingress("api"));
+    followed.commit("two");
+    reported(&followed.round(1));
+    assert_eq!(followed.timeout("api"), "5");
+    assert_eq!(followed.timeout("web"), "9");
+
+    // The field belongs to somebody else; the Service to nobody.
+    followed.write("web.yaml", &followed.scene.ingress("web").replace("\"5\"", "\"6\""));
+    followed.write("service.yaml", &followed.scene.service().replace("port: 80", "port: 80\n    name: http"));
+    followed.commit("three");
+    let told = followed.round(1);
+    assert!(told.contains("    Service sync-report/web created\n"), "{told}");
+    assert!(told.contains("    GW0610 Ingress sync-report/web is left alone: "), "{told}");
+    edit(&followed, "6");
+    assert!(followed.round(0).contains("3 as wanted"));
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn drift_goes_on_being_corrected_while_the_remote_is_gone() {
+    let followed = Followed::new("sync-kept", "");
+    let mut process = followed.start();
+    followed.wait_for_timeout("web", "5");
+    let away = followed.repository.path().with_extension("away");
+    std::fs::rename(followed.repository.path(), &away).unwrap();
+    process.wait_for_log("cannot be read: ", SOON);
+    edit(&followed, "9");
+    followed.wait_for_timeout("web", "5");
+    std::fs::rename(&away, followed.repository.path()).unwrap();
+    assert!(process.terminate(SOON).success());
 }

@@ -18,6 +18,10 @@ pub enum Outcome {
     Created,
     /// Fields of it changed.
     Updated,
+    /// Fields of it that were changed in the cluster were changed back.
+    Corrected(Vec<FieldChange>),
+    /// Fields of it were changed in the cluster, or with none named, it was deleted there; it was left so.
+    Drifted(Vec<FieldChange>),
     /// Nothing was sent.
     Unchanged,
     /// It was deleted.
@@ -52,7 +56,8 @@ impl Outcome {
 
     /// Returns whether something was written.
     pub fn is_write(&self) -> bool {
-        matches!(self, Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Released(_))
+        use Outcome::{Corrected, Created, Deleted, Released, Updated};
+        matches!(self, Created | Updated | Corrected(_) | Deleted | Released(_))
     }
 }
 
@@ -77,8 +82,9 @@ pub async fn carry_out(
 ) -> Result<BTreeMap<EntityKey, Outcome>, ClusterError> {
     assert!(round.refusal.is_none(), "a refused round is not carried out");
     let work = Work { cluster, dry_run };
-    if let Some(parent) = round.inventory_during() {
-        work.write_inventory(round, &parent).await?;
+    let during = round.inventory_during();
+    if let Some(parent) = &during {
+        work.write_inventory(round, parent).await?;
     }
     let mut outcomes: BTreeMap<EntityKey, Outcome> = BTreeMap::new();
     let (removals, applies): (Vec<&Step>, Vec<&Step>) =
@@ -95,7 +101,11 @@ pub async fn carry_out(
         work.stage(stage, &mut outcomes, |_, _| failed.clone()).await;
     }
     let settled = outcomes.values().all(|outcome| !outcome.is_failure());
-    if let Some(parent) = round.inventory_changes().filter(|_| settled && round.before.is_some()) {
+    let after = match during {
+        Some(written) => Some(round.inventory_after()).filter(|after| *after != written),
+        None => round.inventory_changes(),
+    };
+    if let Some(parent) = after.filter(|_| settled) {
         work.write_inventory(round, &parent).await?;
     }
     Ok(outcomes)
@@ -121,7 +131,7 @@ impl Work<'_> {
     ) {
         let mut sent = Vec::new();
         for step in steps {
-            let waits = !matches!(step.action, Action::None | Action::Keep(_));
+            let waits = !matches!(step.action, Action::None | Action::Keep(_) | Action::Drifted(_));
             match held(step, outcomes).filter(|_| waits) {
                 Some(cause) => _ = outcomes.insert(step.key.clone(), Outcome::Held(cause)),
                 None => sent.push(async move { (step.key.clone(), self.step(step).await) }),
@@ -136,8 +146,12 @@ impl Work<'_> {
             (Action::None, ..) => return Outcome::Unchanged,
             (Action::Keep(why), ..) => return Outcome::Kept(*why),
             (Action::Conflict(changes), ..) => return Outcome::Conflict(changes.clone()),
+            (Action::Drifted(changes), ..) => return Outcome::Drifted(changes.clone()),
             (Action::Create, Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Created),
             (Action::Update(_), Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Updated),
+            (Action::Correct(changes), Some(value), _) => {
+                self.apply(step, value).await.map(|()| Outcome::Corrected(changes.clone()))
+            }
             (Action::Delete, _, Some(live)) => {
                 self.cluster.delete(live, self.dry_run).await.map(|()| Outcome::Deleted)
             }

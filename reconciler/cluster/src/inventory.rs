@@ -23,6 +23,8 @@ const ID: &str = "applyset.kubernetes.io/id";
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
+/// The state that the set was last brought to as a whole.
+const STATE: &str = "gatewright.io/state";
 /// What the annotation of the parent names as its tool; kubectl leaves sets of other tools alone.
 const TOOL: &str = "gatewright";
 
@@ -72,8 +74,8 @@ impl InventoryName {
         format!("applyset-{}-v1", URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes())))
     }
 
-    /// Returns the parent for a set with these members.
-    pub fn manifest(&self, members: &Members) -> Value {
+    /// Returns the parent for a set with these members, which was last brought to this state as a whole.
+    pub fn manifest(&self, members: &Members, state: Option<&str>) -> Value {
         let kinds: BTreeSet<String> = members.kinds.iter().map(|kind| group_kind(*kind)).collect();
         let namespaces: Vec<&str> = members
             .namespaces
@@ -81,6 +83,14 @@ impl InventoryName {
             .filter(|namespace| **namespace != self.namespace && !namespace.is_empty())
             .map(String::as_str)
             .collect();
+        let mut annotations = json!({
+            TOOLING: format!("{TOOL}/v1"),
+            GROUP_KINDS: kinds.into_iter().collect::<Vec<_>>().join(","),
+            NAMESPACES: namespaces.join(","),
+        });
+        if let Some(state) = state {
+            annotations[STATE] = state.into();
+        }
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -88,11 +98,7 @@ impl InventoryName {
                 "name": self.name,
                 "namespace": self.namespace,
                 "labels": {ID: self.id()},
-                "annotations": {
-                    TOOLING: format!("{TOOL}/v1"),
-                    GROUP_KINDS: kinds.into_iter().collect::<Vec<_>>().join(","),
-                    NAMESPACES: namespaces.join(","),
-                },
+                "annotations": annotations,
             },
         })
     }
@@ -162,6 +168,11 @@ pub fn read(name: &InventoryName, parent: &LiveObject) -> Result<Members, Invent
     })
 }
 
+/// Returns the state that a set was last brought to as a whole, from the live parent.
+pub fn state(parent: &LiveObject) -> Option<&str> {
+    parent.annotation(STATE)
+}
+
 fn group_kind(kind: Kind) -> String {
     match resource::group(kind) {
         "" => kind.as_str().to_owned(),
@@ -192,7 +203,7 @@ mod tests {
             EntityKey::new(Kind::Service, "higress-system", "b"),
             EntityKey::new(Kind::IngressClass, "", "c"),
         ];
-        let manifest = name().manifest(&Members::of(&keys));
+        let manifest = name().manifest(&Members::of(&keys), Some("git+/r@1"));
         let annotations = &manifest["metadata"]["annotations"];
         assert_eq!(
             annotations[GROUP_KINDS],
@@ -200,6 +211,7 @@ mod tests {
         );
         assert_eq!(annotations[NAMESPACES], "shop");
         let parent = LiveObject::new(Kind::ConfigMap, manifest).unwrap();
+        assert_eq!(state(&parent), Some("git+/r@1"));
         let read = read(&name(), &parent).unwrap();
         assert_eq!(read.kinds, BTreeSet::from([Kind::Ingress, Kind::IngressClass, Kind::Service]));
         assert_eq!(read.namespaces, BTreeSet::from(["higress-system".to_owned(), "shop".to_owned()]));
@@ -210,7 +222,7 @@ mod tests {
         let bare = json!({"metadata": {"name": "gatewright", "namespace": "higress-system"}});
         let bare = LiveObject::new(Kind::ConfigMap, bare).unwrap();
         assert_eq!(read(&name(), &bare), Err(InventoryError::NoInventory(name())));
-        let mut manifest = name().manifest(&Members::default());
+        let mut manifest = name().manifest(&Members::default(), None);
         manifest["metadata"]["annotations"][TOOLING] = "kubectl/v1.35.4".into();
         let kubectls = LiveObject::new(Kind::ConfigMap, manifest).unwrap();
         let error = read(&name(), &kubectls).unwrap_err();

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_cluster::carry_out::Needs;
 use gatewright_cluster::client::{Cluster, ClusterError};
-use gatewright_cluster::decide::{PruneBudget, Round, decide};
+use gatewright_cluster::decide::{self, Drift, PruneBudget, Round, Rules};
 use gatewright_cluster::desired::Desired;
 use gatewright_cluster::inventory::InventoryName;
-use gatewright_cluster::observe::{Observed, Scope, observe, observe_endpoints};
+use gatewright_cluster::observe::{self, Observed, Scope, observe_endpoints};
 use gatewright_compiler::Engine;
 use gatewright_compiler::graph::{Node, Reference};
 use gatewright_compiler::manifest::{EntityKey, Kind};
@@ -35,6 +35,8 @@ pub struct Target {
     pub inventory: InventoryName,
     /// How much may be deleted.
     pub budget: PruneBudget,
+    /// What becomes of objects that were changed in the cluster.
+    pub drift: Drift,
 }
 
 /// What a source wants in a cluster.
@@ -45,6 +47,8 @@ pub struct DesiredState {
     pub needs: Needs,
     /// Whether errors stand in the source: an object that it seems to lack may only be unreadable.
     pub broken: bool,
+    /// What the state is called, where it can be read again.
+    pub state: Option<String>,
     /// What the source refers to and does not have.
     referenced: BTreeSet<EntityKey>,
 }
@@ -62,7 +66,7 @@ impl DesiredState {
             let left_out = engine.broken().objects;
             objects.retain(|key, _| !left_out.contains(key));
         }
-        Ok(DesiredState { objects, needs: needs(engine), broken, referenced: externals(engine) })
+        Ok(DesiredState { objects, needs: needs(engine), broken, state: None, referenced: externals(engine) })
     }
 }
 
@@ -83,25 +87,49 @@ pub enum Depth {
     Referenced,
 }
 
-/// Looks at a target and decides what is to be done. Nothing is written. While errors stand in the source, nothing is to
-/// be deleted.
+/// Looks at a target and decides what is to be done. Nothing is written.
 ///
 /// # Errors
 /// The API server did not answer.
 pub async fn look(target: &Target, desired: &DesiredState, depth: Depth) -> Result<Looked, ClusterError> {
+    let observed = observe(target, desired, depth).await?;
+    let round = decide(target, desired, &observed, None);
+    Ok(Looked { observed, round })
+}
+
+/// Looks at a target.
+///
+/// # Errors
+/// The API server did not answer.
+pub(crate) async fn observe(
+    target: &Target,
+    desired: &DesiredState,
+    depth: Depth,
+) -> Result<Observed, ClusterError> {
     let referenced = match depth {
         Depth::Managed => BTreeSet::new(),
         Depth::Referenced => desired.referenced.clone(),
     };
     let wanted = desired.objects.keys().collect();
     let scope = Scope { wanted, referenced, inventory: &target.inventory, namespaces: None };
-    let mut observed = observe(&target.cluster, &scope).await?;
+    let mut observed = observe::observe(&target.cluster, &scope).await?;
     if depth == Depth::Referenced {
         observe_endpoints(&target.cluster, &scope, &mut observed).await?;
     }
+    Ok(observed)
+}
+
+/// Decides what is to be done. While errors stand in the source, nothing is to be deleted. `applied` are the objects of
+/// the state that the target is at, where they are known.
+pub(crate) fn decide(
+    target: &Target,
+    desired: &DesiredState,
+    observed: &Observed,
+    applied: Option<&BTreeMap<EntityKey, Desired>>,
+) -> Round {
     let budget = if desired.broken { PruneBudget::Nothing } else { target.budget };
-    let round = decide(&desired.objects, &observed, &target.inventory, budget);
-    Ok(Looked { observed, round })
+    let rules = Rules { budget, drift: target.drift, applied, state: desired.state.as_deref() };
+    decide::decide(&desired.objects, observed, &target.inventory, rules)
 }
 
 /// Returns the objects of a source that are applied to clusters, by identity.

@@ -57,7 +57,7 @@ pub fn head(looked: &Looked, context: &str, provenance: &Provenance) -> Projecti
             (Action::Create, Some(value), _) => {
                 _ = objects.insert(step.key.clone(), export::planned(step.key.kind, value))
             }
-            (Action::Update(_), Some(value), Some(live)) => {
+            (Action::Update(_) | Action::Correct(_), Some(value), Some(live)) => {
                 let mut after = live.clone();
                 after.value = predict(value, live, MANAGER);
                 objects.insert(step.key.clone(), export::bare(&after));

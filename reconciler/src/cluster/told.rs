@@ -5,6 +5,7 @@ use std::fmt;
 
 use gatewright_cluster::carry_out::Outcome;
 use gatewright_cluster::client::ClusterError;
+use gatewright_cluster::compare::FieldChange;
 use gatewright_cluster::decide::Keeping;
 use gatewright_compiler::manifest::EntityKey;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct Counts {
     pub deleted: usize,
     /// As wanted before.
     pub unchanged: usize,
+    /// Changed in the cluster, and left so.
+    #[serde(default)]
+    pub drifted: usize,
     /// Not as wanted.
     pub failed: usize,
 }
@@ -31,7 +35,8 @@ impl Counts {
         for outcome in outcomes.values() {
             match outcome {
                 Outcome::Created => counts.created += 1,
-                Outcome::Updated => counts.updated += 1,
+                Outcome::Updated | Outcome::Corrected(_) => counts.updated += 1,
+                Outcome::Drifted(_) => counts.drifted += 1,
                 Outcome::Deleted => counts.deleted += 1,
                 Outcome::Unchanged => counts.unchanged += 1,
                 Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_) => counts.failed += 1,
@@ -44,11 +49,12 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { created, updated, deleted, unchanged, failed } = self;
-        write!(
-            f,
-            "{created} created, {updated} updated, {deleted} deleted, {unchanged} as wanted, {failed} failed"
-        )
+        let Counts { created, updated, deleted, unchanged, drifted, failed } = self;
+        write!(f, "{created} created, {updated} updated, {deleted} deleted, {unchanged} as wanted, ")?;
+        if *drifted > 0 {
+            write!(f, "{drifted} drifted, ")?;
+        }
+        write!(f, "{failed} failed")
     }
 }
 
@@ -57,6 +63,15 @@ pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
     match outcome {
         Outcome::Created => ('+', format!("{key} created")),
         Outcome::Updated => ('~', format!("{key} updated")),
+        Outcome::Corrected(changes) => {
+            ('~', format!("{key} corrected, as it was changed in the cluster: {}", fields(changes)))
+        }
+        Outcome::Drifted(changes) if changes.is_empty() => {
+            ('.', format!("GW0616 {key} was deleted in the cluster, and it is left at that"))
+        }
+        Outcome::Drifted(changes) => {
+            ('.', format!("GW0616 {key} was changed in the cluster and is left so: {}", fields(changes)))
+        }
         Outcome::Unchanged => (' ', format!("{key} is as wanted")),
         Outcome::Deleted => ('-', format!("{key} deleted")),
         Outcome::Released(owners) => {
@@ -85,4 +100,13 @@ pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
         }
         Outcome::Failed(error) => ('!', format!("GW0615 {key}: {error}")),
     }
+}
+
+/// Names fields, and who owns them now where others do.
+fn fields(changes: &[FieldChange]) -> String {
+    let field = |change: &FieldChange| match change.owners.is_empty() {
+        true => change.pointer.clone(),
+        false => format!("{} (`{}`)", change.pointer, change.owners.join("`, `")),
+    };
+    changes.iter().map(field).collect::<Vec<_>>().join(", ")
 }

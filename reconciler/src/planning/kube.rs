@@ -34,10 +34,13 @@ pub fn cluster_level(
 
 fn cluster_step(step: &Step, base: Option<&BTreeMap<EntityKey, Desired>>) -> Option<ClusterStep> {
     let (action, changes, owners) = match &step.action {
-        Action::None => return None,
+        // A plan corrects and reports no drift: that is for a sync.
+        Action::None | Action::Drifted(_) => return None,
         Action::Create => (ClusterAction::Create, &[][..], &[][..]),
         Action::Update(changes) if only_joins(changes) => (ClusterAction::Adopt, &[][..], &[][..]),
-        Action::Update(changes) => (ClusterAction::Update, changes.as_slice(), &[][..]),
+        Action::Update(changes) | Action::Correct(changes) => {
+            (ClusterAction::Update, changes.as_slice(), &[][..])
+        }
         Action::Conflict(changes) => (ClusterAction::Conflict, changes.as_slice(), &[][..]),
         Action::Delete => (ClusterAction::Delete, &[][..], &[][..]),
         Action::Release(owners) => (ClusterAction::Release, &[][..], owners.as_slice()),

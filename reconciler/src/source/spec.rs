@@ -50,6 +50,17 @@ impl SourceSpec {
 }
 
 impl SourceSpec {
+    /// Returns whether both are in the same place of the same repository, and this one is a commit.
+    pub(crate) fn is_commit_beside(&self, other: &SourceSpec) -> bool {
+        match (self, other) {
+            (
+                SourceSpec::Remote { url, revision, subfolder },
+                SourceSpec::Remote { url: other, subfolder: beside, .. },
+            ) => url == other && subfolder == beside && git2::Oid::from_str(revision).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Returns a commit of a repository.
     pub(super) fn commit_of(url: RemoteUrl, id: git2::Oid, subfolder: &str) -> Self {
         SourceSpec::Remote { url, revision: id.to_string(), subfolder: subfolder.to_owned() }

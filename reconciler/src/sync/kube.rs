@@ -1,14 +1,20 @@
 //! A kube cluster as a target: it is looked at, and what differs is applied.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use gatewright_cluster::carry_out::{self, carry_out};
 use gatewright_cluster::connect::{Access, connect};
-use gatewright_cluster::decide::PruneBudget;
-use gatewright_cluster::inventory::InventoryName;
+use gatewright_cluster::decide::{Drift, PruneBudget};
+use gatewright_cluster::desired::Desired;
+use gatewright_cluster::inventory::{self, InventoryName};
+use gatewright_cluster::observe::Observed;
+use gatewright_compiler::manifest::EntityKey;
 
 use super::round::{ClusterReport, Outcome, Target, TargetReport};
-use crate::cluster::{self, Counts, Depth, DesiredState, look, sentence};
+use crate::cluster::{self, Counts, Depth, DesiredState, decide, observe, sentence};
+use crate::source::{Loader, SourceSpec};
 
 /// A kube cluster that is kept in sync.
 #[derive(Clone, Debug)]
@@ -19,6 +25,8 @@ pub struct ClusterTarget {
     pub inventory: InventoryName,
     /// How much a round may delete.
     pub budget: PruneBudget,
+    /// What becomes of objects that were changed in the cluster.
+    pub drift: Drift,
 }
 
 impl ClusterTarget {
@@ -34,47 +42,92 @@ impl fmt::Display for ClusterTarget {
     }
 }
 
+/// What a cluster is brought to.
+#[derive(Clone, Copy)]
+pub(super) struct Aim<'a> {
+    /// The state.
+    pub(super) desired: &'a DesiredState,
+    /// Whether that is what the source says now. If not, the source is unreadable or has errors, and it is the last state
+    /// that was good.
+    pub(super) current: bool,
+    /// Reads an earlier state again.
+    pub(super) loader: &'a Loader,
+}
+
 /// Brings a cluster to what is wanted; without that, it is left as it is.
-pub(super) async fn bring(target: &ClusterTarget, desired: Option<&DesiredState>) -> Target {
+pub(super) async fn bring(target: &ClusterTarget, aim: Option<Aim<'_>>) -> Target {
     let mut report = ClusterReport {
         cluster: target.name().to_owned(),
         inventory: target.inventory.to_string(),
         objects: None,
         messages: Vec::new(),
     };
-    let outcome = apply(target, desired, &mut report).await.unwrap_or_else(Outcome::Failed);
+    let outcome = apply(target, aim, &mut report).await.unwrap_or_else(Outcome::Failed);
     Target { report: TargetReport::Cluster(report), outcome }
 }
 
 /// Applies what differs. The error is for people.
 async fn apply(
     target: &ClusterTarget,
-    desired: Option<&DesiredState>,
+    aim: Option<Aim<'_>>,
     report: &mut ClusterReport,
 ) -> Result<Outcome, String> {
     // Each round reads the kubeconfig anew: credentials that expire are replaced there.
     let connected = connect(&target.access).await.map_err(|error| error.to_string())?;
     connected.name().clone_into(&mut report.cluster);
-    let Some(desired) = desired else { return Ok(Outcome::Kept) };
-    let (inventory, budget) = (target.inventory.clone(), target.budget);
-    let target = cluster::Target { cluster: connected, inventory, budget };
-    let looked = look(&target, desired, Depth::Managed).await.map_err(|error| error.to_string())?;
-    if let Some(refusal) = &looked.round.refusal {
+    let Some(Aim { desired, current, loader }) = aim else { return Ok(Outcome::Kept) };
+    let target = cluster::Target {
+        cluster: connected,
+        inventory: target.inventory.clone(),
+        budget: if current { target.budget } else { PruneBudget::Nothing },
+        drift: target.drift,
+    };
+    let observed = observe(&target, desired, Depth::Managed).await.map_err(|error| error.to_string())?;
+    let applied = applied(&target, desired, &observed, loader);
+    let round = decide(&target, desired, &observed, applied.as_deref());
+    if let Some(refusal) = &round.refusal {
         return Ok(Outcome::Refused(format!("GW0611 {refusal}")));
     }
-    let outcomes = carry_out(&target.cluster, &looked.round, &desired.needs, false).await;
+    let outcomes = carry_out(&target.cluster, &round, &desired.needs, false).await;
     let outcomes = outcomes.map_err(|error| format!("the inventory cannot be written: {error}"))?;
     let told = outcomes.iter().filter(|(_, outcome)| **outcome != carry_out::Outcome::Unchanged);
     report.messages = told.map(|(key, outcome)| sentence(key, outcome).1).collect();
-    report.objects = Some(Counts::of(&outcomes));
+    let counts = Counts::of(&outcomes);
+    report.objects = Some(counts);
     if let Some(error) = outcomes.values().find_map(carry_out::Outcome::unreachable) {
         return Err(error.to_string());
     }
-    Ok(if outcomes.values().any(carry_out::Outcome::is_failure) {
-        Outcome::Incomplete
-    } else if outcomes.values().any(carry_out::Outcome::is_write) {
-        Outcome::Applied
-    } else {
-        Outcome::Unchanged
+    Ok(match () {
+        () if counts.failed > 0 => Outcome::Incomplete,
+        () if counts.drifted > 0 => Outcome::Drifted,
+        () if outcomes.values().any(carry_out::Outcome::is_write) => Outcome::Applied,
+        () if current => Outcome::Unchanged,
+        () => Outcome::Kept,
     })
+}
+
+/// Returns the objects of the state that a cluster is at, where they are known: they tell what was changed in the cluster
+/// from what the source changed.
+fn applied<'a>(
+    target: &cluster::Target,
+    desired: &'a DesiredState,
+    observed: &Observed,
+    loader: &Loader,
+) -> Option<Cow<'a, BTreeMap<EntityKey, Desired>>> {
+    let (state, now) = (inventory::state(observed.parent.as_ref()?)?, desired.state.as_deref()?);
+    if state == now {
+        return Some(Cow::Borrowed(&desired.objects));
+    }
+    // What is corrected anyway need not be known.
+    let asked = target.drift == Drift::Report;
+    asked.then(|| objects_of(loader, state, now)).flatten().map(Cow::Owned)
+}
+
+/// Returns the objects of a state that a cluster says it is at, if it is another commit of the same source. Anybody who
+/// may write the inventory says what the state is: nothing else is ever fetched.
+fn objects_of(loader: &Loader, state: &str, now: &str) -> Option<BTreeMap<EntityKey, Desired>> {
+    let (then, now): (SourceSpec, SourceSpec) = (state.parse().ok()?, now.parse().ok()?);
+    // A commit that is gone tells nothing.
+    let then = then.is_commit_beside(&now).then(|| loader.load(&[then]))?.ok()?;
+    cluster::wanted(&then).ok()
 }

@@ -13,6 +13,7 @@ mod state;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -72,13 +73,15 @@ pub struct Sync {
     loader: Loader,
     engine: Engine,
     record: Option<Record>,
+    /// The last state that was sound, where a cluster is among the targets: it is kept up while the source is not.
+    good: Option<Arc<DesiredState>>,
 }
 
 /// What is to be served, and applied where a cluster is among the targets.
 struct Wanted {
     model: String,
     holds: Vec<Hold>,
-    objects: Option<DesiredState>,
+    objects: Option<Arc<DesiredState>>,
 }
 
 impl Sync {
@@ -92,7 +95,7 @@ impl Sync {
             None => None,
         };
         let engine = Engine::new(options.compile.clone());
-        Ok(Sync { options, loader, engine, record })
+        Ok(Sync { options, loader, engine, record, good: None })
     }
 
     /// Does one round. `now` is the time after RFC 3339.
@@ -123,7 +126,13 @@ impl Sync {
                 process::bring(socket, self.order(wanted), wanted).await
             }
             (TargetSpec::Cluster(cluster), wanted) => {
-                kube::bring(cluster, wanted.and_then(|wanted| wanted.objects.as_ref())).await
+                let current = wanted.and_then(|wanted| wanted.objects.as_ref());
+                let aim = current.or(self.good.as_ref()).map(|desired| kube::Aim {
+                    desired,
+                    current: current.is_some(),
+                    loader: &self.loader,
+                });
+                kube::bring(cluster, aim).await
             }
         }
     }
@@ -147,9 +156,12 @@ impl Sync {
         let model = self.engine.ir().digest().hex();
         round.model = Some(model.clone());
         let clusters = self.options.targets.iter().any(|target| matches!(target, TargetSpec::Cluster(_)));
-        let objects = clusters.then(|| DesiredState::of(&source, &self.engine)).transpose();
-        let objects = objects.map_err(QuarantineError::from)?;
-        Ok(Some(Wanted { model, holds: source.holds().to_vec(), objects }))
+        if clusters {
+            let mut objects = DesiredState::of(&source, &self.engine).map_err(QuarantineError::from)?;
+            objects.state = state_of(&source);
+            self.good = Some(Arc::new(objects));
+        }
+        Ok(Some(Wanted { model, holds: source.holds().to_vec(), objects: self.good.clone() }))
     }
 
     /// Returns the state that was to be served last: the remembered one, else what a target serves. None is known before
@@ -228,6 +240,22 @@ impl Sync {
             timeout_ms: u64::try_from(self.options.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
+}
+
+/// Returns what a state is called in inventories: a SOURCE that names the commit, and with objects that are held back
+/// something that is like no other state. A folder has no name that could be read again.
+fn state_of(source: &Source) -> Option<String> {
+    source.revisions().next()?;
+    let pinned = source.pinned().first()?.to_string();
+    if source.holds().is_empty() {
+        return Some(pinned);
+    }
+    let mut hasher = blake3::Hasher::new();
+    for hold in source.holds() {
+        let Hold { object, source, path, .. } = hold;
+        [object, source, path].into_iter().for_each(|part| _ = hasher.update(part.as_bytes()).update(&[0]));
+    }
+    Some(format!("{pinned} with {} held back, {}", source.holds().len(), &hasher.finalize().to_hex()[..12]))
 }
 
 /// Why a round cannot tell what is to be served.

@@ -95,6 +95,8 @@ pub enum Outcome {
     Kept,
     /// It serves the model now, but not all of its nodes acknowledged in time.
     Unacknowledged,
+    /// Objects were changed in the cluster and are left so; the rest is as wanted.
+    Drifted,
     /// Some of its objects are not as wanted; the rest is.
     Incomplete,
     /// Nothing of it was changed, as what would change is suspicious.

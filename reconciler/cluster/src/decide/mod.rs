@@ -15,9 +15,10 @@ use crate::observe::Observed;
 pub const MANAGER: &str = "gatewright";
 
 /// How much may be deleted in one round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PruneBudget {
     /// At most [`DEFAULT_BUDGET`] objects and half of the inventory.
+    #[default]
     Default,
     /// At most this many objects.
     Objects(usize),
@@ -30,6 +31,32 @@ pub const DEFAULT_BUDGET: usize = 10;
 /// From how many members on the loss of more than half of them is suspicious.
 const SMALL: usize = 4;
 
+/// What becomes of objects of the inventory that were changed in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drift {
+    /// They are applied again, but not fields that others took over: those are a conflict.
+    #[default]
+    Conflict,
+    /// They are applied again, and fields that others took over are taken back.
+    Correct,
+    /// They are left as they are, until the source wants something else of them.
+    Report,
+}
+
+/// How a round decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<'a> {
+    /// How much may be deleted.
+    pub budget: PruneBudget,
+    /// What becomes of changes in the cluster.
+    pub drift: Drift,
+    /// What was wanted when the inventory was last brought to a state as a whole, where that is known. An object that
+    /// differs and of which still the same is wanted was changed in the cluster.
+    pub applied: Option<&'a BTreeMap<EntityKey, Desired>>,
+    /// The state that the inventory is brought to, for its next round.
+    pub state: Option<&'a str>,
+}
+
 /// What is done about one object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -37,6 +64,10 @@ pub enum Action {
     Create,
     /// Fields of it change.
     Update(Vec<FieldChange>),
+    /// Fields of it that were changed in the cluster are changed back.
+    Correct(Vec<FieldChange>),
+    /// Fields of it were changed in the cluster, or all of it was deleted there; it is left so.
+    Drifted(Vec<FieldChange>),
     /// It is as wanted: nothing is sent.
     None,
     /// Fields of it would change that others own: nothing is sent, and that is an error.
@@ -119,6 +150,8 @@ pub struct Round {
     pub after: Members,
     /// The inventory's parent.
     pub parent: Option<LiveObject>,
+    /// The state that the inventory is at after the round.
+    pub state: Option<String>,
     /// Why nothing of it may be done: the source or the inventory is suspicious.
     pub refusal: Option<Refusal>,
 }
@@ -128,8 +161,9 @@ pub fn decide(
     wanted: &BTreeMap<EntityKey, Desired>,
     observed: &Observed,
     inventory: &InventoryName,
-    budget: PruneBudget,
+    rules: Rules<'_>,
 ) -> Round {
+    let budget = rules.budget;
     let before = observed.parent.as_ref().map(|parent| inventory::read(inventory, parent));
     let (before, foreign) = match before.transpose() {
         Ok(before) => (before, None),
@@ -138,8 +172,10 @@ pub fn decide(
     let id = inventory.id();
     let members: Vec<&LiveObject> =
         observed.objects.values().filter(|object| object.label(PART_OF) == Some(&id)).collect();
-    let mut steps: Vec<Step> =
-        wanted.values().map(|desired| apply_step(desired, observed.objects.get(&desired.key), &id)).collect();
+    let mut steps: Vec<Step> = wanted
+        .values()
+        .map(|desired| apply_step(desired, observed.objects.get(&desired.key), &id, rules))
+        .collect();
     let gone = members.iter().filter(|object| !wanted.contains_key(&object.key));
     let keeping = match before {
         None => Some(Keeping::NoInventory),
@@ -154,7 +190,15 @@ pub fn decide(
     let kept = removals.iter().filter(|step| matches!(step.action, Action::Keep(_))).map(|step| &step.key);
     let after = Members::of(wanted.keys().chain(kept));
     steps.extend(removals);
-    Round { steps, inventory: inventory.clone(), before, after, parent: observed.parent.clone(), refusal }
+    Round {
+        steps,
+        inventory: inventory.clone(),
+        before,
+        after,
+        parent: observed.parent.clone(),
+        state: rules.state.map(str::to_owned),
+        refusal,
+    }
 }
 
 /// Returns the place of a kind in the order of an apply. References point from later kinds to earlier ones, and plugins
@@ -170,23 +214,36 @@ pub(crate) fn rank(kind: Kind) -> u8 {
     }
 }
 
-fn apply_step(desired: &Desired, live: Option<&LiveObject>, id: &str) -> Step {
+fn apply_step(desired: &Desired, live: Option<&LiveObject>, id: &str, rules: Rules<'_>) -> Step {
     let value = desired.labeled(PART_OF, id);
-    let force = desired.forces();
+    let mut force = desired.forces();
+    let was_so = rules.applied.is_some_and(|applied| applied.get(&desired.key) == Some(desired));
     let action = match live {
+        None if was_so && rules.drift == Drift::Report => Action::Drifted(Vec::new()),
         None => Action::Create,
         Some(live) => {
             let changes = compare(&value, live, MANAGER);
-            if changes.is_empty() {
-                Action::None
-            } else if !force && changes.iter().any(conflicts) {
-                Action::Conflict(changes)
-            } else {
-                Action::Update(changes)
+            let conflicting = changes.iter().any(conflicts);
+            let drifted = is_ours(live, id) && (was_so || conflicting);
+            match rules.drift {
+                _ if changes.is_empty() => Action::None,
+                Drift::Correct if drifted => {
+                    force |= conflicting;
+                    Action::Correct(changes)
+                }
+                Drift::Report if drifted && was_so => Action::Drifted(changes),
+                _ if !force && conflicting => Action::Conflict(changes),
+                _ => Action::Update(changes),
             }
         }
     };
     Step { key: desired.key.clone(), action, force, value: Some(value), live: live.cloned() }
+}
+
+/// Returns whether we have applied the object and no other set has taken it.
+fn is_ours(live: &LiveObject, id: &str) -> bool {
+    let applied = live.managers().any(|manager| manager.applied && manager.name == MANAGER);
+    applied && live.label(PART_OF).is_none_or(|label| label == id)
 }
 
 /// Returns whether an apply takes the field from its owners. Another ApplySet owns its label by having set it.
@@ -228,8 +285,8 @@ fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option
 impl Round {
     /// Returns whether the cluster is as wanted: carrying the round out writes nothing.
     pub fn is_settled(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step.action, Action::None | Action::Keep(_)))
-            && self.inventory_changes().is_none()
+        let rests = |step: &Step| matches!(step.action, Action::None | Action::Keep(_) | Action::Drifted(_));
+        self.steps.iter().all(rests) && self.inventory_changes().is_none()
     }
 
     /// Returns the inventory's parent that covers this round from its beginning to its end; none where the live one
@@ -237,16 +294,21 @@ impl Round {
     pub(crate) fn inventory_during(&self) -> Option<Value> {
         let mut during = self.after.clone();
         self.before.iter().for_each(|before| during.extend(before));
-        self.inventory_if_other(&during)
+        let state = self.parent.as_ref().and_then(inventory::state);
+        self.if_other(self.inventory.manifest(&during, state))
     }
 
     /// Returns the inventory's parent after this round; none where the live one is that.
     pub fn inventory_changes(&self) -> Option<Value> {
-        self.inventory_if_other(&self.after)
+        self.if_other(self.inventory_after())
     }
 
-    fn inventory_if_other(&self, members: &Members) -> Option<Value> {
-        let manifest = self.inventory.manifest(members);
+    /// Returns the inventory's parent after this round.
+    pub(crate) fn inventory_after(&self) -> Value {
+        self.inventory.manifest(&self.after, self.state.as_deref())
+    }
+
+    fn if_other(&self, manifest: Value) -> Option<Value> {
         let same = self.parent.as_ref().is_some_and(|parent| compare(&manifest, parent, MANAGER).is_empty());
         (!same).then_some(manifest)
     }

@@ -39,12 +39,12 @@ fn applied(name: &str, others: Value) -> LiveObject {
 
 fn observed_of(names: &[&str]) -> Observed {
     let objects: BTreeMap<_, _> = names.iter().map(|name| (key(name), applied(name, json!([])))).collect();
-    let parent = name().manifest(&Members::of(objects.keys()));
+    let parent = name().manifest(&Members::of(objects.keys()), None);
     Observed { objects, parent: LiveObject::new(Kind::ConfigMap, parent) }
 }
 
 fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<Vec<String>, Refusal> {
-    let round = decide(&wanting(wanted), observed, &name(), budget);
+    let round = decide(&wanting(wanted), observed, &name(), Rules { budget, ..Rules::default() });
     if let Some(refusal) = round.refusal {
         return Err(refusal);
     }
@@ -52,6 +52,8 @@ fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<
         Action::Create => "create".to_owned(),
         Action::Update(changes) => format!("update {}", changes.len()),
         Action::None => "none".to_owned(),
+        Action::Correct(changes) => format!("correct {}", changes.len()),
+        Action::Drifted(changes) => format!("drifted {}", changes.len()),
         Action::Conflict(changes) => format!("conflict {}", changes[0].owners.join(",")),
         Action::Delete => "delete".to_owned(),
         Action::Release(owners) => format!("release {}", owners.join(",")),
@@ -68,7 +70,7 @@ fn what_differs_is_sent_and_nothing_else() {
     let done = actions(&["a", "b", "d"], &observed, PruneBudget::Default).unwrap();
     assert_eq!(done, ["a none", "b update 1", "d create", "c delete"]);
     let settled = observed_of(&["a", "b"]);
-    let round = decide(&wanting(&["a", "b"]), &settled, &name(), PruneBudget::Default);
+    let round = decide(&wanting(&["a", "b"]), &settled, &name(), Rules::default());
     assert!(round.is_settled());
 }
 
@@ -83,7 +85,12 @@ fn references_come_first_and_deletions_in_reverse() {
     let wanted = kinds.map(|kind| object(kind, "new").0).map(|desired| (desired.key.clone(), desired));
     let mut observed = observed_of(&["a"]);
     observed.objects = kinds.map(|kind| object(kind, "old").1).map(|live| (live.key.clone(), live)).into();
-    let round = decide(&wanted.into(), &observed, &name(), PruneBudget::Objects(9));
+    let round = decide(
+        &wanted.into(),
+        &observed,
+        &name(),
+        Rules { budget: PruneBudget::Objects(9), ..Rules::default() },
+    );
     let order: Vec<String> =
         round.steps.iter().map(|step| format!("{} {}", step.key.kind.as_str(), step.key.name)).collect();
     assert_eq!(
@@ -112,7 +119,7 @@ fn fields_of_others_are_not_taken_unless_the_manifest_says_so() {
     let mut forced = wanting(&["a"]);
     let annotations = json!({gatewright_compiler::FORCE_CONFLICTS: "true"});
     forced.get_mut(&key("a")).unwrap().value["metadata"]["annotations"] = annotations;
-    let round = decide(&forced, &observed, &name(), PruneBudget::Default);
+    let round = decide(&forced, &observed, &name(), Rules::default());
     assert!(round.steps[0].force && matches!(round.steps[0].action, Action::Update(_)));
 }
 
@@ -152,7 +159,7 @@ fn a_lost_inventory_deletes_nothing() {
     observed.parent = None;
     assert_eq!(actions(&["a"], &observed, PruneBudget::Default).unwrap(), ["a none", "b keep"]);
     // The next inventory still knows where the kept one is.
-    let round = decide(&wanting(&["a"]), &observed, &name(), PruneBudget::Default);
+    let round = decide(&wanting(&["a"]), &observed, &name(), Rules::default());
     assert!(round.inventory_changes().is_some() && round.after.namespaces.contains("shop"));
 }
 
@@ -179,6 +186,59 @@ fn with_errors_in_the_source_nothing_is_deleted_and_the_inventory_keeps_it() {
         actions(&["a"], &observed, PruneBudget::Nothing).unwrap(),
         ["a none", "b keep for errors", "c keep for errors", "d keep for errors"]
     );
-    let nothing = decide(&wanting(&[]), &observed, &name(), PruneBudget::Nothing);
+    let nothing = Rules { budget: PruneBudget::Nothing, ..Rules::default() };
+    let nothing = decide(&wanting(&[]), &observed, &name(), nothing);
     assert_eq!((nothing.refusal.as_ref(), nothing.inventory_changes()), (None, None));
+}
+
+/// Returns what is done about an object whose value another manager took over.
+fn drift(drift: Drift, applied: Option<&BTreeMap<EntityKey, Desired>>) -> (Action, bool) {
+    let mut observed = observed_of(&["a"]);
+    let taken =
+        json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:k": {}}}}]);
+    let mut edited = self::applied("a", taken);
+    edited.value["data"]["k"] = "edited".into();
+    observed.objects.insert(key("a"), edited);
+    let rules = Rules { drift, applied, ..Rules::default() };
+    let step = decide(&wanting(&["a"]), &observed, &name(), rules).steps.remove(0);
+    (step.action, step.force)
+}
+
+#[test]
+fn drift_is_corrected_reported_or_a_conflict() {
+    let same = wanting(&["a"]);
+    let mut other = wanting(&["a"]);
+    other.get_mut(&key("a")).unwrap().value["data"]["k"] = "before".into();
+    assert!(matches!(drift(Drift::Conflict, Some(&same)), (Action::Conflict(_), false)));
+    for applied in [None, Some(&same), Some(&other)] {
+        assert!(matches!(drift(Drift::Correct, applied), (Action::Correct(_), true)));
+    }
+    assert!(matches!(drift(Drift::Report, Some(&same)), (Action::Drifted(_), false)));
+    // The source wants something else by now, and the field belongs to another one.
+    assert!(matches!(drift(Drift::Report, Some(&other)), (Action::Conflict(_), false)));
+}
+
+#[test]
+fn what_was_deleted_in_the_cluster_is_made_again_or_reported() {
+    let same = wanting(&["a"]);
+    let made = |drift, applied| {
+        let rules = Rules { drift, applied, ..Rules::default() };
+        decide(&wanting(&["a"]), &observed_of(&[]), &name(), rules).steps.remove(0).action
+    };
+    assert_eq!(made(Drift::Correct, Some(&same)), Action::Create);
+    assert_eq!(made(Drift::Report, Some(&same)), Action::Drifted(Vec::new()));
+    assert_eq!(made(Drift::Report, None), Action::Create);
+}
+
+#[test]
+fn no_drift_policy_takes_what_was_never_ours() {
+    let mut observed = observed_of(&["a"]);
+    let theirs = json!([{"manager": "helm", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}}]);
+    let theirs = json!({"metadata": {"name": "a", "namespace": "shop", "managedFields": theirs}, "data": {"k": "other"}});
+    observed.objects.insert(key("a"), LiveObject::new(Kind::ConfigMap, theirs).unwrap());
+    for drift in [Drift::Correct, Drift::Report] {
+        let rules = Rules { drift, ..Rules::default() };
+        let step = decide(&wanting(&["a"]), &observed, &name(), rules).steps.remove(0);
+        assert!(matches!(step.action, Action::Conflict(_)) && !step.force);
+    }
 }
