@@ -398,7 +398,10 @@ mod tests {
         };
         let fields = "systemNamespace ingressClass watchNamespace clusterDomain higress profile sync";
         assert_eq!(known(""), sorted(fields));
-        assert_eq!(known("/sync"), sorted("source targets interval timeout policy stateFile statusFile"));
+        assert_eq!(
+            known("/sync"),
+            sorted("source targets interval timeout lease policy stateFile statusFile")
+        );
         assert_eq!(known("/sync/source"), sorted("repository revision path"));
         assert_eq!(
             known("/sync/targets/0"),

@@ -27,7 +27,7 @@ pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
 pub const ADMIN: &str = "admin";
 
 /// Users without any right until a test binds them to a role, each with a token of its own.
-pub const USERS: [&str; 4] = ["planner", "applier", "gateway", "nobody"];
+pub const USERS: [&str; 5] = ["planner", "applier", "syncer", "gateway", "nobody"];
 
 /// A kube-apiserver is ready after some seconds on an idle machine.
 const START: Duration = Duration::from_secs(180);

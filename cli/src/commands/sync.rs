@@ -9,8 +9,8 @@ use gatewright_reconciler::control::Node;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, ClusterTarget, HeldBack, Outcome, Round, Sync as Synchronizer, SyncOptions, Target,
-    TargetReport, TargetSpec, write_status,
+    ClusterReport, ClusterTarget, HeldBack, LeaseOptions, Outcome, Round, Sync as Synchronizer, SyncOptions,
+    Target, TargetReport, TargetSpec, write_status,
 };
 
 use crate::Context;
@@ -63,6 +63,9 @@ pub struct Sync {
         requires = "cluster"
     )]
     drift: DriftArg,
+    /// Seconds after which another instance takes a cluster over from one that went away without a word [default: 15]
+    #[arg(long, help_heading = "Cluster", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(SHORTEST_LEASE..))]
+    lease: Option<u64>,
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
@@ -71,6 +74,10 @@ pub struct Sync {
 
 /// Seconds between rounds, and for acknowledgements, unless something else is said.
 const SECONDS: u64 = 30;
+
+/// Seconds that a Lease is held without a renewal, unless something else is said, and at least.
+const LEASE: u64 = 15;
+const SHORTEST_LEASE: u64 = 3;
 
 /// What arguments and settings come to.
 struct Job {
@@ -87,7 +94,7 @@ impl Sync {
         configured.refuse_problem(&context.terminal, "nothing is synced")?;
         let job = self.job(context, configured)?;
         let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?)?;
-        runtime::run(|shutdown| job.rounds(synchronizer, context, shutdown))
+        runtime::run(|shutdown| job.run(synchronizer, context, shutdown))
     }
 
     /// Puts the arguments above the settings.
@@ -106,8 +113,8 @@ impl Sync {
         if targets.is_empty() {
             return Err(lacking("a target (--control, --cluster)", "targets"));
         }
-        let seconds = |flag: Option<u64>, setting: Option<u64>| {
-            Duration::from_secs(flag.or(setting).unwrap_or(SECONDS))
+        let seconds = |flag: Option<u64>, setting: Option<u64>, default: u64| {
+            Duration::from_secs(flag.or(setting).unwrap_or(default))
         };
         let policy = self.policy.or(settings.policy).map_or(Policy::Stop, Policy::from);
         let state_file = self.state_file.clone().or_else(|| settings.state_file(&folder));
@@ -121,13 +128,19 @@ impl Sync {
             options: SyncOptions {
                 source,
                 targets,
-                timeout: seconds(self.timeout, settings.timeout),
+                timeout: seconds(self.timeout, settings.timeout, SECONDS),
                 policy,
                 state_file,
+                leases: LeaseOptions {
+                    identity: identity(),
+                    duration: seconds(self.lease, settings.lease, LEASE),
+                    decided: self.once,
+                    clock: || jiff::Timestamp::now().strftime("%FT%T%.6fZ").to_string(),
+                },
                 compile: options,
             },
             once: self.once,
-            interval: seconds(self.interval, settings.interval),
+            interval: seconds(self.interval, settings.interval, SECONDS),
             status_file: status_file.map(|path| working_folder.join(path)),
         })
     }
@@ -149,9 +162,20 @@ fn lacking(argument: &str, setting: &str) -> CliError {
 }
 
 impl Job {
-    async fn rounds(
+    async fn run(
         &self,
         mut synchronizer: Synchronizer,
+        context: &Context,
+        shutdown: Shutdown,
+    ) -> Result<Exit, CliError> {
+        let ended = self.rounds(&mut synchronizer, context, shutdown).await;
+        synchronizer.end().await;
+        ended
+    }
+
+    async fn rounds(
+        &self,
+        synchronizer: &mut Synchronizer,
         context: &Context,
         mut shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
@@ -168,6 +192,7 @@ impl Job {
             last = Some(round);
             tokio::select! {
                 () = shutdown.requested() => return Ok(Exit::Fine),
+                () = synchronizer.promoted() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
@@ -178,6 +203,16 @@ impl Job {
         write_status(path, round)
             .map_err(|error| CliError::environment(format!("cannot write `{}`: {error}", path.display())))
     }
+}
+
+/// Returns a name for this process that no other one has, by which people find it.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = host.as_deref().map_or("gatewright", str::trim).to_owned();
+    let start = jiff::Timestamp::now().as_nanosecond();
+    let id = blake3::hash(format!("{host} {} {start}", std::process::id()).as_bytes()).to_hex();
+    format!("{host}_{}", &id[..8])
 }
 
 /// Returns the time after RFC 3339, in whole seconds.
@@ -195,7 +230,9 @@ fn state_name(source: &SourceSpec, targets: &[TargetSpec]) -> String {
 }
 
 fn exit(round: &Round) -> Exit {
-    let failed = |target: &Target| matches!(target.outcome, Outcome::Failed(_) | Outcome::Unacknowledged);
+    let failed = |target: &Target| {
+        matches!(target.outcome, Outcome::Failed(_) | Outcome::Unacknowledged | Outcome::Standby(_))
+    };
     if round.is_in_sync() {
         Exit::Fine
     } else if round.errors.is_empty() && (round.unreadable.is_some() || round.targets.iter().any(failed)) {
@@ -264,7 +301,7 @@ fn process_text(outcome: &Outcome, nodes: &[Node]) -> String {
         Outcome::Unchanged => "serves it already".to_owned(),
         Outcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
         Outcome::Kept => "left as it was".to_owned(),
-        Outcome::Unacknowledged | Outcome::Incomplete | Outcome::Drifted => {
+        Outcome::Unacknowledged | Outcome::Incomplete | Outcome::Drifted | Outcome::Standby(_) => {
             let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
             format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
         }
@@ -275,6 +312,7 @@ fn process_text(outcome: &Outcome, nodes: &[Node]) -> String {
 fn cluster_text(outcome: &Outcome, report: &ClusterReport) -> String {
     match outcome {
         Outcome::Kept => "left as it was".to_owned(),
+        Outcome::Standby(holder) => format!("left to {holder}, which holds the Lease {}", report.inventory),
         Outcome::Failed(reason) | Outcome::Refused(reason) => reason.clone(),
         _ => report.objects.map(|counts| counts.to_string()).unwrap_or_default(),
     }

@@ -22,6 +22,8 @@ pub struct SyncSettings {
     pub interval: Option<u64>,
     /// Seconds that the nodes of a target may take to acknowledge.
     pub timeout: Option<u64>,
+    /// Seconds that the Lease of a cluster is held without a renewal.
+    pub lease: Option<u64>,
     /// What becomes of a revision with errors.
     pub policy: Option<PolicyArg>,
     state_file: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod import;
+mod lease;
 mod live;
 mod plan;
 mod prune;

@@ -65,6 +65,7 @@ fn every_right_is_used_and_none_is_missing() {
         run
     };
     let rights = [bind(&cluster, "plan", "planner"), bind(&cluster, "apply", "applier")];
+    let of_sync = bind(&cluster, "sync", "syncer");
     let of_gateway = bind(&cluster, "gateway", "gateway");
     wait_for_rights(&cluster);
     let scene = EVERYTHING.replace("NS", NAMESPACE);
@@ -93,7 +94,10 @@ fn every_right_is_used_and_none_is_missing() {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: roles}\n",
     );
     run("applier", &["apply", "--yes", "--prune-budget", "20"]);
-    for (user, rights) in ["planner", "applier"].into_iter().zip(rights) {
+    sync_from_all_to_one(&cluster);
+    for (user, rights) in
+        ["planner", "applier", "syncer"].into_iter().zip(rights.into_iter().chain([of_sync]))
+    {
         let (used, forbidden) = used(&cluster, user);
         assert_eq!(forbidden, [""; 0], "{user} is not allowed");
         let unused: Vec<&String> = rights.difference(&used).collect();
@@ -101,9 +105,37 @@ fn every_right_is_used_and_none_is_missing() {
     }
 }
 
+/// Syncs a source with every kind, and then one where most of it is gone.
+fn sync_from_all_to_one(cluster: &Cluster) {
+    const NAMESPACE: &str = "roles-sync";
+    cluster.namespace(NAMESPACE);
+    let folder = Folder::new();
+    let round = || {
+        let kubeconfig = cluster.kubeconfig_of("syncer");
+        let kubeconfig = kubeconfig.to_str().expect("a temporary folder is text");
+        let mut arguments = vec!["sync", "source", "--once", "--cluster", "--kubeconfig", kubeconfig];
+        arguments.extend(["--inventory", "roles-sync/gatewright", "--prune-budget", "20"]);
+        let run = folder.run(&arguments);
+        assert_eq!(run.code, 0, "{run:?}");
+    };
+    folder.write("source/all.yaml", &EVERYTHING.replace("NS", NAMESPACE));
+    let service = super::support::SERVICE.replace("namespace: shop", "namespace: roles-sync");
+    folder.write("source/service.yaml", &service);
+    let ingress = super::support::ingress("web", "roles-sync.example.com");
+    folder.write("source/ingress.yaml", &ingress.replace("namespace: shop", "namespace: roles-sync"));
+    round();
+    folder.write("source/all.yaml", "");
+    folder.write("source/ingress.yaml", "");
+    let left = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: roles-sync}\n";
+    folder.write("source/service.yaml", left);
+    round();
+}
+
 /// A right takes a moment to count; the question whether it does is not one of the users' requests.
 fn wait_for_rights(cluster: &Cluster) {
-    for (user, verb) in [("planner", "list"), ("applier", "delete"), ("gateway", "watch")] {
+    for (user, verb) in
+        [("planner", "list"), ("applier", "delete"), ("syncer", "delete"), ("gateway", "watch")]
+    {
         gatewright_testkit::eventually("the roles count", std::time::Duration::from_secs(30), || {
             let kubeconfig = cluster.kubeconfig_of("admin");
             let user = format!("--as={user}");

@@ -68,9 +68,10 @@ impl Scene {
         self.object("apis/networking.k8s.io/v1", "ingresses", name)
     }
 
-    /// Returns how many requests of the admin have changed objects of the namespace.
+    /// Returns how many requests of the admin have changed objects of the namespace, Leases left out.
     pub(crate) fn writes(&self) -> usize {
-        let here = |write: &&String| write.contains(&format!(" {}/", self.namespace));
+        let here =
+            |write: &&String| write.contains(&format!(" {}/", self.namespace)) && !write.contains(" leases ");
         self.cluster.writes_of(ADMIN).iter().filter(here).count()
     }
 

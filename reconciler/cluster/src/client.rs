@@ -287,7 +287,7 @@ impl Cluster {
     }
 
     /// Sends a request until it is answered for good.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         uri: &str,

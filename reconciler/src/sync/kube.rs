@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gatewright_cluster::carry_out::{self, carry_out};
+use gatewright_cluster::client::Cluster;
 use gatewright_cluster::connect::{Access, connect};
 use gatewright_cluster::decide::{Drift, PruneBudget};
 use gatewright_cluster::desired::Desired;
 use gatewright_cluster::inventory::{self, InventoryName};
+use gatewright_cluster::lease::{Standing, Tenure};
 use gatewright_cluster::observe::Observed;
 use gatewright_compiler::manifest::EntityKey;
 
@@ -54,28 +56,63 @@ pub(super) struct Aim<'a> {
     pub(super) loader: &'a Loader,
 }
 
-/// Brings a cluster to what is wanted; without that, it is left as it is.
-pub(super) async fn bring(target: &ClusterTarget, aim: Option<Aim<'_>>) -> Target {
+/// A candidacy for the Lease of a cluster, and whether the last round found it with another instance.
+pub(super) struct Candidate {
+    pub(super) tenure: Tenure,
+    pub(super) stands_by: bool,
+}
+
+/// Brings a cluster to what is wanted, if this instance may; without anything wanted, it is left as it is. `decided` waits
+/// until it is known whether another holder of the Lease is alive.
+pub(super) async fn bring(
+    target: &ClusterTarget,
+    candidate: &mut Candidate,
+    decided: bool,
+    aim: Option<Aim<'_>>,
+) -> Target {
     let mut report = ClusterReport {
         cluster: target.name().to_owned(),
         inventory: target.inventory.to_string(),
         objects: None,
         messages: Vec::new(),
     };
-    let outcome = apply(target, aim, &mut report).await.unwrap_or_else(Outcome::Failed);
+    let outcome = keep(target, candidate, decided, aim, &mut report).await.unwrap_or_else(Outcome::Failed);
     Target { report: TargetReport::Cluster(report), outcome }
 }
 
-/// Applies what differs. The error is for people.
-async fn apply(
+/// Applies what differs, if this instance may. The error is for people.
+async fn keep(
     target: &ClusterTarget,
+    candidate: &mut Candidate,
+    decided: bool,
     aim: Option<Aim<'_>>,
     report: &mut ClusterReport,
 ) -> Result<Outcome, String> {
     // Each round reads the kubeconfig anew: credentials that expire are replaced there.
     let connected = connect(&target.access).await.map_err(|error| error.to_string())?;
     connected.name().clone_into(&mut report.cluster);
-    let Some(Aim { desired, current, loader }) = aim else { return Ok(Outcome::Kept) };
+    let standing = candidate.tenure.standing(decided).await;
+    candidate.stands_by = !matches!(standing, Standing::Held(_));
+    match standing {
+        Standing::Held(_) => {}
+        Standing::Waiting(holder) | Standing::Standby(holder) => return Ok(Outcome::Standby(holder)),
+        Standing::Failed(reason) => return Err(reason),
+        Standing::Unknown => unreachable!("it is waited for"),
+    }
+    let Some(aim) = aim else { return Ok(Outcome::Kept) };
+    tokio::select! {
+        outcome = apply(target, connected, aim, report) => outcome,
+        () = candidate.tenure.lost() => Err(format!("the Lease {} was lost during the round", target.inventory)),
+    }
+}
+
+/// Applies what differs. The error is for people.
+async fn apply(
+    target: &ClusterTarget,
+    connected: Cluster,
+    Aim { desired, current, loader }: Aim<'_>,
+    report: &mut ClusterReport,
+) -> Result<Outcome, String> {
     let target = cluster::Target {
         cluster: connected,
         inventory: target.inventory.clone(),

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use gatewright_cluster::lease::{Candidacy, Tenure};
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::{Diagnostic, Severity};
@@ -45,8 +47,23 @@ pub struct SyncOptions {
     pub policy: Policy,
     /// Where the last good revision is remembered; without a file, until the end of the process.
     pub state_file: Option<PathBuf>,
+    /// How instances keep apart.
+    pub leases: LeaseOptions,
     /// Settings of the compilation.
     pub compile: CompileOptions,
+}
+
+/// How instances keep apart: for each cluster, one holds the Lease that is named as the inventory.
+#[derive(Clone, Debug)]
+pub struct LeaseOptions {
+    /// Who this is; no other instance says the same.
+    pub identity: String,
+    /// How long a Lease is held without a renewal.
+    pub duration: Duration,
+    /// Whether a round waits until it is known whether another holder is alive.
+    pub decided: bool,
+    /// Returns the time of day after RFC 3339, with microseconds.
+    pub clock: fn() -> String,
 }
 
 /// What is brought to the source's state.
@@ -75,6 +92,8 @@ pub struct Sync {
     record: Option<Record>,
     /// The last state that was sound, where a cluster is among the targets: it is kept up while the source is not.
     good: Option<Arc<DesiredState>>,
+    /// For each target that is a cluster, the candidacy for its Lease, from the first round on.
+    candidates: Vec<Option<kube::Candidate>>,
 }
 
 /// What is to be served, and applied where a cluster is among the targets.
@@ -95,7 +114,7 @@ impl Sync {
             None => None,
         };
         let engine = Engine::new(options.compile.clone());
-        Ok(Sync { options, loader, engine, record, good: None })
+        Ok(Sync { options, loader, engine, record, good: None, candidates: Vec::new() })
     }
 
     /// Does one round. `now` is the time after RFC 3339.
@@ -113,13 +132,37 @@ impl Sync {
             }
         };
         // No target waits for another one.
-        let targets = self.options.targets.iter().map(|target| self.bring(target, wanted.as_ref()));
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.resize_with(self.options.targets.len(), || None);
+        let targets = self.options.targets.iter().zip(&mut candidates);
+        let targets = targets.map(|(target, candidate)| self.bring(target, candidate, wanted.as_ref()));
         round.targets = join_all(targets).await;
+        self.candidates = candidates;
         Ok(round)
     }
 
+    /// Waits until the Lease of a cluster is got that another instance held in the last round.
+    pub async fn promoted(&mut self) {
+        let candidates = self.candidates.iter_mut().flatten().filter(|candidate| candidate.stands_by);
+        let mut waiting: FuturesUnordered<_> = candidates.map(|candidate| candidate.tenure.got()).collect();
+        if waiting.next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Hands all Leases over.
+    pub async fn end(self) {
+        let candidates = self.candidates.into_iter().flatten();
+        join_all(candidates.map(|candidate| candidate.tenure.end())).await;
+    }
+
     /// Brings one target to what is wanted; without that, it is left as it is.
-    async fn bring(&self, target: &TargetSpec, wanted: Option<&Wanted>) -> Target {
+    async fn bring(
+        &self,
+        target: &TargetSpec,
+        candidate: &mut Option<kube::Candidate>,
+        wanted: Option<&Wanted>,
+    ) -> Target {
         match (target, wanted) {
             (TargetSpec::Control(socket), None) => process::kept(socket).await,
             (TargetSpec::Control(socket), Some(wanted)) => {
@@ -132,9 +175,22 @@ impl Sync {
                     current: current.is_some(),
                     loader: &self.loader,
                 });
-                kube::bring(cluster, aim).await
+                let candidate = candidate.get_or_insert_with(|| self.candidate(cluster));
+                kube::bring(cluster, candidate, self.options.leases.decided, aim).await
             }
         }
+    }
+
+    fn candidate(&self, cluster: &ClusterTarget) -> kube::Candidate {
+        let LeaseOptions { identity, duration, clock, .. } = &self.options.leases;
+        let tenure = Tenure::begin(Candidacy {
+            access: cluster.access.clone(),
+            name: cluster.inventory.clone(),
+            identity: identity.clone(),
+            duration: *duration,
+            clock: *clock,
+        });
+        kube::Candidate { tenure, stands_by: false }
     }
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.

@@ -91,6 +91,8 @@ pub enum Outcome {
     Unchanged,
     /// It is as wanted now, and its nodes acknowledged.
     Applied,
+    /// Another instance, which is named, looks after it.
+    Standby(String),
     /// It was left as it was: the source is unreadable or has errors.
     Kept,
     /// It serves the model now, but not all of its nodes acknowledged in time.
