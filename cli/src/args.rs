@@ -42,6 +42,7 @@ Environment:
   GATEWRIGHT_GIT_USERNAME, GATEWRIGHT_GIT_PASSWORD            credentials for http and https
   GATEWRIGHT_GIT_PASSWORD_FILE                                file that holds the password
   GATEWRIGHT_GIT_SSH_KEY_FILE, GATEWRIGHT_GIT_SSH_PASSPHRASE  key for ssh, beside an agent
+  GATEWRIGHT_WEBHOOK_SECRET, GATEWRIGHT_WEBHOOK_SECRET_FILE   what webhooks to `sync` are signed with
   GATEWRIGHT_LOG                                              log levels on standard error, warn unless given";
 
 /// Compiler, planner and gateway for Higress-style gateway configuration

@@ -363,6 +363,8 @@ mod tests {
         assert_eq!(target("{control: a, cluster: b}"), [neither]);
         let misplaced = "3:31 `sync.targets.0`: `pruneBudget` is for clusters";
         assert_eq!(target("{control: a, pruneBudget: 3}"), [misplaced]);
+        let listen = messages("sync: {listen: localhost:80}\n");
+        assert_eq!(listen, ["1:16 `localhost:80` is not an address: write IP:PORT"]);
         assert_eq!(target("{cluster: a, inventory: b}"), ["3:29 `b` is not NAMESPACE/NAME"]);
     }
 
@@ -400,7 +402,7 @@ mod tests {
         assert_eq!(known(""), sorted(fields));
         assert_eq!(
             known("/sync"),
-            sorted("source targets interval timeout lease policy stateFile statusFile")
+            sorted("source targets interval timeout lease policy stateFile statusFile listen")
         );
         assert_eq!(known("/sync/source"), sorted("repository revision path"));
         assert_eq!(

@@ -1,7 +1,8 @@
 //! `gatewright sync`: keeps serving processes and kube clusters at the newest sound revision of a source.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
@@ -9,9 +10,10 @@ use gatewright_reconciler::control::Node;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, ClusterTarget, HeldBack, LeaseOptions, Outcome, Round, Sync as Synchronizer, SyncOptions,
-    Target, TargetReport, TargetSpec, write_status,
+    ClusterReport, ClusterTarget, HeldBack, LeaseOptions, Outcome, Pace, Round, Sync as Synchronizer,
+    SyncOptions, SyncServer, Target, TargetReport, TargetSpec, WebhookSecret, write_status,
 };
+use jiff::Timestamp;
 
 use crate::Context;
 use crate::cluster::TargetArgs;
@@ -51,6 +53,9 @@ pub struct Sync {
     /// Where the last good revision is remembered under `quarantine` [default: below ~/.local/state/gatewright]
     #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
+    /// Answer `/status`, `/metrics` and `/ready` at this address, and with a secret in the environment `POST /webhook`
+    #[arg(long, value_name = "ADDR", conflicts_with = "once")]
+    listen: Option<SocketAddr>,
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
@@ -75,6 +80,10 @@ pub struct Sync {
 /// Seconds between rounds, and for acknowledgements, unless something else is said.
 const SECONDS: u64 = 30;
 
+/// Where the secret of webhooks comes from.
+const SECRET: &str = "GATEWRIGHT_WEBHOOK_SECRET";
+const SECRET_FILE: &str = "GATEWRIGHT_WEBHOOK_SECRET_FILE";
+
 /// Seconds that a Lease is held without a renewal, unless something else is said, and at least.
 const LEASE: u64 = 15;
 const SHORTEST_LEASE: u64 = 3;
@@ -85,6 +94,7 @@ struct Job {
     once: bool,
     interval: Duration,
     status_file: Option<PathBuf>,
+    listen: Option<SocketAddr>,
 }
 
 impl Sync {
@@ -135,13 +145,14 @@ impl Sync {
                     identity: identity(),
                     duration: seconds(self.lease, settings.lease, LEASE),
                     decided: self.once,
-                    clock: || jiff::Timestamp::now().strftime("%FT%T%.6fZ").to_string(),
+                    clock: || Timestamp::now().strftime("%FT%T%.6fZ").to_string(),
                 },
                 compile: options,
             },
             once: self.once,
             interval: seconds(self.interval, settings.interval, SECONDS),
             status_file: status_file.map(|path| working_folder.join(path)),
+            listen: self.listen.or(settings.listen()).filter(|_| !self.once),
         })
     }
 
@@ -168,7 +179,8 @@ impl Job {
         context: &Context,
         shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
-        let ended = self.rounds(&mut synchronizer, context, shutdown).await;
+        let server = self.serve(context).await?;
+        let ended = self.rounds(&mut synchronizer, server.as_ref(), context, shutdown).await;
         synchronizer.end().await;
         ended
     }
@@ -176,26 +188,44 @@ impl Job {
     async fn rounds(
         &self,
         synchronizer: &mut Synchronizer,
+        server: Option<&SyncServer>,
         context: &Context,
         mut shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
         let mut last: Option<Round> = None;
+        let mut pace = Pace::new(self.interval);
         loop {
+            let began = Instant::now();
             let round = synchronizer.round(&now()).await?;
             self.write(&round)?;
+            server
+                .iter()
+                .for_each(|server| server.publish(&round, began.elapsed(), Timestamp::now().as_second()));
             if self.once || last.as_ref() != Some(&round) {
                 context.terminal.tell(&text(&round));
             }
             if self.once {
                 return Ok(exit(&round));
             }
+            let pause = pace.pause(round.has_failed(), fraction());
             last = Some(round);
             tokio::select! {
                 () = shutdown.requested() => return Ok(Exit::Fine),
                 () = synchronizer.promoted() => {}
-                () = tokio::time::sleep(self.interval) => {}
+                () = woken(server) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Starts to answer over HTTP, where that is asked for.
+    async fn serve(&self, context: &Context) -> Result<Option<SyncServer>, CliError> {
+        let Some(address) = self.listen else { return Ok(None) };
+        let server = SyncServer::start(address, webhook_secret()?).await;
+        let server =
+            server.map_err(|error| CliError::environment(format!("cannot listen on {address}: {error}")))?;
+        context.terminal.tell(&format!("status and metrics on http://{}\n", server.address()));
+        Ok(Some(server))
     }
 
     fn write(&self, round: &Round) -> Result<(), CliError> {
@@ -205,19 +235,47 @@ impl Job {
     }
 }
 
+/// Waits for a webhook, for ever where there is none.
+async fn woken(server: Option<&SyncServer>) {
+    match server {
+        Some(server) => server.woken().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns the secret of webhooks: that of the environment, or of the file that the environment names.
+fn webhook_secret() -> Result<Option<WebhookSecret>, CliError> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let secret = match (variable(SECRET), variable(SECRET_FILE)) {
+        (Some(secret), _) => secret.into_encoded_bytes(),
+        (None, Some(file)) => std::fs::read(&file).map_err(|error| {
+            CliError::environment(format!("cannot read `{}`: {error}", Path::new(&file).display()))
+        })?,
+        (None, None) => return Ok(None),
+    };
+    let end = secret.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
+    let secret = WebhookSecret::new(&secret[..end]);
+    secret.map(Some).ok_or_else(|| CliError::environment("the secret of the webhook is empty"))
+}
+
+/// Returns a number between 0 and 1 that two instances hardly share.
+fn fraction() -> f64 {
+    f64::from(Timestamp::now().subsec_nanosecond()) / 1e9
+}
+
 /// Returns a name for this process that no other one has, by which people find it.
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
     let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
     let host = host.as_deref().map_or("gatewright", str::trim).to_owned();
-    let start = jiff::Timestamp::now().as_nanosecond();
+    let start = Timestamp::now().as_nanosecond();
     let id = blake3::hash(format!("{host} {} {start}", std::process::id()).as_bytes()).to_hex();
     format!("{host}_{}", &id[..8])
 }
 
 /// Returns the time after RFC 3339, in whole seconds.
 fn now() -> String {
-    jiff::Timestamp::now().strftime("%FT%TZ").to_string()
+    Timestamp::now().strftime("%FT%TZ").to_string()
 }
 
 /// Returns a name that two different jobs do not share.

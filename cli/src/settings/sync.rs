@@ -1,5 +1,6 @@
 //! The part `sync` of the settings file: what `gatewright sync` follows, and what it keeps there.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gatewright_cluster::inventory::InventoryName;
@@ -26,6 +27,7 @@ pub struct SyncSettings {
     pub lease: Option<u64>,
     /// What becomes of a revision with errors.
     pub policy: Option<PolicyArg>,
+    listen: Option<String>,
     state_file: Option<PathBuf>,
     status_file: Option<PathBuf>,
 }
@@ -74,6 +76,11 @@ impl SyncSettings {
         self.targets.iter().filter_map(|target| target.spec(folder, options)).collect()
     }
 
+    /// Returns where `/status` and the like are answered.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        self.listen.as_ref()?.parse().ok()
+    }
+
     /// Returns where the last good revision is remembered.
     pub fn state_file(&self, folder: &Path) -> Option<PathBuf> {
         self.state_file.as_ref().map(|path| folder.join(path))
@@ -91,7 +98,11 @@ impl SyncSettings {
             Some((format!("/sync/targets/{index}{setting}"), message))
         };
         let of_source = || self.source.as_ref().and_then(Repository::problem);
-        of_source().or_else(|| self.targets.iter().enumerate().find_map(of_target))
+        let of_listen = || {
+            let address = self.listen.as_ref().filter(|address| address.parse::<SocketAddr>().is_err())?;
+            Some(("/sync/listen".to_owned(), format!("`{address}` is not an address: write IP:PORT")))
+        };
+        of_source().or_else(|| self.targets.iter().enumerate().find_map(of_target)).or_else(of_listen)
     }
 }
 

@@ -6,7 +6,10 @@
 //! sync goes on where it was; what is held back, and since when, stands in a state file.
 
 mod atomic;
+mod http;
 mod kube;
+mod metrics;
+mod pace;
 mod process;
 mod round;
 mod state;
@@ -28,7 +31,9 @@ use crate::control;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
 use crate::source::{Hold, Loader, Source, SourceError, SourceSpec};
 
+pub use http::{SyncServer, WebhookSecret};
 pub use kube::ClusterTarget;
+pub use pace::Pace;
 pub use round::{ClusterReport, HeldBack, Outcome, Round, Target, TargetReport, write_status};
 pub use state::StateError;
 

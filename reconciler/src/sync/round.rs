@@ -132,9 +132,30 @@ impl Round {
         self.targets.iter().all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
     }
 
+    /// Returns whether something could not be reached or asked.
+    pub fn has_failed(&self) -> bool {
+        let failed = |target: &Target| matches!(target.outcome, Outcome::Failed(_));
+        self.unreadable.is_some() || self.targets.iter().any(failed)
+    }
+
     /// Returns whether the source could be read and has no error.
     pub fn is_sound(&self) -> bool {
         self.errors.is_empty() && self.unreadable.is_none()
+    }
+}
+
+/// The status file, and what `/status` answers.
+#[derive(Serialize)]
+struct Status<'a> {
+    format: &'static str,
+    in_sync: bool,
+    #[serde(flatten)]
+    round: &'a Round,
+}
+
+impl<'a> Status<'a> {
+    fn of(round: &'a Round) -> Self {
+        Status { format: "gatewright-sync/1", in_sync: round.is_in_sync(), round }
     }
 }
 
@@ -143,12 +164,10 @@ impl Round {
 /// # Errors
 /// The file cannot be written.
 pub fn write_status(path: &Path, round: &Round) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct File<'a> {
-        format: &'static str,
-        in_sync: bool,
-        #[serde(flatten)]
-        round: &'a Round,
-    }
-    atomic::replace(path, &File { format: "gatewright-sync/1", in_sync: round.is_in_sync(), round })
+    atomic::replace(path, &Status::of(round))
+}
+
+/// Returns what stands in the status file.
+pub(super) fn status_text(round: &Round) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&Status::of(round)).map(|text| text + "\n")
 }
