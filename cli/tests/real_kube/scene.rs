@@ -68,10 +68,12 @@ impl Scene {
         self.object("apis/networking.k8s.io/v1", "ingresses", name)
     }
 
-    /// Returns how many requests of the admin have changed objects of the namespace, Leases left out.
+    /// Returns how many requests of the admin have changed objects of the namespace, Leases and events left out.
     pub(crate) fn writes(&self) -> usize {
-        let here =
-            |write: &&String| write.contains(&format!(" {}/", self.namespace)) && !write.contains(" leases ");
+        let here = |write: &&String| {
+            write.contains(&format!(" {}/", self.namespace))
+                && ![" leases ", " events "].iter().any(|own| write.contains(own))
+        };
         self.cluster.writes_of(ADMIN).iter().filter(here).count()
     }
 

@@ -397,3 +397,42 @@ fn drift_goes_on_being_corrected_while_the_remote_is_gone() {
     std::fs::rename(&away, followed.repository.path()).unwrap();
     assert!(process.terminate(SOON).success());
 }
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn changes_and_trouble_are_events_beside_the_inventory_and_nothing_is_told_twice() {
+    let followed = Followed::new("sync-events", "");
+    let process = followed.start();
+    let events = || {
+        let list = followed.scene.cluster.get("/apis/events.k8s.io/v1/namespaces/sync-events/events");
+        let mut events = list["items"].as_array().unwrap().clone();
+        events.sort_by_key(|event| event["eventTime"].as_str().unwrap_or_default().to_owned());
+        events
+    };
+    let wait_for = |reasons: &[&str]| {
+        eventually(&format!("{reasons:?}"), SOON, || {
+            let told: Vec<Value> = events().iter().map(|event| event["reason"].clone()).collect();
+            if told == reasons { Ok(()) } else { Err(format!("{told:?}\n{}", process.log())) }
+        });
+    };
+    wait_for(&["Applied"]);
+    followed.write("web.yaml", "{: [\n");
+    followed.commit("two");
+    wait_for(&["Applied", "SourceBroken"]);
+    followed.write("web.yaml", &followed.scene.ingress("web"));
+    followed.commit("three");
+    wait_for(&["Applied", "SourceBroken", "InSync"]);
+    drop(process);
+    let events = events();
+    let first = &events[0];
+    let note = first["note"].as_str().unwrap();
+    assert!(
+        note.starts_with("2 created, 0 updated") && note.contains("Ingress sync-events/web created"),
+        "{note}"
+    );
+    assert_eq!((&first["type"], &first["action"]), (&"Normal".into(), &"Sync".into()));
+    let parent = followed.scene.object("api/v1", "configmaps", "gatewright").unwrap();
+    assert_eq!(first["regarding"]["uid"], parent["metadata"]["uid"]);
+    assert_eq!(events[1]["type"], "Warning");
+    assert!(events[1]["note"].as_str().unwrap().starts_with("an error stands in the source: GW0001 "));
+}

@@ -2,7 +2,7 @@
 //!
 //! Stages: [`connect()`](connect::connect) finds the API server; [`observe`](observe::observe) reads; [`decide`](decide::decide)
 //! and [`compare`](compare::compare), which are pure, say what differs, whose it is and what is refused;
-//! [`carry_out`](carry_out::carry_out) writes, and nothing else does. [`watch`] follows what changes, [`lease`] keeps one instance at work. It knows nothing of plans, files or terminals.
+//! [`carry_out`](carry_out::carry_out) writes, and nothing else does. [`watch`] follows what changes, [`lease`] keeps one instance at work, [`events`] tells of it. It knows nothing of plans, files or terminals.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ pub mod compare;
 pub mod connect;
 pub mod decide;
 pub mod desired;
+pub mod events;
 pub mod export;
 pub mod inventory;
 pub mod lease;

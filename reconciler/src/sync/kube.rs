@@ -9,11 +9,14 @@ use gatewright_cluster::client::Cluster;
 use gatewright_cluster::connect::{Access, connect};
 use gatewright_cluster::decide::{Drift, PruneBudget};
 use gatewright_cluster::desired::Desired;
+use gatewright_cluster::events::{Event, record};
 use gatewright_cluster::inventory::{self, InventoryName};
 use gatewright_cluster::lease::{Standing, Tenure};
 use gatewright_cluster::observe::Observed;
 use gatewright_compiler::manifest::EntityKey;
 
+use super::LeaseOptions;
+use super::events::{Told, event};
 use super::round::{ClusterReport, Outcome, Target, TargetReport};
 use crate::cluster::{self, Counts, Depth, DesiredState, decide, observe, sentence};
 use crate::source::{Loader, SourceSpec};
@@ -60,15 +63,18 @@ pub(super) struct Aim<'a> {
 pub(super) struct Candidate {
     pub(super) tenure: Tenure,
     pub(super) stands_by: bool,
+    /// What events have told.
+    pub(super) told: Told,
 }
 
-/// Brings a cluster to what is wanted, if this instance may; without anything wanted, it is left as it is. `decided` waits
-/// until it is known whether another holder of the Lease is alive.
+/// Brings a cluster to what is wanted, if this instance may; without anything wanted, it is left as it is. `trouble` is that
+/// of the source.
 pub(super) async fn bring(
     target: &ClusterTarget,
     candidate: &mut Candidate,
-    decided: bool,
+    leases: &LeaseOptions,
     aim: Option<Aim<'_>>,
+    trouble: Option<&str>,
 ) -> Target {
     let mut report = ClusterReport {
         cluster: target.name().to_owned(),
@@ -76,21 +82,49 @@ pub(super) async fn bring(
         objects: None,
         messages: Vec::new(),
     };
-    let outcome = keep(target, candidate, decided, aim, &mut report).await.unwrap_or_else(Outcome::Failed);
+    // Each round reads the kubeconfig anew: credentials that expire are replaced there.
+    let outcome = match connect(&target.access).await {
+        Ok(connected) => {
+            connected.name().clone_into(&mut report.cluster);
+            let outcome = keep(target, &connected, candidate, leases.decided, aim, &mut report).await;
+            let outcome = outcome.unwrap_or_else(Outcome::Failed);
+            tell(target, &connected, candidate, leases, event(&outcome, &report, trouble)).await;
+            outcome
+        }
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
     Target { report: TargetReport::Cluster(report), outcome }
+}
+
+/// Records what is new. That it cannot be recorded changes nothing: the status has it too.
+async fn tell(
+    target: &ClusterTarget,
+    connected: &Cluster,
+    candidate: &mut Candidate,
+    leases: &LeaseOptions,
+    event: Option<Event>,
+) {
+    let ours = !candidate.stands_by;
+    let Some(event) = ours.then(|| candidate.told.next(event)).flatten() else { return };
+    let recorded = match connected.get(&target.inventory.parent()).await {
+        Ok(Some(parent)) => record(connected, &parent, &event, &leases.identity, &(leases.clock)()).await,
+        Ok(None) => return,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = recorded {
+        tracing::warn!(inventory = %target.inventory, %error, "no event was recorded");
+    }
 }
 
 /// Applies what differs, if this instance may. The error is for people.
 async fn keep(
     target: &ClusterTarget,
+    connected: &Cluster,
     candidate: &mut Candidate,
     decided: bool,
     aim: Option<Aim<'_>>,
     report: &mut ClusterReport,
 ) -> Result<Outcome, String> {
-    // Each round reads the kubeconfig anew: credentials that expire are replaced there.
-    let connected = connect(&target.access).await.map_err(|error| error.to_string())?;
-    connected.name().clone_into(&mut report.cluster);
     let standing = candidate.tenure.standing(decided).await;
     candidate.stands_by = !matches!(standing, Standing::Held(_));
     match standing {
@@ -101,7 +135,7 @@ async fn keep(
     }
     let Some(aim) = aim else { return Ok(Outcome::Kept) };
     tokio::select! {
-        outcome = apply(target, connected, aim, report) => outcome,
+        outcome = apply(target, connected.clone(), aim, report) => outcome,
         () = candidate.tenure.lost() => Err(format!("the Lease {} was lost during the round", target.inventory)),
     }
 }

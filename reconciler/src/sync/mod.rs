@@ -6,6 +6,7 @@
 //! sync goes on where it was; what is held back, and since when, stands in a state file.
 
 mod atomic;
+mod events;
 mod http;
 mod kube;
 mod metrics;
@@ -140,7 +141,9 @@ impl Sync {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.resize_with(self.options.targets.len(), || None);
         let targets = self.options.targets.iter().zip(&mut candidates);
-        let targets = targets.map(|(target, candidate)| self.bring(target, candidate, wanted.as_ref()));
+        let trouble = events::trouble(&round);
+        let targets = targets
+            .map(|(target, candidate)| self.bring(target, candidate, wanted.as_ref(), trouble.as_deref()));
         round.targets = join_all(targets).await;
         self.candidates = candidates;
         Ok(round)
@@ -167,6 +170,7 @@ impl Sync {
         target: &TargetSpec,
         candidate: &mut Option<kube::Candidate>,
         wanted: Option<&Wanted>,
+        trouble: Option<&str>,
     ) -> Target {
         match (target, wanted) {
             (TargetSpec::Control(socket), None) => process::kept(socket).await,
@@ -181,7 +185,7 @@ impl Sync {
                     loader: &self.loader,
                 });
                 let candidate = candidate.get_or_insert_with(|| self.candidate(cluster));
-                kube::bring(cluster, candidate, self.options.leases.decided, aim).await
+                kube::bring(cluster, candidate, &self.options.leases, aim, trouble).await
             }
         }
     }
@@ -195,7 +199,7 @@ impl Sync {
             duration: *duration,
             clock: *clock,
         });
-        kube::Candidate { tenure, stands_by: false }
+        kube::Candidate { tenure, stands_by: false, told: events::Told::default() }
     }
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.

@@ -1,0 +1,93 @@
+//! What is told as a Kubernetes event, beside the inventory: changes, and trouble when it begins and when it is over.
+
+use gatewright_cluster::events::Event;
+
+use super::round::{ClusterReport, Outcome, Round};
+
+/// What was told last of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Told(Option<Event>);
+
+impl Told {
+    /// Returns what is to be told of a round; nothing where nothing is new.
+    pub(super) fn next(&mut self, event: Option<Event>) -> Option<Event> {
+        let before = self.0.take();
+        match event {
+            Some(event) if before.as_ref() == Some(&event) => {
+                self.0 = before;
+                None
+            }
+            Some(event) => {
+                self.0 = Some(event.clone());
+                Some(event)
+            }
+            None => before.filter(|before| before.warning).map(|_| Event {
+                warning: false,
+                reason: "InSync",
+                note: "everything is as wanted".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Returns what a round did with a cluster as an event; none where all is as it was and as it should be. `trouble` is that
+/// of the source.
+pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
+    let counts = report.objects.map(|objects| objects.to_string()).unwrap_or_default();
+    let all = || [std::slice::from_ref(&counts), &report.messages].concat().join("; ");
+    let (warning, reason, note) = match (outcome, trouble) {
+        (Outcome::Refused(why), _) => (true, "Refused", why.clone()),
+        (Outcome::Incomplete, _) => (true, "Incomplete", all()),
+        (Outcome::Drifted, _) => (true, "Drifted", all()),
+        (Outcome::Failed(_) | Outcome::Standby(_), _) => return None,
+        (_, Some(trouble)) if counts.is_empty() => (true, "SourceBroken", trouble.to_owned()),
+        (Outcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
+        (_, Some(trouble)) => (true, "SourceBroken", trouble.to_owned()),
+        (Outcome::Applied, None) => (false, "Applied", all()),
+        _ => return None,
+    };
+    Some(Event { warning, reason, note })
+}
+
+/// Returns what is wrong with the source of a round.
+pub(super) fn trouble(round: &Round) -> Option<String> {
+    if let Some(reason) = &round.unreadable {
+        return Some(format!("the source cannot be read: {reason}"));
+    }
+    match round.errors.as_slice() {
+        [] => None,
+        [error] => Some(format!("an error stands in the source: {error}")),
+        [first, ..] => Some(format!("{} errors stand in the source, first {first}", round.errors.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> ClusterReport {
+        ClusterReport {
+            cluster: "c".to_owned(),
+            inventory: "a/b".to_owned(),
+            objects: None,
+            messages: vec!["GW0615 x".to_owned()],
+        }
+    }
+
+    #[test]
+    fn trouble_is_told_once_and_its_end_too() {
+        let mut told = Told::default();
+        let mut reason = |outcome: &Outcome, trouble: Option<&str>| {
+            told.next(event(outcome, &report(), trouble)).map(|event| event.reason)
+        };
+        assert_eq!(reason(&Outcome::Unchanged, None), None);
+        assert_eq!(reason(&Outcome::Applied, None), Some("Applied"));
+        assert_eq!(reason(&Outcome::Unchanged, None), None);
+        assert_eq!(reason(&Outcome::Kept, Some("gone")), Some("SourceBroken"));
+        assert_eq!(reason(&Outcome::Kept, Some("gone")), None);
+        assert_eq!(reason(&Outcome::Kept, Some("other")), Some("SourceBroken"));
+        assert_eq!(reason(&Outcome::Incomplete, None), Some("Incomplete"));
+        assert_eq!(reason(&Outcome::Unchanged, None), Some("InSync"));
+        assert_eq!(reason(&Outcome::Unchanged, None), None);
+    }
+}
