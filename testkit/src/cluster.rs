@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::certs::Authority;
 use crate::http::{Call, Tls};
-use crate::kube_relay::Relay;
+use crate::kube_relay::{Relay, Trouble};
 use crate::wait::poll;
 use crate::{free_port, workspace_root};
 
@@ -119,12 +119,33 @@ impl Cluster {
         self.folder.path().join(format!("{user}.loopback.kubeconfig"))
     }
 
+    /// Makes trouble for the next requests of a method whose path has this part, of clients with a kubeconfig of
+    /// [`loopback_kubeconfig_of`](Self::loopback_kubeconfig_of).
+    ///
+    /// # Panics
+    /// Never: the relay runs as long as the API server does.
+    pub fn trouble(&self, method: &str, part: &str, times: usize, trouble: Trouble) {
+        self.relay().troubles.order(method, part, times, trouble);
+    }
+
+    /// Takes back all trouble for paths with this part.
+    ///
+    /// # Panics
+    /// Never: the relay runs as long as the API server does.
+    pub fn no_trouble(&self, part: &str) {
+        self.relay().troubles.end(part);
+    }
+
+    fn relay(&self) -> &Relay {
+        self.relay.as_ref().expect("it runs as long as the API server does")
+    }
+
     fn write_kubeconfigs(&self, user: &str) {
         let direct = json!({
             "server": format!("https://{}", self.address),
             "certificate-authority": self.folder.path().join("ca.pem"),
         });
-        let relay = self.relay.as_ref().expect("it runs as long as the API server does").address();
+        let relay = self.relay().address();
         let relayed = json!({"server": format!("http://{relay}")});
         for (path, cluster) in
             [(self.kubeconfig_of(user), direct), (self.loopback_kubeconfig_of(user), relayed)]

@@ -1,6 +1,7 @@
 //! The real program against a real kube-apiserver, with kubectl as the other owner and as the reader of inventories.
 
 mod apply;
+mod failures;
 mod import;
 mod lease;
 mod live;
