@@ -144,7 +144,7 @@ impl Sync {
                 leases: LeaseOptions {
                     identity: identity(),
                     duration: seconds(self.lease, settings.lease, LEASE),
-                    decided: self.once,
+                    once: self.once,
                     clock: || Timestamp::now().strftime("%FT%T%.6fZ").to_string(),
                 },
                 compile: options,
@@ -211,7 +211,7 @@ impl Job {
             last = Some(round);
             tokio::select! {
                 () = shutdown.requested() => return Ok(Exit::Fine),
-                () = synchronizer.promoted() => {}
+                () = synchronizer.woken() => {}
                 () = woken(server) => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use gatewright_testkit::cluster::Cluster;
+use gatewright_testkit::process::ChildProcess;
 use serde_json::Value;
 
 use super::apply::EVERYTHING;
 use super::live::Gateway;
-use super::support::{Folder, Run};
+use super::support::{Folder, Run, program};
 
 const NAMESPACE: &str = "roles";
 
@@ -94,7 +95,7 @@ fn every_right_is_used_and_none_is_missing() {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: roles}\n",
     );
     run("applier", &["apply", "--yes", "--prune-budget", "20"]);
-    sync_from_all_to_one(&cluster);
+    sync_from_all_to_one(&cluster, &of_sync);
     for (user, rights) in
         ["planner", "applier", "syncer"].into_iter().zip(rights.into_iter().chain([of_sync]))
     {
@@ -106,29 +107,36 @@ fn every_right_is_used_and_none_is_missing() {
 }
 
 /// Syncs a source with every kind, and then one where most of it is gone.
-fn sync_from_all_to_one(cluster: &Cluster) {
+fn sync_from_all_to_one(cluster: &Cluster, rights: &BTreeSet<String>) {
     const NAMESPACE: &str = "roles-sync";
     cluster.namespace(NAMESPACE);
     let folder = Folder::new();
-    let round = || {
-        let kubeconfig = cluster.kubeconfig_of("syncer");
-        let kubeconfig = kubeconfig.to_str().expect("a temporary folder is text");
-        let mut arguments = vec!["sync", "source", "--once", "--cluster", "--kubeconfig", kubeconfig];
-        arguments.extend(["--inventory", "roles-sync/gatewright", "--prune-budget", "20"]);
-        let run = folder.run(&arguments);
-        assert_eq!(run.code, 0, "{run:?}");
-    };
+    let kubeconfig = cluster.kubeconfig_of("syncer");
+    let kubeconfig = kubeconfig.to_str().expect("a temporary folder is text");
+    let mut arguments = vec!["sync", "source", "--cluster", "--kubeconfig", kubeconfig];
+    arguments.extend(["--inventory", "roles-sync/gatewright", "--prune-budget", "20"]);
     folder.write("source/all.yaml", &EVERYTHING.replace("NS", NAMESPACE));
     let service = super::support::SERVICE.replace("namespace: shop", "namespace: roles-sync");
     folder.write("source/service.yaml", &service);
     let ingress = super::support::ingress("web", "roles-sync.example.com");
     folder.write("source/ingress.yaml", &ingress.replace("namespace: shop", "namespace: roles-sync"));
-    round();
+    let mut process =
+        ChildProcess::spawn("sync", program(folder.path()).args(&arguments).args(["--interval", "1"]));
+    let soon = std::time::Duration::from_secs(60);
+    gatewright_testkit::eventually("sync follows what it has applied", soon, || {
+        let used = used(cluster, "syncer").0;
+        let unused: Vec<&String> =
+            rights.iter().filter(|right| right.starts_with("watch ") && !used.contains(*right)).collect();
+        if unused.is_empty() { Ok(()) } else { Err(format!("{unused:?}\n{}", process.log())) }
+    });
+    assert!(process.terminate(soon).success());
     folder.write("source/all.yaml", "");
     folder.write("source/ingress.yaml", "");
     let left = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: roles-sync}\n";
     folder.write("source/service.yaml", left);
-    round();
+    arguments.push("--once");
+    let run = folder.run(&arguments);
+    assert_eq!(run.code, 0, "{run:?}");
 }
 
 /// A right takes a moment to count; the question whether it does is not one of the users' requests.

@@ -436,3 +436,21 @@ fn changes_and_trouble_are_events_beside_the_inventory_and_nothing_is_told_twice
     assert_eq!(events[1]["type"], "Warning");
     assert!(events[1]["note"].as_str().unwrap().starts_with("an error stands in the source: GW0001 "));
 }
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn drift_is_noticed_between_rounds() {
+    let followed = Followed::new("sync-watch", "");
+    let settings = followed.scene.folder.read("gatewright.yaml");
+    followed.scene.folder.write("gatewright.yaml", &settings.replace("interval: 1\n", "interval: 3600\n"));
+    let process = followed.start();
+    // The first round's own changes are seen too.
+    followed.wait_for_outcome("unchanged");
+    edit(&followed, "9");
+    followed.wait_for_timeout("web", "5");
+    followed.scene.cluster.admin(&["delete", "service", "web", "-n", "sync-watch"], "");
+    eventually("the Service is there again", SOON, || {
+        followed.scene.object("api/v1", "services", "web").map(drop).ok_or_else(|| process.log())
+    });
+    followed.wait_for_outcome("unchanged");
+}

@@ -143,29 +143,24 @@ impl Cluster {
         Ok(lists.flat_map(|list| list.objects).collect())
     }
 
-    /// Lists the objects of a kind, and the version from which a watch goes on; none where the API server does not have
-    /// the kind.
-    pub(crate) async fn list_at(
-        &self,
-        kind: Kind,
-        fields: Option<&str>,
-    ) -> Result<Option<List>, ClusterError> {
-        self.list_path(kind, &resource::collection(kind, None), &field_selector(fields)).await
+    /// Lists the objects of a kind that the end of a query selects, and the version from which a watch goes on; none where
+    /// the API server does not have the kind.
+    pub(crate) async fn list_at(&self, kind: Kind, query: &str) -> Result<Option<List>, ClusterError> {
+        self.list_path(kind, &resource::collection(kind, None), query).await
     }
 
     /// Watches the objects of a kind from a version on, for so many seconds.
     pub(crate) async fn watch(
         &self,
         kind: Kind,
-        fields: Option<&str>,
+        query: &str,
         version: &str,
         seconds: u64,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, ClusterError>> + use<>, ClusterError> {
         let uri = format!(
-            "{}?watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}{}",
+            "{}?watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}{query}",
             resource::collection(kind, None),
             resource::escape(version),
-            field_selector(fields),
         );
         let request = Request::get(&uri).body(Vec::new()).map_err(|error| self.unreachable(&error))?;
         let events = self.client.request_events::<Value>(request).await;
@@ -338,10 +333,6 @@ impl Cluster {
         }
         ClusterError::Unreachable { server: self.server.clone(), reason }
     }
-}
-
-fn field_selector(fields: Option<&str>) -> String {
-    fields.map(|fields| format!("&fieldSelector={}", resource::escape(fields))).unwrap_or_default()
 }
 
 fn dry_run(dry_run: bool) -> &'static str {

@@ -19,6 +19,8 @@ use crate::resource;
 
 /// Parts of the Lease's time: it is renewed after one, and given up after two without an answer.
 const PARTS: u32 = 3;
+/// Shortest time that the API server is given for an answer: what is refused for a moment is tried again inside of it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is campaigned for, and as whom.
 #[derive(Clone, Debug)]
@@ -198,16 +200,19 @@ impl Campaign {
     /// Looks at the Lease, and takes or renews it where that is due.
     async fn attempt(&mut self) -> Standing {
         let asked = Instant::now();
-        let error = match self.try_to_hold(asked).await {
-            Ok(standing) => {
-                self.held = match standing {
-                    Standing::Held(until) => Some(until),
-                    _ => None,
-                };
-                return standing;
-            }
-            Err(error) => error,
-        };
+        let tried =
+            tokio::time::timeout(self.candidacy.duration.max(PATIENCE), self.try_to_hold(asked)).await;
+        let error =
+            match tried.unwrap_or_else(|_| Err(format!("the Lease {}: no answer", self.candidacy.name))) {
+                Ok(standing) => {
+                    self.held = match standing {
+                        Standing::Held(until) => Some(until),
+                        _ => None,
+                    };
+                    return standing;
+                }
+                Err(error) => error,
+            };
         self.cluster = None;
         match self.held.filter(|until| *until > Instant::now()) {
             Some(until) => Standing::Held(until),

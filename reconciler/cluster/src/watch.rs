@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::client::{Cluster, ClusterError};
 use crate::live::LiveObject;
+use crate::resource;
 
 /// Changes that wait for a slow reader; the API server waits behind them.
 const WAITING: usize = 256;
@@ -28,6 +29,22 @@ pub struct Followed {
     pub kind: Kind,
     /// Field selector; none for all objects.
     pub fields: Option<&'static str>,
+    /// Label selector; none for all objects.
+    pub labels: Option<String>,
+}
+
+impl Followed {
+    /// Returns all objects of a kind.
+    pub fn all(kind: Kind) -> Self {
+        Followed { kind, fields: None, labels: None }
+    }
+
+    /// Returns what selects the objects, as the end of a query.
+    fn query(&self) -> String {
+        let selectors = [("fieldSelector", self.fields), ("labelSelector", self.labels.as_deref())];
+        let selectors = selectors.into_iter().filter_map(|(name, selector)| Some((name, selector?)));
+        selectors.map(|(name, selector)| format!("&{name}={}", resource::escape(selector))).collect()
+    }
 }
 
 /// News of a cluster.
@@ -94,8 +111,8 @@ impl Follower {
 
     /// Lists, and follows the changes until they are gone or cannot be had.
     async fn list_and_watch(&mut self) -> Ended {
-        let Followed { kind, fields } = self.followed;
-        let (objects, version) = match self.cluster.list_at(kind, fields).await {
+        let (kind, query) = (self.followed.kind, self.followed.query());
+        let (objects, version) = match self.cluster.list_at(kind, &query).await {
             Ok(Some(list)) => (list.objects, Some(list.version)),
             Ok(None) => (Vec::new(), None),
             Err(error) => return Ended::Failed(error),
@@ -119,8 +136,8 @@ impl Follower {
 
     /// Tells changes from a version on until the API server ends the watch.
     async fn changes(&mut self, version: &mut String) -> Result<(), Ended> {
-        let Followed { kind, fields } = self.followed;
-        let stream = self.cluster.watch(kind, fields, version, WATCH_SECONDS).await.map_err(ended)?;
+        let (kind, query) = (self.followed.kind, self.followed.query());
+        let stream = self.cluster.watch(kind, &query, version, WATCH_SECONDS).await.map_err(ended)?;
         pin_mut!(stream);
         while let Some(event) = stream.try_next().await.map_err(ended)? {
             self.pause = PAUSE;

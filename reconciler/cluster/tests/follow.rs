@@ -33,7 +33,7 @@ impl Scene {
         let kubeconfig = folder.path().join("config");
         api.write_kubeconfig(&kubeconfig);
         let cluster = connect(&Access { kubeconfig: vec![kubeconfig], ..Access::default() }).await.unwrap();
-        let news = follow(&cluster, &[Followed { kind: Kind::Service, fields: None }]);
+        let news = follow(&cluster, &[Followed::all(Kind::Service)]);
         Scene { replies, news, api }
     }
 

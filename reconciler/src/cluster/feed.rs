@@ -45,15 +45,17 @@ impl Feeding {
     }
 
     fn followed(self) -> Vec<Followed> {
-        let all = |kind| Followed { kind, fields: None };
         let mut followed = vec![
-            all(Kind::Service),
-            all(Kind::EndpointSlice),
-            Followed { kind: Kind::Secret, fields: Some(SECRETS) },
+            Followed::all(Kind::Service),
+            Followed::all(Kind::EndpointSlice),
+            Followed { fields: Some(SECRETS), ..Followed::all(Kind::Secret) },
         ];
         if self == Feeding::Everything {
-            followed.extend([Kind::IngressClass, Kind::McpBridge, Kind::WasmPlugin, Kind::Ingress].map(all));
-            followed.push(Followed { kind: Kind::ConfigMap, fields: Some("metadata.name=higress-config") });
+            followed.extend(
+                [Kind::IngressClass, Kind::McpBridge, Kind::WasmPlugin, Kind::Ingress].map(Followed::all),
+            );
+            let settings = Some("metadata.name=higress-config");
+            followed.push(Followed { fields: settings, ..Followed::all(Kind::ConfigMap) });
         }
         followed
     }

@@ -17,6 +17,7 @@ use gatewright_compiler::manifest::EntityKey;
 
 use super::LeaseOptions;
 use super::events::{Told, event};
+use super::lookout::Lookout;
 use super::round::{ClusterReport, Outcome, Target, TargetReport};
 use crate::cluster::{self, Counts, Depth, DesiredState, decide, observe, sentence};
 use crate::source::{Loader, SourceSpec};
@@ -62,9 +63,26 @@ pub(super) struct Aim<'a> {
 /// A candidacy for the Lease of a cluster, and whether the last round found it with another instance.
 pub(super) struct Candidate {
     pub(super) tenure: Tenure,
-    pub(super) stands_by: bool,
+    stands_by: bool,
     /// What events have told.
-    pub(super) told: Told,
+    told: Told,
+    /// Follows the objects, while rounds succeed.
+    lookout: Option<Lookout>,
+}
+
+impl Candidate {
+    pub(super) fn new(tenure: Tenure) -> Self {
+        Candidate { tenure, stands_by: false, told: Told::default(), lookout: None }
+    }
+
+    /// Waits until there is a reason for a round: the Lease was got, or objects have changed.
+    pub(super) async fn woken(&mut self) {
+        match &mut self.lookout {
+            _ if self.stands_by => self.tenure.got().await,
+            Some(lookout) => lookout.changed().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Brings a cluster to what is wanted, if this instance may; without anything wanted, it is left as it is. `trouble` is that
@@ -86,9 +104,15 @@ pub(super) async fn bring(
     let outcome = match connect(&target.access).await {
         Ok(connected) => {
             connected.name().clone_into(&mut report.cluster);
-            let outcome = keep(target, &connected, candidate, leases.decided, aim, &mut report).await;
+            let outcome = keep(target, &connected, candidate, leases.once, aim, &mut report).await;
             let outcome = outcome.unwrap_or_else(Outcome::Failed);
             tell(target, &connected, candidate, leases, event(&outcome, &report, trouble)).await;
+            if candidate.stands_by || matches!(outcome, Outcome::Failed(_)) {
+                candidate.lookout = None;
+            } else if !leases.once {
+                let inventory = &target.inventory;
+                candidate.lookout.get_or_insert_with(|| Lookout::start(&connected, inventory));
+            }
             outcome
         }
         Err(error) => Outcome::Failed(error.to_string()),

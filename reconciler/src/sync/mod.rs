@@ -9,6 +9,7 @@ mod atomic;
 mod events;
 mod http;
 mod kube;
+mod lookout;
 mod metrics;
 mod pace;
 mod process;
@@ -66,8 +67,9 @@ pub struct LeaseOptions {
     pub identity: String,
     /// How long a Lease is held without a renewal.
     pub duration: Duration,
-    /// Whether a round waits until it is known whether another holder is alive.
-    pub decided: bool,
+    /// Whether there is one round alone: it waits until it is known whether another holder is alive, and follows nothing
+    /// after it.
+    pub once: bool,
     /// Returns the time of day after RFC 3339, with microseconds.
     pub clock: fn() -> String,
 }
@@ -149,10 +151,11 @@ impl Sync {
         Ok(round)
     }
 
-    /// Waits until the Lease of a cluster is got that another instance held in the last round.
-    pub async fn promoted(&mut self) {
-        let candidates = self.candidates.iter_mut().flatten().filter(|candidate| candidate.stands_by);
-        let mut waiting: FuturesUnordered<_> = candidates.map(|candidate| candidate.tenure.got()).collect();
+    /// Waits until there is a reason for a round before its time: the Lease of a cluster was got that another instance held,
+    /// or objects of a cluster have changed.
+    pub async fn woken(&mut self) {
+        let candidates = self.candidates.iter_mut().flatten();
+        let mut waiting: FuturesUnordered<_> = candidates.map(kube::Candidate::woken).collect();
         if waiting.next().await.is_none() {
             std::future::pending::<()>().await;
         }
@@ -199,7 +202,7 @@ impl Sync {
             duration: *duration,
             clock: *clock,
         });
-        kube::Candidate { tenure, stands_by: false, told: events::Told::default() }
+        kube::Candidate::new(tenure)
     }
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.
