@@ -404,7 +404,7 @@ mod tests {
             known("/sync"),
             sorted("source targets interval timeout lease policy stateFile statusFile listen")
         );
-        assert_eq!(known("/sync/source"), sorted("repository revision path"));
+        assert_eq!(known("/sync/source"), sorted("repository revision path signers"));
         assert_eq!(
             known("/sync/targets/0"),
             sorted("control cluster kubeconfig allowExec inventory pruneBudget drift")

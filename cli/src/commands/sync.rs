@@ -34,6 +34,9 @@ pub struct Sync {
     /// What to follow: usually `git+URL@BRANCH[:SUBDIR]` or `git:BRANCH[:SUBDIR]`
     #[arg(value_name = "SOURCE")]
     source: Option<SourceSpec>,
+    /// Follow only commits that a key of this file has signed: allowed signers of OpenSSH, with keys of type ssh-ed25519
+    #[arg(long, value_name = "FILE")]
+    signers: Option<PathBuf>,
     /// Control socket of a serving process; repeatable
     #[arg(long, value_name = "PATH")]
     control: Vec<PathBuf>,
@@ -72,7 +75,7 @@ pub struct Sync {
     #[arg(long, help_heading = "Cluster", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(SHORTEST_LEASE..))]
     lease: Option<u64>,
     #[command(flatten)]
-    target: TargetArgs,
+    target: Box<TargetArgs>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -134,9 +137,11 @@ impl Sync {
             (None, Policy::Stop) => None,
         };
         let status_file = self.status_file.clone().or_else(|| settings.status_file(&folder));
+        let signers = self.signers.clone().or_else(|| settings.signers(&folder));
         Ok(Job {
             options: SyncOptions {
                 source,
+                signers: signers.map(|path| working_folder.join(path)),
                 targets,
                 timeout: seconds(self.timeout, settings.timeout, SECONDS),
                 policy,

@@ -40,6 +40,7 @@ struct Repository {
     revision: String,
     #[serde(default)]
     path: String,
+    signers: Option<PathBuf>,
 }
 
 /// What is kept in sync: a process that answers on a control socket, or a kube cluster.
@@ -74,6 +75,11 @@ impl SyncSettings {
     /// Returns the targets. `folder` is that of the settings file, below the working folder or absolute.
     pub fn targets(&self, folder: &Path, options: &CompileOptions) -> Vec<TargetSpec> {
         self.targets.iter().filter_map(|target| target.spec(folder, options)).collect()
+    }
+
+    /// Returns the file that says who must have signed a commit.
+    pub fn signers(&self, folder: &Path) -> Option<PathBuf> {
+        Some(folder.join(self.source.as_ref()?.signers.as_ref()?))
     }
 
     /// Returns where `/status` and the like are answered.

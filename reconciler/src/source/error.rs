@@ -62,6 +62,14 @@ pub enum SourceError {
         /// git's words.
         reason: String,
     },
+    /// A revision is not signed as it must be.
+    #[error("{revision} is not trusted: {reason}")]
+    NotTrusted {
+        /// The commit, or what has none.
+        revision: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// The revision does not exist.
     #[error("there is no revision `{revision}` in {repository}")]
     MissingRevision {

@@ -15,6 +15,7 @@ use super::folder::{FolderScan, Linked};
 use super::hold::Hold;
 use super::remote;
 use super::revision::{Commit, Revision, RevisionScan};
+use super::signature::Signers;
 use super::spec::SourceSpec;
 use super::url::RemoteUrl;
 use super::walk::{self, Contents};
@@ -173,6 +174,27 @@ impl RevisionScan {
     fn place(&self, subfolder: &str) -> String {
         let folder = subfolder.rsplit_once('/').map_or("", |(folder, _)| folder);
         if self.single { folder.to_owned() } else { subfolder.to_owned() }
+    }
+}
+
+impl Source {
+    /// Checks that every part is a commit that one of the signers has signed.
+    ///
+    /// # Errors
+    /// One is not, or its repository cannot be read.
+    pub fn check_signers(&self, signers: &Signers) -> Result<(), SourceError> {
+        for part in &self.parts {
+            match &part.state {
+                State::Revision(id, scan) => {
+                    signers.check(&scan.repository, &scan.repository.display().to_string(), *id)?;
+                }
+                _ => {
+                    let revision = format!("`{}`", part.spec);
+                    return Err(SourceError::NotTrusted { revision, reason: "only commits can be signed" });
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ mod round;
 mod state;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use gatewright_diagnostics::{Diagnostic, Severity};
 use crate::cluster::DesiredState;
 use crate::control;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
-use crate::source::{Hold, Loader, Source, SourceError, SourceSpec};
+use crate::source::{Hold, Loader, Signers, Source, SourceError, SourceSpec};
 
 pub use http::{SyncServer, WebhookSecret};
 pub use kube::ClusterTarget;
@@ -46,6 +46,8 @@ use state::Record;
 pub struct SyncOptions {
     /// The source.
     pub source: SourceSpec,
+    /// File that says who must have signed a commit; without one, nobody need have.
+    pub signers: Option<PathBuf>,
     /// What is brought to it.
     pub targets: Vec<TargetSpec>,
     /// How long the nodes of a serving process may take to acknowledge.
@@ -208,8 +210,11 @@ impl Sync {
     /// Returns what is to be served; none where the source has errors and the policy says stop.
     async fn wanted(&mut self, round: &mut Round, now: &str) -> Result<Option<Wanted>, Failure> {
         let mut source = self.loader.load(std::slice::from_ref(&self.options.source))?;
-        self.engine.update(&source.tree).map_err(QuarantineError::from)?;
         round.revision = source.revisions().next().map(|(_, revision)| revision.id.clone());
+        if let Some(path) = &self.options.signers {
+            source.check_signers(&signers(path)?)?;
+        }
+        self.engine.update(&source.tree).map_err(QuarantineError::from)?;
         round.errors = errors(&source, &self.engine.diagnostics().map_err(QuarantineError::from)?);
         if !round.errors.is_empty() {
             if self.options.policy == Policy::Stop {
@@ -308,6 +313,15 @@ impl Sync {
             timeout_ms: u64::try_from(self.options.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
+}
+
+/// Reads who must have signed a commit, in each round: the list may change.
+fn signers(path: &Path) -> Result<Signers, Failure> {
+    let unusable = |reason: String| {
+        Failure::Unreadable(format!("the allowed signers in `{}` cannot be used: {reason}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    Signers::parse(&text).map_err(|error| unusable(error.to_string()))
 }
 
 /// Returns what a state is called in inventories: a SOURCE that names the commit, and with objects that are held back
