@@ -34,11 +34,17 @@ impl Told {
 /// of the source.
 pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
     let counts = report.objects.map(|objects| objects.to_string()).unwrap_or_default();
-    let all = || [std::slice::from_ref(&counts), &report.messages].concat().join("; ");
+    let note = |messages: Vec<&str>| [vec![counts.as_str()], messages].concat().join("; ");
+    let all = || note(report.messages.iter().map(String::as_str).collect());
+    // A note has little room: what is not as wanted stands in front of what was done.
+    let coded = || {
+        let messages = report.messages.iter().map(String::as_str);
+        note(messages.filter(|message| message.starts_with("GW")).collect())
+    };
     let (warning, reason, note) = match (outcome, trouble) {
         (Outcome::Refused(why), _) => (true, "Refused", why.clone()),
-        (Outcome::Incomplete, _) => (true, "Incomplete", all()),
-        (Outcome::Drifted, _) => (true, "Drifted", all()),
+        (Outcome::Incomplete, _) => (true, "Incomplete", coded()),
+        (Outcome::Drifted, _) => (true, "Drifted", coded()),
         (Outcome::Failed(_) | Outcome::Standby(_), _) => return None,
         (_, Some(trouble)) if counts.is_empty() => (true, "SourceBroken", trouble.to_owned()),
         (Outcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
