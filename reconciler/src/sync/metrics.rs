@@ -175,4 +175,17 @@ mod tests {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
     }
+
+    #[test]
+    fn every_metric_stands_in_the_reference() {
+        let mut metrics = Metrics::default();
+        metrics.count(&Round::of("git+x@main".to_owned()), Duration::ZERO, 0);
+        let text = metrics.to_string();
+        let page = include_str!("../../../docs/reference/settings.md");
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE gatewright_sync_"));
+        let names: Vec<&str> = families.filter_map(|family| family.split(' ').next()).collect();
+        assert!(names.len() > 10, "{names:?}");
+        let missing: Vec<&&str> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }
