@@ -54,7 +54,7 @@ pub(crate) enum PathTests {
     /// What its kind says.
     ByKind,
     /// Only this much is certain of an expression that is none.
-    Below(String),
+    Below(Box<str>),
     /// No request can be meant. The path still owns its key.
     Nothing,
 }
@@ -69,7 +69,7 @@ impl PathRule {
     pub(crate) fn matches(&self) -> Vec<PathMatch> {
         match &self.tests {
             PathTests::ByKind => path_matches(self.kind, &self.declared),
-            PathTests::Below(prefix) => vec![PathMatch::Prefix(prefix.clone())],
+            PathTests::Below(prefix) => vec![PathMatch::Prefix(prefix.to_string())],
             PathTests::Nothing => Vec::new(),
         }
     }
@@ -441,7 +441,7 @@ fn path_tests(
         && let Err(reason) = annotations::regex::validate(written)
     {
         findings.push(annotations::regex::invalid(place(), written, &reason));
-        return PathTests::Below(annotations::regex::literal_prefix(written).to_owned());
+        return PathTests::Below(annotations::regex::literal_prefix(written).into());
     }
     PathTests::ByKind
 }

@@ -18,7 +18,7 @@ pub(crate) struct Age {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum AgeClass {
-    Created(String),
+    Created(Box<str>),
     Ordered(i64),
     Unknown,
 }
@@ -31,7 +31,7 @@ impl Age {
     pub(crate) fn of(key: &EntityKey, metadata: &Metadata) -> Self {
         let ordered = metadata.annotations.get(ORDER_ANNOTATION).and_then(|text| text.trim().parse().ok());
         let class = match (&metadata.creation_timestamp, ordered) {
-            (Some(created), _) => AgeClass::Created(created.clone()),
+            (Some(created), _) => AgeClass::Created(created.as_str().into()),
             (None, Some(order)) => AgeClass::Ordered(order),
             (None, None) => AgeClass::Unknown,
         };

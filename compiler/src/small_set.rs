@@ -3,16 +3,13 @@
 
 use std::collections::BTreeSet;
 
-/// Up to this size a set takes just the room of its members.
-const SMALL: usize = 4;
-
-/// A sorted set.
+/// A sorted set that takes just the room of its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SmallSet<T>(Vec<T>);
+pub(crate) struct SmallSet<T>(Box<[T]>);
 
 impl<T> Default for SmallSet<T> {
     fn default() -> Self {
-        SmallSet(Vec::new())
+        SmallSet(Box::default())
     }
 }
 
@@ -40,26 +37,44 @@ impl<T: Ord> SmallSet<T> {
     /// Puts a member in; returns whether it is new.
     pub(crate) fn insert(&mut self, member: T) -> bool {
         let Err(at) = self.0.binary_search(&member) else { return false };
-        if self.0.len() < SMALL {
-            self.0.reserve_exact(1);
-        }
-        self.0.insert(at, member);
+        let mut members = std::mem::take(&mut self.0).into_vec();
+        members.reserve_exact(1);
+        members.insert(at, member);
+        self.0 = members.into();
         true
     }
 
     /// Takes a member out; returns whether it was one.
     pub(crate) fn remove(&mut self, member: &T) -> bool {
         let Ok(at) = self.0.binary_search(member) else { return false };
-        self.0.remove(at);
+        let mut members = std::mem::take(&mut self.0).into_vec();
+        members.remove(at);
+        self.0 = members.into();
         true
+    }
+}
+
+impl<T: Ord> FromIterator<T> for SmallSet<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(members: I) -> Self {
+        let mut sorted: Vec<T> = members.into_iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        SmallSet(sorted.into())
     }
 }
 
 impl<T: Ord> From<BTreeSet<T>> for SmallSet<T> {
     fn from(members: BTreeSet<T>) -> Self {
-        let mut sorted = Vec::with_capacity(members.len());
-        sorted.extend(members);
-        SmallSet(sorted)
+        SmallSet(members.into_iter().collect())
+    }
+}
+
+impl<T> IntoIterator for SmallSet<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
     }
 }
 
@@ -83,7 +98,7 @@ mod tests {
         assert_eq!(set, SmallSet::from(BTreeSet::from([3, 2, 1])));
         assert!(set.remove(&2) && !set.remove(&2));
         assert_eq!(set.iter().copied().collect::<Vec<_>>(), [1, 3]);
-        let other = SmallSet::from(BTreeSet::from([3, 4]));
+        let other = SmallSet::from_iter([4, 3, 4]);
         assert_eq!(set.difference(&other).collect::<Vec<_>>(), [&1]);
     }
 }

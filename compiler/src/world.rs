@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gatewright_ir::ClusterName;
+use gatewright_ir::{ClusterName, Forward};
 
 use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
 use crate::options::CompileOptions;
@@ -27,8 +27,14 @@ pub(crate) struct World<'a> {
     pub(crate) manifests: &'a BTreeMap<EntityKey, Arc<Manifest>>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
-    /// Names of clusters: few, and in every route.
-    pub(crate) names: &'a Mutex<Pool<str>>,
+    pub(crate) parts: &'a Mutex<Parts>,
+}
+
+/// Parts that many routes have alike.
+#[derive(Default)]
+pub(crate) struct Parts {
+    names: Pool<str>,
+    forwards: Pool<Forward>,
 }
 
 /// What one unit looked up.
@@ -37,8 +43,15 @@ pub(crate) type Reads = BTreeSet<Dependency>;
 impl<'a> World<'a> {
     /// Returns the name of a cluster as other routes have it too.
     pub(crate) fn shared(&self, mut name: ClusterName) -> ClusterName {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).share(&mut name.0);
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).names.share(&mut name.0);
         name
+    }
+
+    /// Returns what a route does as other routes have it too.
+    pub(crate) fn shared_forward(&self, forward: Forward) -> Arc<Forward> {
+        let mut forward = Arc::new(forward);
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).forwards.share(&mut forward);
+        forward
     }
 
     /// Returns a Service of the source.

@@ -86,8 +86,9 @@ impl Plan {
         }
         let options = PlanOptions { xds_text: self.show_xds, risks: self.risk_options(context)? };
         let base_arguments = InputArgs { sources: self.base.clone(), settings: self.input.settings.clone() };
-        let base = if self.base.is_empty() { None } else { Some(context.inputs(&base_arguments)?) };
-        let head = context.inputs(&self.input)?;
+        let base = || (!self.base.is_empty()).then(|| context.inputs(&base_arguments)).transpose();
+        let (base, head) = rayon::join(base, || context.inputs(&self.input));
+        let (base, head) = (base?, head?);
         let plan = match (&self.target.cluster, &base) {
             (Some(name), base) => self.plan_for_cluster(context, name, base.as_ref(), &head, &options)?,
             (None, Some(base)) => self.plan(context, base, &head, &options)?,

@@ -31,7 +31,7 @@ impl Digest {
 
     /// Returns all 64 hex digits.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        blake3::Hash::from_bytes(self.0).to_hex().as_str().to_owned()
     }
 
     /// Returns the first 16 hex digits, enough to tell values apart for a reader.

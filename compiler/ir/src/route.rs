@@ -40,7 +40,7 @@ pub struct Route {
     pub plugins: Vec<PluginApplication>,
 }
 
-/// What a route does. The routes that one path becomes share it.
+/// What a route does. Routes that do the same share it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteAction {
@@ -53,7 +53,7 @@ pub enum RouteAction {
 }
 
 /// Forwarding to a weighted choice of upstream clusters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Forward {
     /// Never empty. One target has weight 100; several have weights above 0, each cluster chosen with weight / sum.
     pub targets: Vec<Target>,
@@ -72,7 +72,7 @@ pub struct Forward {
 }
 
 /// One upstream cluster of a [`Forward`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Target {
     /// The upstream cluster.
     pub cluster: ClusterName,
@@ -90,7 +90,7 @@ pub struct Target {
 }
 
 /// How the path is changed before the request goes upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PathRewrite {
     /// Replaces what the path test matched: the prefix, the whole exact path, or for a regex the whole path.
@@ -152,7 +152,7 @@ fn joined<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Er
 
 /// Edits of a header map. As in Envoy (measured on 1.40), `remove` comes first, then `set`, then `add`; `set` replaces
 /// or creates, `add` appends a line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct HeaderEdits {
     /// Replace or create.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::output::WorkCounters;
 use super::put_all;
-use crate::manifest::{Backend, Body, EntityKey, Manifest};
+use crate::manifest::{Backend, Body, DocumentIndex, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, parse_file};
 use crate::pool::Pool;
@@ -45,6 +45,12 @@ pub(super) struct Definition {
     pub(super) poisoned: bool,
 }
 
+impl Definition {
+    fn place(&self) -> (&str, DocumentIndex) {
+        (&self.path, self.manifest.document)
+    }
+}
+
 impl Files {
     /// Moves to a new state and returns the entities that changed files define or defined.
     pub(super) fn update(
@@ -75,23 +81,22 @@ impl Files {
             new.push((path, parsed));
         }
         put_all(&mut self.by_path, new);
-        touched.extend(defined.iter().map(|(key, _)| key.clone()));
+        defined.par_sort_by(|(a, one), (b, two)| a.cmp(b).then_with(|| one.place().cmp(&two.place())));
+        touched.append(&mut defined.iter().map(|(key, _)| key.clone()).collect());
         self.define(defined);
         self.replace_held(tree, held, &mut touched);
         self.tree = Some(tree.clone());
         Ok(touched)
     }
 
-    /// Adds definitions; those of an entity stand in the order of path and document.
-    fn define(&mut self, mut defined: Vec<(EntityKey, Definition)>) {
-        let place = |found: &Definition| (found.path.clone(), found.manifest.document);
-        defined.sort_by(|(a, one), (b, two)| a.cmp(b).then_with(|| place(one).cmp(&place(two))));
+    /// Adds definitions, which are sorted; those of an entity stand in the order of path and document.
+    fn define(&mut self, defined: Vec<(EntityKey, Definition)>) {
         let mut new: Vec<(EntityKey, Vec<Definition>)> = Vec::with_capacity(defined.len());
         for (key, definition) in defined {
             match (self.definitions.get_mut(&key), new.last_mut()) {
                 (Some(definitions), _) => {
                     definitions.push(definition);
-                    definitions.sort_by_key(place);
+                    definitions.sort_by(|one, two| one.place().cmp(&two.place()));
                 }
                 (None, Some((last, definitions))) if *last == key => definitions.push(definition),
                 // Hardly any entity is defined twice.

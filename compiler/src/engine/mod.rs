@@ -28,11 +28,10 @@ use crate::lower::host::{self, HostUnit};
 use crate::lower::plugin::{self, PluginScope};
 use crate::manifest::{Body, EntityKey, Kind, Manifest};
 use crate::options::CompileOptions;
-use crate::pool::Pool;
 use crate::registry::{self, Registries};
 use crate::small_set::SmallSet;
 use crate::source::{ReadError, SourceTree};
-use crate::world::{Dependency, World};
+use crate::world::{Dependency, Parts, World};
 
 use files::Files;
 
@@ -56,7 +55,7 @@ pub struct Engine {
     by_host: BTreeMap<HostPattern, SmallSet<EntityKey>>,
     slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     registries: Registries,
-    names: Mutex<Pool<str>>,
+    parts: Mutex<Parts>,
     registry_findings: Vec<Finding>,
     plugins: Vec<PluginScope>,
     plugin_findings: Vec<Finding>,
@@ -72,7 +71,7 @@ pub struct Engine {
 
 struct IngressUnit {
     analyzed: Option<Arc<AnalyzedIngress>>,
-    findings: Vec<Finding>,
+    findings: Box<[Finding]>,
 }
 
 /// What an update made stale, collected before anything is recomputed.
@@ -96,7 +95,7 @@ impl Engine {
             by_host: BTreeMap::new(),
             slices: BTreeMap::new(),
             registries: Registries::default(),
-            names: Mutex::default(),
+            parts: Mutex::default(),
             registry_findings: Vec::new(),
             plugins: Vec::new(),
             plugin_findings: Vec::new(),
@@ -196,13 +195,14 @@ impl Engine {
             let mut unit = analyze(manifests.get(key)?, poisoned.contains(key), options)?;
             // That it is defined several times is all there is to say about it.
             if files.is_ambiguous(key) {
-                unit.findings.clear();
+                unit.findings = Box::default();
             }
             Some(unit)
         };
         let analyzed: Vec<(EntityKey, Option<IngressUnit>)> =
             keys.into_par_iter().map(|key| (key.clone(), unit(key))).collect();
         let mut units = Vec::with_capacity(analyzed.len());
+        let mut named = Vec::with_capacity(analyzed.len());
         for (key, unit) in analyzed {
             let old = self.ingresses.remove(&key);
             let now = hosts_of(unit.as_ref().and_then(|unit| unit.analyzed.as_deref()));
@@ -214,13 +214,26 @@ impl Engine {
                 }
                 stale.hosts.insert(host);
             }
-            for host in now {
-                self.by_host.entry(host.clone()).or_default().insert(key.clone());
-                stale.hosts.insert(host);
-            }
+            named.extend(now.into_iter().map(|host| (host, key.clone())));
             units.extend(unit.map(|unit| (key, unit)));
         }
         put_all(&mut self.ingresses, units);
+        named.par_sort_unstable();
+        stale.hosts.append(&mut named.iter().map(|(host, _)| host.clone()).collect());
+        self.name_hosts(named);
+    }
+
+    /// Enters Ingresses, sorted by host, under the hosts that they name.
+    fn name_hosts(&mut self, named: Vec<(HostPattern, EntityKey)>) {
+        let mut new: Vec<(HostPattern, SmallSet<EntityKey>)> = Vec::new();
+        for (host, key) in named {
+            match (self.by_host.get_mut(&host), new.last_mut()) {
+                (Some(names), _) => drop(names.insert(key)),
+                (None, Some((last, names))) if *last == host => drop(names.insert(key)),
+                (None, _) => new.push((host, SmallSet::from_iter([key]))),
+            }
+        }
+        put_all(&mut self.by_host, new);
     }
 
     fn update_slices(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
@@ -322,7 +335,7 @@ impl Engine {
             manifests: &self.manifests,
             slices: &self.slices,
             registries: &self.registries,
-            names: &self.names,
+            parts: &self.parts,
         }
     }
 
@@ -475,13 +488,13 @@ fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Opt
         analyzed.erroneous = true;
         Arc::make_mut(&mut analyzed.policy).protections.everywhere.get_or_insert_with(host::broken);
     }
-    Some(IngressUnit { analyzed: analyzed.map(Arc::new), findings })
+    Some(IngressUnit { analyzed: analyzed.map(Arc::new), findings: findings.into() })
 }
 
 /// Returns the hosts whose lowering reads an Ingress.
-fn hosts_of(ingress: Option<&AnalyzedIngress>) -> BTreeSet<HostPattern> {
-    let Some(ingress) = ingress else { return BTreeSet::new() };
-    let mut hosts: BTreeSet<HostPattern> = ingress.hosts.iter().cloned().collect();
+fn hosts_of(ingress: Option<&AnalyzedIngress>) -> SmallSet<HostPattern> {
+    let Some(ingress) = ingress else { return SmallSet::default() };
+    let mut hosts = ingress.hosts.clone();
     if ingress.default_backend.is_some() {
         hosts.insert(HostPattern::Any);
     }

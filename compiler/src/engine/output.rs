@@ -10,7 +10,7 @@ use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificat
 use gatewright_xds::{Resource, names, type_url};
 use rayon::prelude::*;
 
-use super::Engine;
+use super::{Engine, put_all};
 use crate::emit::bootstrap::{self, BootstrapOptions};
 use crate::emit::{Delivery, cluster, host, listener, secret};
 use crate::lower::tls::key_pair;
@@ -42,6 +42,9 @@ pub struct Delta {
     pub counters: WorkCounters,
 }
 
+/// A resource, or the name of one that there is not.
+type Emitted = Result<Arc<Resource>, String>;
+
 /// Changed virtual hosts and TLS.
 #[derive(Default)]
 pub(super) struct HostChanges {
@@ -69,13 +72,15 @@ impl Engine {
     /// Emits what changed and brings the snapshot up to date.
     pub(super) fn emit(&mut self, changes: Changes, counters: WorkCounters) -> Delta {
         let mut delta = Delta { counters, ..Delta::default() };
-        self.emit_clusters(&changes.clusters, &mut delta);
-        if changes.fallbacks {
+        let Changes { hosts, clusters, secrets, fallbacks } = changes;
+        // First, because they are the most: a map that is built from a sorted whole has full nodes.
+        self.emit_virtual_hosts(hosts.hosts, &mut delta);
+        self.emit_clusters(&clusters, &mut delta);
+        if fallbacks {
             self.emit_aggregates(&mut delta);
         }
-        self.emit_secrets(&changes, &mut delta);
-        self.emit_virtual_hosts(changes.hosts.hosts, &mut delta);
-        self.emit_listeners(changes.hosts.tls, &mut delta);
+        self.emit_secrets(&secrets, hosts.tls, &mut delta);
+        self.emit_listeners(hosts.tls, &mut delta);
         delta
     }
 
@@ -118,12 +123,12 @@ impl Engine {
         }
     }
 
-    fn emit_secrets(&mut self, changes: &Changes, delta: &mut Delta) {
-        if changes.secrets.is_empty() && !changes.hosts.tls {
+    fn emit_secrets(&mut self, stale: &BTreeSet<EntityKey>, tls_changed: bool, delta: &mut Delta) {
+        if stale.is_empty() && !tls_changed {
             return;
         }
-        let mut names: BTreeSet<SecretRef> = changes.secrets.iter().map(secret_ref).collect();
-        if changes.hosts.tls {
+        let mut names: BTreeSet<SecretRef> = stale.iter().map(secret_ref).collect();
+        if tls_changed {
             names.extend(self.served_secrets());
             let present =
                 self.xds.of_type(type_url::SECRET).filter_map(|resource| secret_of(resource.name()));
@@ -162,21 +167,19 @@ impl Engine {
             wildcards.flat_map(|(entry, pattern)| self.narrower(*entry, pattern)).collect();
         stale.extend(narrower);
         let stale: Vec<(Entry, HostPattern)> = stale.into_iter().collect();
-        for some in stale.chunks(AT_ONCE) {
-            let emitted: Vec<_> = some.par_iter().map(|key| self.virtual_host(key)).collect();
-            for (name, resource) in emitted {
-                self.put(type_url::VIRTUAL_HOST, &name, resource, delta);
-            }
-        }
+        let emitted: Vec<Emitted> = stale.par_iter().map(|key| self.virtual_host(key)).collect();
+        drop(stale);
+        self.put_each(type_url::VIRTUAL_HOST, emitted, delta);
     }
 
-    /// Returns the name of a virtual host and its resource, if there is one.
-    fn virtual_host(&self, key: &(Entry, HostPattern)) -> (String, Option<Resource>) {
+    fn virtual_host(&self, key: &(Entry, HostPattern)) -> Emitted {
         let (entry, pattern) = key;
         let routes = listener::routes_name(*entry, self.address(*entry));
-        let own = self.ir.hosts.contains_key(key);
-        let emitted = own.then(|| Resource::of(&host::emit(&routes, &self.ir.chain(*entry, pattern))));
-        (names::virtual_host(&routes, &pattern.to_string()), emitted)
+        if self.ir.hosts.contains_key(key) {
+            Ok(Arc::new(Resource::of(&host::emit(&routes, &self.ir.chain(*entry, pattern)))))
+        } else {
+            Err(names::virtual_host(&routes, &pattern.to_string()))
+        }
     }
 
     /// Returns the hosts that may fall back to a wildcard.
@@ -225,26 +228,33 @@ impl Engine {
 
     /// Replaces one resource of the snapshot; equal bytes are no change.
     fn put(&mut self, kind: &'static str, name: &str, resource: Option<Resource>, delta: &mut Delta) {
-        match resource {
-            Some(resource) => {
-                delta.counters.resources_emitted += 1;
-                if self.xds.get(kind, name).is_some_and(|old| old.version() == resource.version()) {
-                    return;
+        let emitted = resource.map(Arc::new).ok_or_else(|| name.to_owned());
+        self.put_each(kind, vec![emitted], delta);
+    }
+
+    /// Replaces resources of one type; equal bytes are no change.
+    fn put_each(&mut self, kind: &'static str, emitted: Vec<Emitted>, delta: &mut Delta) {
+        let mut new = Vec::with_capacity(emitted.len());
+        for one in emitted {
+            match one {
+                Ok(resource) => {
+                    delta.counters.resources_emitted += 1;
+                    let old = self.xds.get(kind, resource.name());
+                    if old.is_none_or(|old| old.version() != resource.version()) {
+                        new.push(resource);
+                    }
                 }
-                let resource = Arc::new(resource);
-                let key = (kind, resource.shared_name());
-                self.xds.insert(resource.clone());
-                delta.removed.remove(&key);
-                delta.changed.insert(key, resource);
-            }
-            None => {
-                if let Some(old) = self.xds.remove(kind, name) {
-                    let key = (kind, old.shared_name());
-                    delta.changed.remove(&key);
-                    delta.removed.insert(key);
+                Err(name) => {
+                    if let Some(old) = self.xds.remove(kind, &name) {
+                        delta.removed.insert((kind, old.shared_name()));
+                    }
                 }
             }
         }
+        new.par_sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        let keyed = |resource: &Arc<Resource>| ((kind, resource.shared_name()), resource.clone());
+        put_all(&mut delta.changed, new.iter().map(keyed).collect());
+        self.xds.insert_sorted(&new);
     }
 
     /// Emits everything as one static bootstrap, keys included.
@@ -262,9 +272,6 @@ impl Engine {
         bootstrap::emit(&self.ir, self.fallback_users.keys().cloned(), &certificates, options)
     }
 }
-
-/// Virtual hosts that are emitted side by side before they go into the snapshot.
-const AT_ONCE: usize = 1024;
 
 /// What the names of aggregates begin with.
 const AGGREGATE_PREFIX: &str = "fallback[";

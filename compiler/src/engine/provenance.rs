@@ -39,7 +39,8 @@ impl Engine {
         });
         let ingresses =
             self.ingresses.iter().filter_map(|(key, unit)| Some((key.clone(), unit.analyzed.clone()?)));
-        Provenance { files: files.collect(), ingresses: ingresses.collect() }
+        let (files, ingresses) = rayon::join(|| files.collect(), || ingresses.collect());
+        Provenance { files, ingresses }
     }
 
     /// Returns the hosts whose routes depend on an object, whether the source has it or not.

@@ -24,7 +24,7 @@ pub(crate) struct HostUnit {
     pub(crate) plain: Option<Arc<LoweredHost>>,
     pub(crate) encrypted: Option<Arc<LoweredHost>>,
     pub(crate) tls: Option<Arc<TlsContext>>,
-    pub(crate) findings: Vec<Finding>,
+    pub(crate) findings: Box<[Finding]>,
     pub(crate) reads: SmallSet<Dependency>,
     /// Every cluster that a route names, fallbacks included.
     pub(crate) clusters: SmallSet<ClusterName>,
@@ -60,7 +60,7 @@ pub(crate) fn lower(
     } else {
         report_unexposed(host, ingresses, &mut findings);
     }
-    unit.findings = findings;
+    unit.findings = findings.into();
     unit.reads = reads.into();
     unit
 }

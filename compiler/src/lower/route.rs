@@ -187,7 +187,7 @@ impl Draft {
         if self.https_redirect && entry == Entry::Plain {
             return RouteAction::Redirect(Arc::new(RedirectPolicy::to_https()));
         }
-        RouteAction::Forward(Arc::new(Forward {
+        RouteAction::Forward(world.shared_forward(Forward {
             targets: self.targets(entry, world),
             path_rewrite: self.path_rewrite.clone(),
             host_rewrite: self.host_rewrite.clone(),

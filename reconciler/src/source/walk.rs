@@ -97,8 +97,11 @@ impl<F> Found<F> {
             let content = content(&path, file)?;
             Ok((path, content))
         };
+        let manifests: Vec<_> = self.manifests.into_iter().map(&mut with).collect::<Result<_, E>>()?;
+        // Every other one first leaves each node of the map half of its room, which the rest fills.
+        let halves = manifests.iter().step_by(2).chain(manifests.iter().skip(1).step_by(2));
         Ok(Contents {
-            manifests: self.manifests.into_iter().map(&mut with).collect::<Result<_, E>>()?,
+            manifests: halves.cloned().collect(),
             settings: self.settings.map(&mut with).transpose()?,
             tests: self.tests.into_iter().map(&mut with).collect::<Result<_, E>>()?,
             unrendered: self.unrendered,
