@@ -130,10 +130,7 @@ mod tests {
     fn names_stay_inside_of_the_folder() {
         let object = |namespace: &str, name: &str| {
             let value = json!({"apiVersion": "v1", "metadata": {"namespace": namespace, "name": name}});
-            LiveObject {
-                key: gatewright_compiler::manifest::EntityKey::new(Kind::Ingress, namespace, name),
-                value,
-            }
+            LiveObject::new(Kind::Ingress, value).unwrap()
         };
         assert_eq!(output(&object("shop", "a.b")).unwrap().name, "ingress-a.b.yaml");
         assert!(output(&object("shop", "../x")).is_err());

@@ -88,7 +88,7 @@ pub async fn carry_out(
     }
     let mut outcomes: BTreeMap<EntityKey, Outcome> = BTreeMap::new();
     let (removals, applies): (Vec<&Step>, Vec<&Step>) =
-        round.steps.iter().partition(|step| step.value.is_none());
+        round.steps.iter().partition(|step| step.action.is_removal());
     for stage in applies.chunk_by(|a, b| rank(a.key.kind) == rank(b.key.kind)) {
         work.stage(stage, &mut outcomes, |step, outcomes| {
             let failed = |key: &&EntityKey| outcomes.get(*key).is_some_and(Outcome::is_failure);

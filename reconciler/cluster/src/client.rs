@@ -265,9 +265,8 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Moved`] where it is another version by now; see [`ClusterError`].
     pub async fn release(&self, seen: &LiveObject, manager: &str, dry_run: bool) -> Result<(), ClusterError> {
-        let managers = seen.value["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
         let ours = |entry: &Value| entry["manager"] == manager && entry["operation"] == "Apply";
-        let others: Vec<Value> = managers.into_iter().filter(|entry| !ours(entry)).collect();
+        let others: Vec<Value> = seen.managed_fields().into_iter().filter(|entry| !ours(entry)).collect();
         let patch = json!({"metadata": {
             "uid": seen.uid(),
             "resourceVersion": seen.resource_version(),

@@ -8,24 +8,26 @@ use serde_json::Value;
 pub struct LiveObject {
     /// Identity.
     pub key: EntityKey,
-    /// Everything that the API server says of it, values of Secrets included.
+    /// What the API server says of it, values of Secrets included, without who owns which field.
     pub value: Value,
+    /// `metadata.managedFields` as text: as a tree it would be greater than all the rest.
+    managed: Box<str>,
 }
 
 /// One entry of `metadata.managedFields`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Manager<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Manager {
     /// Who.
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     /// Whether the fields were applied, which says that they are meant to be owned.
     pub(crate) applied: bool,
     /// Which fields, in the form of `fieldsV1`.
-    pub(crate) fields: &'a Value,
+    pub(crate) fields: Value,
 }
 
 impl LiveObject {
     /// Takes an object of a list or of an answer; none without a name.
-    pub(crate) fn new(kind: Kind, mut value: Value) -> Option<Self> {
+    pub fn new(kind: Kind, mut value: Value) -> Option<Self> {
         let text = |field: &str| value["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text("namespace"), text("name"));
         if name.is_empty() {
@@ -34,7 +36,9 @@ impl LiveObject {
         // Members of a list do not say what they are.
         value["apiVersion"] = kind.api_version().into();
         value["kind"] = kind.as_str().into();
-        Some(LiveObject { key: EntityKey::new(kind, namespace, name), value })
+        let managed = value["metadata"].as_object_mut().and_then(|metadata| metadata.remove("managedFields"));
+        let managed = managed.map_or_else(String::new, |entries| entries.to_string()).into();
+        Some(LiveObject { key: EntityKey::new(kind, namespace, name), value, managed })
     }
 
     /// Returns the version that moves with each change.
@@ -62,18 +66,24 @@ impl LiveObject {
         self.value["metadata"]["annotations"].get(name)?.as_str()
     }
 
+    /// Returns the entries of `metadata.managedFields`.
+    pub(crate) fn managed_fields(&self) -> Vec<Value> {
+        // An object that nobody manages has no entries at all.
+        serde_json::from_str(&self.managed).unwrap_or_default()
+    }
+
     /// Returns who owns fields of the object itself, its status left out.
-    pub(crate) fn managers(&self) -> impl Iterator<Item = Manager<'_>> {
-        let entries = self.value["metadata"]["managedFields"].as_array().into_iter().flatten();
-        entries.filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty()).filter_map(
-            |entry| {
-                Some(Manager {
-                    name: entry["manager"].as_str()?,
-                    applied: entry["operation"] == "Apply",
-                    fields: entry.get("fieldsV1")?,
-                })
-            },
-        )
+    pub(crate) fn managers(&self) -> Vec<Manager> {
+        let entries = self.managed_fields().into_iter();
+        let of_object = entries.filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty());
+        let manager = |mut entry: Value| {
+            Some(Manager {
+                name: entry["manager"].as_str()?.to_owned(),
+                applied: entry["operation"] == "Apply",
+                fields: entry.get_mut("fieldsV1")?.take(),
+            })
+        };
+        of_object.filter_map(manager).collect()
     }
 
     fn metadata(&self, field: &str) -> &str {

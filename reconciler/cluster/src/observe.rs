@@ -1,6 +1,7 @@
 //! What a cluster holds of what a source manages and refers to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gatewright_compiler::manifest::{EntityKey, Kind};
@@ -34,7 +35,7 @@ pub struct Scope<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The objects.
-    pub objects: BTreeMap<EntityKey, LiveObject>,
+    pub objects: BTreeMap<EntityKey, Arc<LiveObject>>,
     /// The parent of the inventory.
     pub parent: Option<LiveObject>,
 }
@@ -52,12 +53,12 @@ pub async fn observe(cluster: &Cluster, scope: &Scope<'_>) -> Result<Observed, C
         cluster.list(kind, namespaces, selector)
     });
     for list in futures_util::future::try_join_all(lists).await? {
-        objects.extend(list.into_iter().map(|object| (object.key.clone(), object)));
+        objects.extend(keyed(list));
     }
     let unseen = scope.wanted.iter().copied().chain(&scope.referenced);
     let unseen = unseen.filter(|key| !WHOLE.contains(&key.kind) && !objects.contains_key(*key));
     let found = get_all(cluster, unseen.cloned().collect()).await?;
-    objects.extend(found.into_iter().map(|object| (object.key.clone(), object)));
+    objects.extend(keyed(found));
     let parent = cluster.get(&scope.inventory.parent()).await?;
     Ok(Observed { objects, parent })
 }
@@ -79,8 +80,12 @@ pub async fn observe_endpoints(
     });
     let lists: Vec<_> = lists.collect();
     let slices: Vec<Vec<LiveObject>> = stream::iter(lists).buffer_unordered(PARALLEL).try_collect().await?;
-    observed.objects.extend(slices.into_iter().flatten().map(|slice| (slice.key.clone(), slice)));
+    observed.objects.extend(slices.into_iter().flat_map(keyed));
     Ok(())
+}
+
+fn keyed(objects: Vec<LiveObject>) -> impl Iterator<Item = (EntityKey, Arc<LiveObject>)> {
+    objects.into_iter().map(|object| (object.key.clone(), Arc::new(object)))
 }
 
 async fn get_all(cluster: &Cluster, keys: BTreeSet<EntityKey>) -> Result<Vec<LiveObject>, ClusterError> {

@@ -15,9 +15,9 @@ pub(crate) enum Step {
 }
 
 /// Returns the managers among `others` that own the field at `path`.
-pub(crate) fn owners<'a>(others: &[Manager<'a>], path: &[Step]) -> Vec<&'a str> {
-    let mut names: Vec<&str> =
-        others.iter().filter(|manager| owns(manager.fields, path)).map(|manager| manager.name).collect();
+pub(crate) fn owners<'a>(others: &'a [Manager], path: &[Step]) -> Vec<&'a str> {
+    let owning = others.iter().filter(|manager| owns(&manager.fields, path));
+    let mut names: Vec<&str> = owning.map(|manager| manager.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names

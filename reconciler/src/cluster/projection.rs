@@ -43,7 +43,7 @@ pub fn base(looked: &Looked, context: &str) -> Projection {
         tree: tree(&objects),
         origins: BTreeMap::new(),
         name: Some(format!("cluster {context}")),
-        input: Some(versions(looked.observed.objects.values())),
+        input: Some(versions(looked.observed.objects.values().map(AsRef::as_ref))),
         context: context.to_owned(),
     }
 }
@@ -58,7 +58,7 @@ pub fn head(looked: &Looked, context: &str, provenance: &Provenance) -> Projecti
                 _ = objects.insert(step.key.clone(), export::planned(step.key.kind, value))
             }
             (Action::Update(_) | Action::Correct(_), Some(value), Some(live)) => {
-                let mut after = live.clone();
+                let mut after = LiveObject::clone(live);
                 after.value = predict(value, live, MANAGER);
                 objects.insert(step.key.clone(), export::bare(&after));
             }

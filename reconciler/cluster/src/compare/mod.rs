@@ -46,9 +46,8 @@ const DEFAULTS: [(&str, &str); 1] = [("protocol", "TCP")];
 
 /// Returns what applying `desired` as `manager` would change in `live`, in order of the pointers.
 pub fn compare(desired: &Value, live: &LiveObject, manager: &str) -> Vec<FieldChange> {
-    let own = live.managers().find(|entry| entry.name == manager && entry.applied);
-    let others: Vec<Manager<'_>> =
-        live.managers().filter(|entry| !(entry.name == manager && entry.applied)).collect();
+    let (own, others): (Vec<Manager>, Vec<Manager>) =
+        live.managers().into_iter().partition(|entry| entry.name == manager && entry.applied);
     let mut comparison = Comparison {
         kind: live.key.kind,
         others,
@@ -57,23 +56,23 @@ pub fn compare(desired: &Value, live: &LiveObject, manager: &str) -> Vec<FieldCh
         path: Vec::new(),
     };
     comparison.members(desired, &live.value);
-    if let Some(own) = own {
-        comparison.removed(own.fields, desired, &live.value);
+    if let Some(own) = own.first() {
+        comparison.removed(&own.fields, desired, &live.value);
     }
     let mut changes = comparison.changes;
     changes.sort_by(|a, b| a.pointer.cmp(&b.pointer));
     changes
 }
 
-struct Comparison<'a> {
+struct Comparison {
     kind: Kind,
-    others: Vec<Manager<'a>>,
+    others: Vec<Manager>,
     changes: Vec<FieldChange>,
     pointer: String,
     path: Vec<Step>,
 }
 
-impl Comparison<'_> {
+impl Comparison {
     /// Compares the members of a map.
     fn members(&mut self, desired: &Value, live: &Value) {
         for (name, wanted) in desired.as_object().into_iter().flatten() {

@@ -10,10 +10,10 @@ use crate::resource;
 /// Returns the object that applying `desired` as `manager` makes of `live`: what the manifest names, and what others
 /// wrote beside it.
 pub fn predict(desired: &Value, live: &LiveObject, manager: &str) -> Value {
-    let own = live.managers().find(|entry| entry.name == manager && entry.applied);
-    let nothing = Value::Null;
+    let own = live.managers().into_iter().find(|entry| entry.name == manager && entry.applied);
+    let own = own.map_or(Value::Null, |own| own.fields);
     let merge = Merge { kind: live.key.kind };
-    merge.value("", Some(desired), &live.value, own.map_or(&nothing, |own| own.fields))
+    merge.value("", Some(desired), &live.value, &own)
 }
 
 struct Merge {

@@ -1,6 +1,7 @@
 //! Stage: from what a source wants and a cluster holds to what is done about each object, and what is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gatewright_compiler::manifest::{EntityKey, Kind};
 use serde_json::Value;
@@ -89,6 +90,13 @@ pub enum Keeping {
     Errors,
 }
 
+impl Action {
+    /// Returns whether the object is no longer wanted.
+    pub(crate) fn is_removal(&self) -> bool {
+        matches!(self, Action::Delete | Action::Release(_) | Action::Keep(_))
+    }
+}
+
 /// One object and what is done about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -98,10 +106,10 @@ pub struct Step {
     pub action: Action,
     /// Whether fields are taken from other owners.
     pub force: bool,
-    /// What is sent; none where nothing is or the object goes.
+    /// What is sent; none where nothing is, or the object goes.
     pub value: Option<Value>,
     /// What is there.
-    pub live: Option<LiveObject>,
+    pub live: Option<Arc<LiveObject>>,
 }
 
 /// Why a round does nothing at all.
@@ -170,7 +178,7 @@ pub fn decide(
         Err(error) => (None, Some(Refusal::Inventory(error))),
     };
     let id = inventory.id();
-    let members: Vec<&LiveObject> =
+    let members: Vec<&Arc<LiveObject>> =
         observed.objects.values().filter(|object| object.label(PART_OF) == Some(&id)).collect();
     let mut steps: Vec<Step> = wanted
         .values()
@@ -214,7 +222,7 @@ pub(crate) fn rank(kind: Kind) -> u8 {
     }
 }
 
-fn apply_step(desired: &Desired, live: Option<&LiveObject>, id: &str, rules: Rules<'_>) -> Step {
+fn apply_step(desired: &Desired, live: Option<&Arc<LiveObject>>, id: &str, rules: Rules<'_>) -> Step {
     let value = desired.labeled(PART_OF, id);
     let mut force = desired.forces();
     let was_so = rules.applied.is_some_and(|applied| applied.get(&desired.key) == Some(desired));
@@ -237,12 +245,13 @@ fn apply_step(desired: &Desired, live: Option<&LiveObject>, id: &str, rules: Rul
             }
         }
     };
-    Step { key: desired.key.clone(), action, force, value: Some(value), live: live.cloned() }
+    let value = (action != Action::None).then_some(value);
+    Step { key: desired.key.clone(), action, force, value, live: live.cloned() }
 }
 
 /// Returns whether we have applied the object and no other set has taken it.
 fn is_ours(live: &LiveObject, id: &str) -> bool {
-    let applied = live.managers().any(|manager| manager.applied && manager.name == MANAGER);
+    let applied = live.managers().iter().any(|manager| manager.applied && manager.name == MANAGER);
     applied && live.label(PART_OF).is_none_or(|label| label == id)
 }
 
@@ -252,18 +261,16 @@ fn conflicts(change: &FieldChange) -> bool {
     change.desired.is_some() && (!change.owners.is_empty() || (other_set && change.live.is_some()))
 }
 
-fn removal_step(live: &LiveObject, keeping: Option<Keeping>) -> Step {
-    let owners: BTreeSet<&str> = live
-        .managers()
-        .filter(|manager| manager.applied && manager.name != MANAGER)
-        .map(|manager| manager.name)
-        .collect();
+fn removal_step(live: &Arc<LiveObject>, keeping: Option<Keeping>) -> Step {
+    let managers = live.managers().into_iter();
+    let others = managers.filter(|manager| manager.applied && manager.name != MANAGER);
+    let owners: BTreeSet<String> = others.map(|manager| manager.name).collect();
     let action = if let Some(why) = keeping {
         Action::Keep(why)
     } else if owners.is_empty() {
         Action::Delete
     } else {
-        Action::Release(owners.into_iter().map(str::to_owned).collect())
+        Action::Release(owners.into_iter().collect())
     };
     Step { key: live.key.clone(), action, force: false, value: None, live: Some(live.clone()) }
 }

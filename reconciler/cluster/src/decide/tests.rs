@@ -38,9 +38,14 @@ fn applied(name: &str, others: Value) -> LiveObject {
 }
 
 fn observed_of(names: &[&str]) -> Observed {
-    let objects: BTreeMap<_, _> = names.iter().map(|name| (key(name), applied(name, json!([])))).collect();
+    let objects: BTreeMap<_, _> =
+        names.iter().map(|name| (key(name), Arc::new(applied(name, json!([]))))).collect();
     let parent = name().manifest(&Members::of(objects.keys()), None);
     Observed { objects, parent: LiveObject::new(Kind::ConfigMap, parent) }
+}
+
+fn live<'o>(observed: &'o mut Observed, name: &str) -> &'o mut Value {
+    &mut Arc::make_mut(observed.objects.get_mut(&key(name)).unwrap()).value
 }
 
 fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<Vec<String>, Refusal> {
@@ -66,7 +71,7 @@ fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<
 #[test]
 fn what_differs_is_sent_and_nothing_else() {
     let mut observed = observed_of(&["a", "b", "c"]);
-    observed.objects.get_mut(&key("b")).unwrap().value["data"]["k"] = "other".into();
+    live(&mut observed, "b")["data"]["k"] = "other".into();
     let done = actions(&["a", "b", "d"], &observed, PruneBudget::Default).unwrap();
     assert_eq!(done, ["a none", "b update 1", "d create", "c delete"]);
     let settled = observed_of(&["a", "b"]);
@@ -84,7 +89,8 @@ fn references_come_first_and_deletions_in_reverse() {
     let kinds = [Kind::Ingress, Kind::WasmPlugin, Kind::Service, Kind::Secret];
     let wanted = kinds.map(|kind| object(kind, "new").0).map(|desired| (desired.key.clone(), desired));
     let mut observed = observed_of(&["a"]);
-    observed.objects = kinds.map(|kind| object(kind, "old").1).map(|live| (live.key.clone(), live)).into();
+    observed.objects =
+        kinds.map(|kind| object(kind, "old").1).map(|live| (live.key.clone(), Arc::new(live))).into();
     let round = decide(
         &wanted.into(),
         &observed,
@@ -114,7 +120,7 @@ fn fields_of_others_are_not_taken_unless_the_manifest_says_so() {
     let other = json!([{"manager": "helm", "operation": "Update", "fieldsV1": {"f:data": {"f:k": {}}}}]);
     let mut theirs = applied("a", other);
     theirs.value["data"]["k"] = "other".into();
-    observed.objects.insert(key("a"), theirs);
+    observed.objects.insert(key("a"), Arc::new(theirs));
     assert_eq!(actions(&["a"], &observed, PruneBudget::Default).unwrap(), ["a conflict helm"]);
     let mut forced = wanting(&["a"]);
     let annotations = json!({gatewright_compiler::FORCE_CONFLICTS: "true"});
@@ -126,7 +132,7 @@ fn fields_of_others_are_not_taken_unless_the_manifest_says_so() {
 #[test]
 fn a_member_of_another_set_is_not_taken() {
     let mut observed = observed_of(&["a"]);
-    observed.objects.get_mut(&key("a")).unwrap().value["metadata"]["labels"][PART_OF] = "other".into();
+    live(&mut observed, "a")["metadata"]["labels"][PART_OF] = "other".into();
     let done = actions(&["a"], &observed, PruneBudget::Default).unwrap();
     assert_eq!(done, ["a conflict "]);
 }
@@ -167,7 +173,7 @@ fn a_lost_inventory_deletes_nothing() {
 fn what_others_applied_to_stays() {
     let mut observed = observed_of(&["a", "b"]);
     let other = json!([{"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}}]);
-    observed.objects.insert(key("b"), applied("b", other));
+    observed.objects.insert(key("b"), Arc::new(applied("b", other)));
     assert_eq!(actions(&["a"], &observed, PruneBudget::Default).unwrap(), ["a none", "b release argocd"]);
 }
 
@@ -198,7 +204,7 @@ fn drift(drift: Drift, applied: Option<&BTreeMap<EntityKey, Desired>>) -> (Actio
         json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:k": {}}}}]);
     let mut edited = self::applied("a", taken);
     edited.value["data"]["k"] = "edited".into();
-    observed.objects.insert(key("a"), edited);
+    observed.objects.insert(key("a"), Arc::new(edited));
     let rules = Rules { drift, applied, ..Rules::default() };
     let step = decide(&wanting(&["a"]), &observed, &name(), rules).steps.remove(0);
     (step.action, step.force)
@@ -235,7 +241,7 @@ fn no_drift_policy_takes_what_was_never_ours() {
     let mut observed = observed_of(&["a"]);
     let theirs = json!([{"manager": "helm", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}}]);
     let theirs = json!({"metadata": {"name": "a", "namespace": "shop", "managedFields": theirs}, "data": {"k": "other"}});
-    observed.objects.insert(key("a"), LiveObject::new(Kind::ConfigMap, theirs).unwrap());
+    observed.objects.insert(key("a"), Arc::new(LiveObject::new(Kind::ConfigMap, theirs).unwrap()));
     for drift in [Drift::Correct, Drift::Report] {
         let rules = Rules { drift, ..Rules::default() };
         let step = decide(&wanting(&["a"]), &observed, &name(), rules).steps.remove(0);
