@@ -1,7 +1,7 @@
 //! What an apply of 4,000 Ingresses costs beside the bare requests that it sends, and a round without changes.
 //!
-//! `KUBEBUILDER_ASSETS=.testbed/kube-* cargo bench -p gatewright-cluster --bench apply`; it fails when a limit is passed
-//! or when an object is written twice.
+//! `KUBEBUILDER_ASSETS=$(echo $PWD/.testbed/kube-*) cargo bench -p gatewright-cluster --bench apply`, where
+//! `cargo xtask test` has built the API server; it fails when a limit is passed or an object is written twice.
 #![expect(clippy::unwrap_used, reason = "without its surroundings it cannot measure")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
