@@ -171,9 +171,11 @@ fn load(time: &str, script: &Path) -> Result<u32> {
     requests.filter(|&requests| requests > 0).with_context(|| format!("wrk says {}", ended.lines.join(" ")))
 }
 
+/// Moves the first thread of a process, and the ones that it starts from now on. Not those that run already: the
+/// upstream's come and go, and one that ends meanwhile would be an error.
 fn pin(id: u32, cores: &str) -> Result<()> {
     let mut taskset = Command::new("taskset");
-    taskset.args(["-a", "-c", "-p", cores, &id.to_string()]);
+    taskset.args(["-c", "-p", cores, &id.to_string()]);
     let ended = process::run_quietly(&mut taskset, LOAD)?;
     ensure!(ended.success(), "taskset: {}: two cores are needed", ended.lines.join(" "));
     Ok(())
