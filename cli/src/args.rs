@@ -38,7 +38,7 @@ Exit codes:
 Environment:
   NO_COLOR                                                    turn colors off
   GATEWRIGHT_CACHE_DIR                                        where fetched repositories are kept
-  GATEWRIGHT_STATE_DIR                                        where `sync` remembers the last good revision
+  GATEWRIGHT_STATE_DIR                                        where the last good state is remembered
   GATEWRIGHT_GIT_USERNAME, GATEWRIGHT_GIT_PASSWORD            credentials for http and https
   GATEWRIGHT_GIT_PASSWORD_FILE                                file that holds the password
   GATEWRIGHT_GIT_SSH_KEY_FILE, GATEWRIGHT_GIT_SSH_PASSPHRASE  key for ssh, beside an agent

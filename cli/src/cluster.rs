@@ -43,9 +43,10 @@ pub struct TargetArgs {
     /// ConfigMap that keeps what was applied, as an ApplySet [default: gatewright in the system namespace]
     #[arg(long, value_name = "NAMESPACE/NAME")]
     inventory: Option<InventoryName>,
-    /// Objects that may be deleted, as they left the SOURCE [default: 10, and at most half of the inventory]
+    /// Objects that may be deleted, as they left the SOURCE [default: 10, and at most half of the inventory]; for serving
+    /// processes, hosts, paths and objects that they may lose
     #[arg(long, value_name = "NUMBER")]
-    prune_budget: Option<usize>,
+    pub prune_budget: Option<usize>,
 }
 
 impl Context {

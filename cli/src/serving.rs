@@ -8,7 +8,9 @@ use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::cluster::{Change, Feed, Overlay};
 use gatewright_reconciler::control::{self, Control, ControlError};
+use gatewright_reconciler::extent::{Consent, Shrinkage};
 use gatewright_reconciler::live::{Live, Offer, OnErrors};
+use gatewright_reconciler::memory::Memory;
 use gatewright_reconciler::serve::{Rejection, ServeOptions, SnapshotServer};
 use gatewright_reconciler::source::{Loader, Source, Watch};
 use tokio::sync::Mutex;
@@ -24,6 +26,14 @@ pub struct LiveObjects {
     pub feed: Feed,
     /// What it holds.
     pub first: Overlay,
+}
+
+/// What keeps a source from being served that suddenly serves much less.
+pub struct Guarding {
+    /// What is agreed to.
+    pub consent: Consent,
+    /// The last good state of an earlier process.
+    pub memory: Option<Memory>,
 }
 
 /// A served source.
@@ -51,6 +61,7 @@ impl Serving {
         options: CompileOptions,
         on_errors: OnErrors,
         objects: Option<LiveObjects>,
+        guarding: Option<Guarding>,
     ) -> Result<Self, CliError> {
         let server = SnapshotServer::new(ServeOptions::default());
         let mut live = Live::new(options, server.clone(), on_errors);
@@ -58,6 +69,9 @@ impl Serving {
             live.put_beside(objects.first);
             objects.feed
         });
+        if let Some(Guarding { consent, memory }) = guarding {
+            live.guard(consent, memory);
+        }
         let source = Arc::new(source);
         match live.offer(source.clone())? {
             Offer::Published { diagnostics, .. } => show(terminal, &source, &diagnostics, Severity::Warning),
@@ -65,6 +79,7 @@ impl Serving {
                 show(terminal, &source, &diagnostics, Severity::Warning);
                 return Err(refused("nothing is served"));
             }
+            Offer::Shrunk(shrinkage) => resume(terminal, &loader, &mut live, &shrinkage)?,
         }
         let (live, feed) = (Arc::new(Mutex::new(live)), Mutex::new(feed));
         Ok(Serving { live, server, loader, source, feed, terminal: terminal.clone() })
@@ -145,6 +160,9 @@ impl Serving {
                 show(&self.terminal, &source, &diagnostics, Severity::Error);
                 self.terminal.tell("still serving the last state without errors\n");
             }
+            Ok(Offer::Shrunk(shrinkage)) => {
+                self.terminal.tell(&format!("{}still serving the last good state\n", suspicion(&shrinkage)));
+            }
             Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
         }
     }
@@ -161,6 +179,35 @@ impl Serving {
             )),
         }
     }
+}
+
+/// Serves the last good state of an earlier process in the place of one that serves much less, where it can be had.
+fn resume(
+    terminal: &Terminal,
+    loader: &Loader,
+    live: &mut Live,
+    shrinkage: &Shrinkage,
+) -> Result<(), CliError> {
+    let last = live.memory().and_then(|memory| memory.last_good(loader));
+    let Some(last) = last.map(Arc::new) else {
+        let hint = format!("look at the SOURCE; if it is meant, give {}", shrinkage.consent());
+        return Err(CliError::findings(format!("GW0617 {shrinkage}: nothing is served")).with_hint(hint));
+    };
+    match live.offer(last.clone())? {
+        Offer::Published { .. } => {
+            let revisions: Vec<&str> =
+                last.revisions().map(|(_, revision)| revision.short.as_str()).collect();
+            let text =
+                format!("{}serving the last good state, {}\n", suspicion(shrinkage), revisions.join(", "));
+            terminal.tell(&text);
+            Ok(())
+        }
+        Offer::Refused { .. } | Offer::Shrunk(_) => Err(refused("nothing is served")),
+    }
+}
+
+fn suspicion(shrinkage: &Shrinkage) -> String {
+    format!("error: GW0617 {shrinkage}\n  help: if it is meant, give {}\n", shrinkage.consent())
 }
 
 /// Waits for live objects; without a cluster, for ever.

@@ -361,8 +361,10 @@ mod tests {
         let neither = "3:5 `sync.targets.0` needs one of `control` and `cluster`";
         assert_eq!(target("{inventory: a/b}"), [neither]);
         assert_eq!(target("{control: a, cluster: b}"), [neither]);
-        let misplaced = "3:31 `sync.targets.0`: `pruneBudget` is for clusters";
-        assert_eq!(target("{control: a, pruneBudget: 3}"), [misplaced]);
+        let misplaced = "3:25 `sync.targets.0`: `drift` is for clusters";
+        assert_eq!(target("{control: a, drift: report}"), [misplaced]);
+        let misplaced = "3:30 `sync.targets.0`: `allowEmpty` is for processes";
+        assert_eq!(target("{cluster: a, allowEmpty: true}"), [misplaced]);
         let listen = messages("sync: {listen: localhost:80}\n");
         assert_eq!(listen, ["1:16 `localhost:80` is not an address: write IP:PORT"]);
         assert_eq!(target("{cluster: a, inventory: b}"), ["3:29 `b` is not NAMESPACE/NAME"]);
@@ -407,7 +409,7 @@ mod tests {
         assert_eq!(known("/sync/source"), sorted("repository revision path signers"));
         assert_eq!(
             known("/sync/targets/0"),
-            sorted("control cluster kubeconfig allowExec inventory pruneBudget drift")
+            sorted("control cluster kubeconfig allowExec inventory pruneBudget allowEmpty drift")
         );
     }
 }

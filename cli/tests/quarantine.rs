@@ -96,9 +96,12 @@ impl Bench {
         Gateway { process, http }
     }
 
+    /// Returns the state files of syncs.
     fn state_files(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.folder.path().join("state")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let paths = entries.map(|entry| entry.unwrap().path());
+        // Those of the gateway stand beside it.
+        paths.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("sync-")).collect()
     }
 }
 

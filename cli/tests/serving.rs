@@ -19,7 +19,9 @@ use gatewright_testkit::{EchoBackend, eventually, free_port};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_gatewright"))
+    let mut program = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+    program.env("GATEWRIGHT_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
+    program
 }
 
 fn local(port: u16) -> SocketAddr {

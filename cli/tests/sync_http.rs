@@ -37,6 +37,7 @@ impl Bench {
         );
         std::fs::write(folder.path().join("gatewright.yaml"), settings).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+        command.env("GATEWRIGHT_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.current_dir(folder.path()).arg("sync").envs(environment.iter().copied());
         let process = ChildProcess::spawn("sync", &mut command);
         process.wait_for_log("status and metrics on http://", SOON);
@@ -109,6 +110,7 @@ fn without_a_secret_there_is_no_webhook() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+        command.env("GATEWRIGHT_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.current_dir(folder.path()).args(["sync", ".", "--control", "nobody.sock"]).args(arguments);
         let output = command.envs(environment.iter().copied()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -48,6 +48,7 @@ fn only_what_an_allowed_key_has_signed_is_followed() {
     let round = |signers: &str| {
         std::fs::write(folder.path().join("signers"), signers).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+        command.env("GATEWRIGHT_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.current_dir(folder.path()).args(["sync", "--once"]).output().unwrap();
         let status = std::fs::read(folder.path().join("s.json")).unwrap();
         serde_json::from_slice::<Value>(&status).unwrap()

@@ -1,8 +1,11 @@
 //! The shell: sources, ADS server, sync.
 
+mod atomic;
 pub mod cluster;
 pub mod control;
+pub mod extent;
 pub mod live;
+pub mod memory;
 pub mod planning;
 pub mod quarantine;
 pub mod serve;

@@ -1,6 +1,7 @@
 //! The serving side of a source: compiles each state of it and publishes the sound ones. The last good one keeps
 //! serving while a later one has errors.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gatewright_compiler::Engine;
@@ -10,6 +11,8 @@ use gatewright_diagnostics::{Diagnostic, Severity, code};
 use gatewright_xds::type_url;
 
 use crate::cluster::{Beside, Overlay};
+use crate::extent::{Consent, Extent, Shrinkage};
+use crate::memory::Memory;
 use crate::quarantine::Policy;
 use crate::serve::{Rejection, SnapshotServer};
 use crate::source::Source;
@@ -51,6 +54,8 @@ pub enum Offer {
         /// Everything that was found.
         diagnostics: Vec<Diagnostic>,
     },
+    /// It serves so much less than the last good one that somebody must say it is meant; what was published before stays.
+    Shrunk(Shrinkage),
 }
 
 /// A compiler with the server that it feeds.
@@ -60,6 +65,15 @@ pub struct Live {
     on_errors: OnErrors,
     published: Option<Published>,
     cluster: Option<LiveObjects>,
+    guard: Option<Guard>,
+}
+
+/// What keeps a state from being served that serves much less than the last good one.
+struct Guard {
+    consent: Consent,
+    /// What the last good state serves, without live objects.
+    last: Option<Extent>,
+    memory: Option<Memory>,
 }
 
 /// Objects of a kube cluster, which stand beside every state of the source.
@@ -83,7 +97,7 @@ pub struct Published {
 impl Live {
     /// Returns a compiler that has published nothing.
     pub fn new(options: CompileOptions, server: SnapshotServer, on_errors: OnErrors) -> Self {
-        Live { engine: Engine::new(options), server, on_errors, published: None, cluster: None }
+        Live { engine: Engine::new(options), server, on_errors, published: None, cluster: None, guard: None }
     }
 
     /// Returns the server.
@@ -128,6 +142,18 @@ impl Live {
         }
     }
 
+    /// Refuses from now on what serves nothing, or much less than the last good state, beyond what was agreed to. `memory`
+    /// knows the last good state of an earlier process.
+    pub fn guard(&mut self, consent: Consent, memory: Option<Memory>) {
+        let last = memory.as_ref().and_then(Memory::extent).cloned();
+        self.guard = Some(Guard { consent, last, memory });
+    }
+
+    /// Returns what remembers the last good state.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.guard.as_ref()?.memory.as_ref()
+    }
+
     /// Compiles a state without publishing it, and returns the digest of its model and what was found.
     ///
     /// # Errors
@@ -152,33 +178,79 @@ impl Live {
     /// # Errors
     /// A file cannot be read; what was published before stays.
     pub fn offer(&mut self, source: Arc<Source>) -> Result<Offer, ReadError> {
-        self.offer_under(source, self.on_errors)
+        let offered = self.offer_under(source.clone(), self.on_errors, Consent::default())?;
+        if let Offer::Published { .. } = offered {
+            self.remember(None);
+        }
+        Ok(offered)
     }
 
-    /// Does the same under a rule of its own.
+    /// Does the same under rules of its own. `consent` was given for this state alone.
     ///
     /// # Errors
     /// A file cannot be read; what was published before stays.
-    pub fn offer_under(&mut self, source: Arc<Source>, on_errors: OnErrors) -> Result<Offer, ReadError> {
+    pub fn offer_under(
+        &mut self,
+        source: Arc<Source>,
+        on_errors: OnErrors,
+        consent: Consent,
+    ) -> Result<Offer, ReadError> {
         let (model, diagnostics) = self.consider(&source)?;
-        if on_errors == OnErrors::Stop && self.engine.has_errors() && self.is_broken_alone(&source)? {
+        if on_errors == OnErrors::Stop
+            && self.engine.has_errors()
+            && self.seen_alone(&source, Engine::has_errors)?
+        {
             return Ok(Offer::Refused { diagnostics });
+        }
+        if let Some(shrinkage) = self.measure(&source, &model, consent)? {
+            return Ok(Offer::Shrunk(shrinkage));
         }
         let (changed, removed, version) = self.publish();
         self.published = Some(Published { version: version.clone(), model, source });
         Ok(Offer::Published { version, changed, removed, diagnostics })
     }
 
-    /// Returns whether a state has errors without live objects too. The engine is at the state with them before and
-    /// after.
-    fn is_broken_alone(&mut self, source: &Source) -> Result<bool, ReadError> {
+    /// Measures a state that the engine has reached, and returns what speaks against serving it. Otherwise it is the last
+    /// good one from now on.
+    fn measure(
+        &mut self,
+        source: &Source,
+        model: &str,
+        consent: Consent,
+    ) -> Result<Option<Shrinkage>, ReadError> {
+        if self.guard.is_none() {
+            return Ok(None);
+        }
+        let served = self.seen_alone(source, Extent::of)?;
+        let Some(guard) = &mut self.guard else { return Ok(None) };
+        let same = self.published.as_ref().is_some_and(|published| published.model == *model);
+        let shrinkage = Extent::shrinkage(guard.last.as_ref(), &served, guard.consent.or(consent));
+        if shrinkage.is_some() && !same {
+            return Ok(shrinkage);
+        }
+        guard.last = Some(served);
+        Ok(None)
+    }
+
+    /// Remembers what was published last. That it cannot be remembered hinders nothing.
+    pub fn remember(&mut self, working_folder: Option<&Path>) {
+        let (Some(guard), Some(published)) = (&mut self.guard, &self.published) else { return };
+        let (Some(memory), Some(last)) = (&mut guard.memory, &guard.last) else { return };
+        if let Err(error) = memory.remember(&published.source, working_folder, last) {
+            tracing::warn!(%error, "the state file cannot be written: the next start will not know what is served");
+        }
+    }
+
+    /// Returns what a look at the engine says of a state without live objects. The engine is at the state with them before
+    /// and after.
+    fn seen_alone<T>(&mut self, source: &Source, look: impl Fn(&Engine) -> T) -> Result<T, ReadError> {
         if self.cluster.is_none() {
-            return Ok(true);
+            return Ok(look(&self.engine));
         }
         self.engine.update(&source.tree)?;
-        let broken = self.engine.has_errors();
+        let seen = look(&self.engine);
         self.compile(source)?;
-        Ok(broken)
+        Ok(seen)
     }
 
     /// Publishes the state that was published last with the live objects of now, and returns the errors that stand: what

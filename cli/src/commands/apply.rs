@@ -47,6 +47,9 @@ pub struct Apply {
     /// Do not ask before SOURCEs are applied
     #[arg(short, long)]
     yes: bool,
+    /// Go on with SOURCEs that hold no manifest, or serve no host; never for clusters
+    #[arg(long)]
+    allow_empty: bool,
     #[command(flatten)]
     target: TargetArgs,
     /// Only let the API server say what would happen
@@ -183,6 +186,8 @@ impl Apply {
             head_model: Some(head),
             policy: self.policy.into(),
             held: Vec::new(),
+            prune_budget: self.target.prune_budget,
+            allow_empty: self.allow_empty,
             timeout_ms: self.timeout.saturating_mul(1000),
         }
     }
@@ -284,6 +289,10 @@ fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {
             "the state has errors; nothing was changed:\n  {}",
             errors.join("\n  ")
         ))),
+        Answer::Shrunk { reason, consent } => {
+            Err(CliError::findings(format!("GW0617 {reason}; nothing was changed"))
+                .with_hint(format!("look at it with `gatewright plan`; if it is meant, give {consent}")))
+        }
         Answer::Failed { reason } => Err(CliError::environment(format!("{reason}; nothing was changed"))),
         Answer::Status(_) => Err(CliError::bug("the serving process answered another question")),
     }

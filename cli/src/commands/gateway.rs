@@ -14,9 +14,10 @@ use tokio::net::UnixListener;
 
 use crate::Context;
 use crate::cluster::FollowArgs;
+use crate::consent::ConsentArgs;
 use crate::errors::{CliError, Exit};
 use crate::runtime::{self, Shutdown};
-use crate::serving::Serving;
+use crate::serving::{Guarding, Serving};
 use crate::settings::SettingsArgs;
 use crate::terminal::Terminal;
 
@@ -33,7 +34,7 @@ pub struct Gateway {
     #[arg(value_name = "SOURCE", required_unless_present_any = ["xds", "cluster"])]
     sources: Vec<SourceSpec>,
     /// Take the configuration from this xDS server instead: `http://HOST:PORT`, `HOST:PORT` or `unix:PATH`
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "keep_going", "cluster"])]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "keep_going", "cluster", "prune_budget", "allow_empty", "state_file"])]
     xds: Option<String>,
     /// Address of the clear-text listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
@@ -60,6 +61,8 @@ pub struct Gateway {
     #[arg(long)]
     no_access_log: bool,
     #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
     follow: FollowArgs,
     #[command(flatten)]
     settings: SettingsArgs,
@@ -84,8 +87,13 @@ impl Gateway {
         runtime::run(|shutdown| async move {
             let feeding = Feeding::beside(&self.sources);
             let objects = context.follow(&self.follow, feeding, shutdown.clone()).await?;
+            let loader = context.loader()?;
+            let guarding = (!self.sources.is_empty()).then(|| Guarding {
+                consent: self.consent.consent(),
+                memory: self.consent.memory(context, &loader, &source, &self.settings),
+            });
             let serving =
-                Serving::start(&context.terminal, context.loader()?, source, options, on_errors, objects)?;
+                Serving::start(&context.terminal, loader, source, options, on_errors, objects, guarding)?;
             self.on_source(serving, context, shutdown).await
         })
     }

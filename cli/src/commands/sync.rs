@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::control::Node;
+use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, ClusterTarget, HeldBack, LeaseOptions, Outcome, Pace, Round, Sync as Synchronizer,
-    SyncOptions, SyncServer, Target, TargetReport, TargetSpec, WebhookSecret, write_status,
+    ClusterReport, ClusterTarget, ControlTarget, HeldBack, LeaseOptions, Outcome, Pace, Round,
+    Sync as Synchronizer, SyncOptions, SyncServer, Target, TargetReport, TargetSpec, WebhookSecret,
+    write_status,
 };
 use jiff::Timestamp;
 
 use crate::Context;
-use crate::cluster::TargetArgs;
+use crate::cluster::{TargetArgs, budget};
 use crate::errors::{CliError, Exit};
 use crate::inputs::{Configured, state_folder};
 use crate::runtime::{self, Shutdown};
@@ -53,7 +55,7 @@ pub struct Sync {
     /// What becomes of a revision with errors [default: stop]
     #[arg(long, value_name = "POLICY")]
     policy: Option<PolicyArg>,
-    /// Where the last good revision is remembered under `quarantine` [default: below ~/.local/state/gatewright]
+    /// Where the last good revision is remembered, and how much it serves [default: below ~/.local/state/gatewright]
     #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
     /// Answer `/status`, `/metrics` and `/ready` at this address, and with a secret in the environment `POST /webhook`
@@ -62,6 +64,9 @@ pub struct Sync {
     /// Write the outcome of each round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
+    /// Order serving processes to serve a SOURCE that serves no host
+    #[arg(long)]
+    allow_empty: bool,
     /// What becomes of objects that were changed in the cluster
     #[arg(
         long,
@@ -131,10 +136,11 @@ impl Sync {
         };
         let policy = self.policy.or(settings.policy).map_or(Policy::Stop, Policy::from);
         let state_file = self.state_file.clone().or_else(|| settings.state_file(&folder));
-        let state_file = match (state_file, policy) {
-            (Some(path), _) => Some(working_folder.join(path)),
-            (None, Policy::Quarantine) => Some(state_folder().join(state_name(&source, &targets))),
-            (None, Policy::Stop) => None,
+        // Under the policy `stop` a place that nobody named may be one that cannot be written.
+        let state_needed = state_file.is_some() || policy == Policy::Quarantine;
+        let state_file = match state_file {
+            Some(path) => working_folder.join(path),
+            None => state_folder().join(state_name(&source, &targets)),
         };
         let status_file = self.status_file.clone().or_else(|| settings.status_file(&folder));
         let signers = self.signers.clone().or_else(|| settings.signers(&folder));
@@ -146,6 +152,7 @@ impl Sync {
                 timeout: seconds(self.timeout, settings.timeout, SECONDS),
                 policy,
                 state_file,
+                state_needed,
                 leases: LeaseOptions {
                     identity: identity(),
                     duration: seconds(self.lease, settings.lease, LEASE),
@@ -163,13 +170,15 @@ impl Sync {
 
     /// Returns the targets that are given as arguments.
     fn targets(&self, context: &Context, options: &CompileOptions) -> Vec<TargetSpec> {
+        let consent = Consent { budget: budget(self.target.prune_budget), empty: self.allow_empty };
         let sockets = self.control.iter().map(|path| context.working_folder.join(path));
+        let processes = sockets.map(|socket| ControlTarget { socket, consent });
         let cluster = self.target.cluster.iter();
         let cluster = cluster.map(|name| ClusterTarget {
             drift: self.drift.into(),
             ..context.cluster_target(&self.target, name, options)
         });
-        sockets.map(TargetSpec::Control).chain(cluster.map(TargetSpec::Cluster)).collect()
+        processes.map(TargetSpec::Control).chain(cluster.map(TargetSpec::Cluster)).collect()
     }
 }
 

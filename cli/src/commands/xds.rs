@@ -11,9 +11,10 @@ use tokio::net::TcpListener;
 
 use crate::Context;
 use crate::cluster::FollowArgs;
+use crate::consent::ConsentArgs;
 use crate::errors::{CliError, Exit};
 use crate::runtime::{self, Shutdown};
-use crate::serving::Serving;
+use crate::serving::{Guarding, Serving};
 use crate::settings::SettingsArgs;
 
 /// Serve the compiled xDS to Envoy and to gateways
@@ -44,6 +45,8 @@ pub struct Xds {
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
     follow: FollowArgs,
     #[command(flatten)]
     settings: SettingsArgs,
@@ -59,8 +62,13 @@ impl Xds {
         runtime::run(|shutdown| async move {
             let feeding = Feeding::beside(&self.sources);
             let objects = context.follow(&self.follow, feeding, shutdown.clone()).await?;
+            let loader = context.loader()?;
+            let guarding = (!self.sources.is_empty()).then(|| Guarding {
+                consent: self.consent.consent(),
+                memory: self.consent.memory(context, &loader, &source, &self.settings),
+            });
             let serving =
-                Serving::start(&context.terminal, context.loader()?, source, options, on_errors, objects)?;
+                Serving::start(&context.terminal, loader, source, options, on_errors, objects, guarding)?;
             self.serve(serving, context, shutdown).await
         })
     }

@@ -58,6 +58,7 @@ impl Program {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments).current_dir(&self.folder).env("NO_COLOR", "1");
+        command.env("GATEWRIGHT_STATE_DIR", self.folder.join(".state"));
         command
     }
 

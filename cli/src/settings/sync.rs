@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::options::CompileOptions;
+use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
-use gatewright_reconciler::sync::{ClusterTarget, TargetSpec};
+use gatewright_reconciler::sync::{ClusterTarget, ControlTarget, TargetSpec};
 use serde::Deserialize;
 
 use super::{DriftArg, PolicyArg};
@@ -55,6 +56,8 @@ struct TargetSettings {
     allow_exec: bool,
     inventory: Option<String>,
     prune_budget: Option<usize>,
+    #[serde(default)]
+    allow_empty: bool,
     drift: Option<DriftArg>,
 }
 
@@ -135,7 +138,8 @@ impl TargetSettings {
     /// Returns what is kept; none where neither a process nor a cluster is named, which is a problem of the file.
     fn spec(&self, folder: &Path, options: &CompileOptions) -> Option<TargetSpec> {
         if let Some(control) = &self.control {
-            return Some(TargetSpec::Control(folder.join(control)));
+            let consent = Consent { budget: cluster::budget(self.prune_budget), empty: self.allow_empty };
+            return Some(TargetSpec::Control(ControlTarget { socket: folder.join(control), consent }));
         }
         let kubeconfig = self.kubeconfig.as_ref().map(|path| folder.join(path));
         let inventory = self.inventory.as_ref().and_then(|name| name.parse().ok());
@@ -157,11 +161,13 @@ impl TargetSettings {
             ("/kubeconfig", self.kubeconfig.is_some()),
             ("/allowExec", self.allow_exec),
             ("/inventory", self.inventory.is_some()),
-            ("/pruneBudget", self.prune_budget.is_some()),
             ("/drift", self.drift.is_some()),
         ];
         if let Some((setting, _)) = of_clusters.iter().find(|(_, set)| self.control.is_some() && *set) {
             return Some((*setting, format!("{name}: `{}` is for clusters", &setting[1..])));
+        }
+        if self.allow_empty && self.control.is_none() {
+            return Some(("/allowEmpty", format!("{name}: `allowEmpty` is for processes")));
         }
         let inventory = self.inventory.as_ref()?.parse::<InventoryName>().err()?;
         Some(("/inventory", inventory.to_string()))

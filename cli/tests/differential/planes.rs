@@ -72,7 +72,8 @@ impl Planes {
             Command::new(env!("CARGO_BIN_EXE_gatewright"))
                 .arg("gateway")
                 .arg(folder.path())
-                .args(["--keep-going", "--no-access-log", "--workers", "1"])
+                .args(["--keep-going", "--allow-empty", "--no-access-log", "--workers", "1"])
+                .env("GATEWRIGHT_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"))
                 .args(["--http", &doors.plain.to_string(), "--https", &doors.tls.to_string()])
                 .args(["--admin", &admin.to_string()]),
         );

@@ -159,6 +159,7 @@ codes! {
     GW0614 "deletions-wait" Warning "0.1.0" "objects that left the source are not deleted while errors stand in it";
     GW0615 "not-applied" Error "0.1.0" "the API server did not take an object";
     GW0616 "drift" Warning "0.1.0" "an object was changed or deleted in the cluster and is left so";
+    GW0617 "source-shrunk" Error "0.1.0" "the source serves nothing, or much less than the last good state: that one keeps serving";
     GW0701 "xds-rejected" Error "0.1.0" "a data plane rejected an xDS resource";
     GW0801 "settings" Error "0.1.0" "gatewright.yaml is invalid";
     GW0802 "test-file" Error "0.1.0" "a route test file is invalid";

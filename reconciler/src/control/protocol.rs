@@ -1,7 +1,9 @@
 //! What goes over the control socket: one JSON object a line in each direction, one question a connection.
 
+use gatewright_cluster::decide::PruneBudget;
 use serde::{Deserialize, Serialize};
 
+use crate::extent::Consent;
 use crate::quarantine::Policy;
 use crate::source::Hold;
 
@@ -32,8 +34,22 @@ pub struct Apply {
     /// Objects that the new state takes from other revisions.
     #[serde(default)]
     pub held: Vec<Hold>,
+    /// How many hosts, paths and objects the new state may lose at once; without a number the default.
+    #[serde(default)]
+    pub prune_budget: Option<usize>,
+    /// Whether the new state may serve nothing.
+    #[serde(default)]
+    pub allow_empty: bool,
     /// How long to wait for the nodes, in milliseconds.
     pub timeout_ms: u64,
+}
+
+impl Apply {
+    /// Returns what was agreed to for this state.
+    pub(super) fn consent(&self) -> Consent {
+        let budget = self.prune_budget.map_or(PruneBudget::Default, PruneBudget::Objects);
+        Consent { budget, empty: self.allow_empty }
+    }
 }
 
 /// An answer.
@@ -55,6 +71,13 @@ pub enum Answer {
     Refused {
         /// `CODE path:line message` of each error.
         errors: Vec<String>,
+    },
+    /// The new state serves nothing, or much less than the live one; nothing was changed.
+    Shrunk {
+        /// What would be lost.
+        reason: String,
+        /// The arguments that say it is meant.
+        consent: String,
     },
     /// The question could not be handled; nothing was changed.
     Failed {

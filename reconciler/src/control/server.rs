@@ -161,8 +161,15 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
         return Err(Box::new(Answer::Stale { reason }));
     }
     let source = Arc::new(source);
-    match live.offer_under(source.clone(), order.policy.into()).map_err(|error| failed(error.to_string()))? {
-        Offer::Published { version, .. } => Ok(version),
+    let offered = live.offer_under(source.clone(), order.policy.into(), order.consent());
+    match offered.map_err(|error| failed(error.to_string()))? {
+        Offer::Published { version, .. } => {
+            live.remember(Some(Path::new(&order.working_folder)));
+            Ok(version)
+        }
+        Offer::Shrunk(shrinkage) => {
+            Err(Box::new(Answer::Shrunk { reason: shrinkage.to_string(), consent: shrinkage.consent() }))
+        }
         Offer::Refused { .. } => Err(Box::new(Answer::Refused { errors: errors(&source, &diagnostics) })),
     }
 }

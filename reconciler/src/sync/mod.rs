@@ -5,7 +5,6 @@
 //! `quarantine` its broken objects keep their last good version. What a target has is asked for each time, so a killed
 //! sync goes on where it was; what is held back, and since when, stands in a state file.
 
-mod atomic;
 mod events;
 mod http;
 mod kube;
@@ -30,12 +29,14 @@ use gatewright_diagnostics::{Diagnostic, Severity};
 
 use crate::cluster::DesiredState;
 use crate::control;
+use crate::extent::Extent;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
 use crate::source::{Hold, Loader, Signers, Source, SourceError, SourceSpec};
 
 pub use http::{SyncServer, WebhookSecret};
 pub use kube::ClusterTarget;
 pub use pace::Pace;
+pub use process::ControlTarget;
 pub use round::{ClusterReport, HeldBack, Outcome, Round, Target, TargetReport, write_status};
 pub use state::StateError;
 
@@ -54,8 +55,10 @@ pub struct SyncOptions {
     pub timeout: Duration,
     /// What becomes of a revision with errors.
     pub policy: Policy,
-    /// Where the last good revision is remembered; without a file, until the end of the process.
-    pub state_file: Option<PathBuf>,
+    /// Where the last good revision is remembered, and how much it serves.
+    pub state_file: PathBuf,
+    /// Whether a round ends where that file cannot be written.
+    pub state_needed: bool,
     /// How instances keep apart.
     pub leases: LeaseOptions,
     /// Settings of the compilation.
@@ -79,8 +82,8 @@ pub struct LeaseOptions {
 /// What is brought to the source's state.
 #[derive(Clone, Debug)]
 pub enum TargetSpec {
-    /// The serving process behind a control socket.
-    Control(PathBuf),
+    /// A serving process.
+    Control(ControlTarget),
     /// A kube cluster.
     Cluster(ClusterTarget),
 }
@@ -88,7 +91,7 @@ pub enum TargetSpec {
 impl fmt::Display for TargetSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TargetSpec::Control(socket) => write!(f, "{}", socket.display()),
+            TargetSpec::Control(process) => write!(f, "{}", process.socket.display()),
             TargetSpec::Cluster(cluster) => write!(f, "{cluster}"),
         }
     }
@@ -110,6 +113,7 @@ pub struct Sync {
 struct Wanted {
     model: String,
     holds: Vec<Hold>,
+    served: Extent,
     objects: Option<Arc<DesiredState>>,
 }
 
@@ -119,10 +123,7 @@ impl Sync {
     /// # Errors
     /// The state file is there and of no use.
     pub fn new(options: SyncOptions, loader: Loader) -> Result<Self, StateError> {
-        let record = match &options.state_file {
-            Some(path) => Record::read(path, &options.source.to_string())?,
-            None => None,
-        };
+        let record = Record::read(&options.state_file, &options.source.to_string())?;
         let engine = Engine::new(options.compile.clone());
         Ok(Sync { options, loader, engine, record, good: None, candidates: Vec::new() })
     }
@@ -150,6 +151,9 @@ impl Sync {
             .map(|(target, candidate)| self.bring(target, candidate, wanted.as_ref(), trouble.as_deref()));
         round.targets = join_all(targets).await;
         self.candidates = candidates;
+        if let Some(wanted) = wanted {
+            self.remember_served(wanted.served, &round)?;
+        }
         Ok(round)
     }
 
@@ -178,9 +182,13 @@ impl Sync {
         trouble: Option<&str>,
     ) -> Target {
         match (target, wanted) {
-            (TargetSpec::Control(socket), None) => process::kept(socket).await,
-            (TargetSpec::Control(socket), Some(wanted)) => {
-                process::bring(socket, self.order(wanted), wanted).await
+            (TargetSpec::Control(process), None) => process::kept(&process.socket).await,
+            (TargetSpec::Control(process), Some(wanted)) => {
+                let last = self.record.as_ref().and_then(|record| record.served.as_ref());
+                match Extent::shrinkage(last, &wanted.served, process.consent) {
+                    Some(shrinkage) => process::refused(&process.socket, wanted, &shrinkage).await,
+                    None => process::bring(&process.socket, self.order(wanted, process), wanted).await,
+                }
             }
             (TargetSpec::Cluster(cluster), wanted) => {
                 let current = wanted.and_then(|wanted| wanted.objects.as_ref());
@@ -234,17 +242,18 @@ impl Sync {
             objects.state = state_of(&source);
             self.good = Some(Arc::new(objects));
         }
-        Ok(Some(Wanted { model, holds: source.holds().to_vec(), objects: self.good.clone() }))
+        let served = Extent::of(&self.engine);
+        Ok(Some(Wanted { model, holds: source.holds().to_vec(), served, objects: self.good.clone() }))
     }
 
     /// Returns the state that was to be served last: the remembered one, else what a target serves. None is known before
     /// the first.
     async fn last(&self) -> Result<Option<Source>, Failure> {
         let (revision, held) = match &self.record {
-            Some(record) => {
+            Some(record) if !record.revision.is_empty() => {
                 (record.revision.clone(), record.held.iter().map(|held| held.hold.clone()).collect())
             }
-            None => match self.served().await {
+            _ => match self.served().await {
                 Some(served) => served,
                 None => return Ok(None),
             },
@@ -263,8 +272,8 @@ impl Sync {
     /// Asks the serving processes for a revision of one source, and what they hold.
     async fn served(&self) -> Option<(String, Vec<Hold>)> {
         for target in &self.options.targets {
-            let TargetSpec::Control(socket) = target else { continue };
-            if let Ok(control::Status { mut pinned, held, .. }) = process::status(socket).await
+            let TargetSpec::Control(process) = target else { continue };
+            if let Ok(control::Status { mut pinned, held, .. }) = process::status(&process.socket).await
                 && pinned.len() == 1
             {
                 return Some((pinned.remove(0), held));
@@ -290,19 +299,45 @@ impl Sync {
         let mut pinned = source.revisions().zip(source.pinned());
         // What is in no revision cannot be read again.
         let Some((_, revision)) = pinned.next() else { return Ok(()) };
-        let record = Record::new(self.options.source.to_string(), revision.to_string(), held.to_vec());
+        let served = self.record.as_ref().and_then(|record| record.served.clone());
+        let source = self.options.source.to_string();
+        self.write(Record { held: held.to_vec(), served, ..Record::new(source, revision.to_string()) })
+    }
+
+    /// Remembers how much a state serves, once no process has refused it as suspiciously small.
+    fn remember_served(&mut self, served: Extent, round: &Round) -> Result<(), StateError> {
+        let refused = |target: &Target| {
+            matches!((&target.report, &target.outcome), (TargetReport::Process { .. }, Outcome::Refused(_)))
+        };
+        if round.targets.iter().any(refused) {
+            return Ok(());
+        }
+        let record = match &self.record {
+            Some(record) => Record { served: Some(served), ..record.clone() },
+            // What is in no revision has no name, but a size.
+            None => {
+                Record { served: Some(served), ..Record::new(self.options.source.to_string(), String::new()) }
+            }
+        };
+        self.write(record)
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), StateError> {
         if self.record.as_ref() == Some(&record) {
             return Ok(());
         }
-        if let Some(path) = &self.options.state_file {
-            record.write(path)?;
+        match record.write(&self.options.state_file) {
+            Err(error) if !self.options.state_needed => {
+                tracing::warn!(%error, "the next start will not know what was served");
+            }
+            written => written?,
         }
         self.record = Some(record);
         Ok(())
     }
 
     /// Returns the order to serve what is wanted, whatever is served now.
-    fn order(&self, wanted: &Wanted) -> control::Apply {
+    fn order(&self, wanted: &Wanted, process: &ControlTarget) -> control::Apply {
         control::Apply {
             sources: vec![self.options.source.to_string()],
             working_folder: self.loader.working_folder.display().to_string(),
@@ -310,6 +345,8 @@ impl Sync {
             head_model: Some(wanted.model.clone()),
             policy: self.options.policy,
             held: wanted.holds.clone(),
+            prune_budget: process.consent.objects(),
+            allow_empty: process.consent.empty,
             timeout_ms: u64::try_from(self.options.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }

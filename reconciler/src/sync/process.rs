@@ -1,10 +1,20 @@
 //! A serving process as a target: it is asked what it serves, and ordered to serve something else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Wanted;
 use super::round::{Outcome, Target, TargetReport};
 use crate::control::{self, Answer, Apply, Node, Question};
+use crate::extent::{Consent, Shrinkage};
+
+/// A serving process that is kept in sync.
+#[derive(Clone, Debug)]
+pub struct ControlTarget {
+    /// Its control socket.
+    pub socket: PathBuf,
+    /// What it may lose at once.
+    pub consent: Consent,
+}
 
 /// Orders a process to serve what is wanted, unless it does.
 pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted) -> Target {
@@ -23,9 +33,31 @@ pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted) -> Targe
         }
         Ok(Answer::Stale { reason } | Answer::Failed { reason }) => failed(socket, reason),
         Ok(Answer::Refused { errors }) => failed(socket, errors.join("; ")),
+        Ok(Answer::Shrunk { reason, consent }) => match status(socket).await {
+            Ok(live) => target(socket, live.model, Outcome::Refused(refusal(&reason, &consent)), live.nodes),
+            Err(reason) => failed(socket, reason),
+        },
         Ok(Answer::Status(_)) => failed(socket, "it answered another question".to_owned()),
         Err(error) => failed(socket, error.to_string()),
     }
+}
+
+/// Leaves a process as it is because the source serves suspiciously little, unless that is what it serves.
+pub(super) async fn refused(socket: &Path, wanted: &Wanted, shrinkage: &Shrinkage) -> Target {
+    match status(socket).await {
+        Ok(live) if live.model.as_ref() == Some(&wanted.model) => {
+            target(socket, live.model, Outcome::Unchanged, live.nodes)
+        }
+        Ok(live) => {
+            let reason = refusal(&shrinkage.to_string(), &shrinkage.consent());
+            target(socket, live.model, Outcome::Refused(reason), live.nodes)
+        }
+        Err(reason) => failed(socket, reason),
+    }
+}
+
+fn refusal(reason: &str, consent: &str) -> String {
+    format!("GW0617 {reason}: nothing is changed (if it is meant: {consent})")
 }
 
 /// Asks a process what it serves, and leaves it at that.

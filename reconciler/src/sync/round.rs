@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic;
+use crate::atomic;
 use crate::cluster::Counts;
 use crate::control::Node;
 use crate::source::Hold;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic;
 use super::round::HeldBack;
+use crate::atomic;
+use crate::extent::Extent;
 
 /// First words of the file.
 const FORMAT: &str = "gatewright-sync-state/1";
@@ -14,13 +15,16 @@ const FORMAT: &str = "gatewright-sync-state/1";
 /// The last state that was to be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    format: String,
+    pub(super) format: String,
     /// What is followed; a record of another source is of no use.
-    source: String,
-    /// The revision, as a SOURCE that names a commit.
+    pub(super) source: String,
+    /// The revision, as a SOURCE that names a commit; empty where the source has none.
     pub(super) revision: String,
     /// What that state took from other revisions.
     pub(super) held: Vec<HeldBack>,
+    /// How much the last state serves that serving processes were brought to.
+    #[serde(default)]
+    pub(super) served: Option<Extent>,
 }
 
 /// Says that there is a state file, and no use in it.
@@ -45,8 +49,8 @@ pub enum StateError {
 }
 
 impl Record {
-    pub(super) fn new(source: String, revision: String, held: Vec<HeldBack>) -> Self {
-        Record { format: FORMAT.to_owned(), source, revision, held }
+    pub(super) fn new(source: String, revision: String) -> Self {
+        Record { format: FORMAT.to_owned(), source, revision, held: Vec::new(), served: None }
     }
 
     /// Reads the record of a source; none where there is no file, or one of another source.
@@ -65,7 +69,7 @@ impl Record {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), StateError> {
-        atomic::replace(path, self).map_err(|error| StateError::Io { path: path.to_owned(), error })
+        atomic::replace_private(path, self).map_err(|error| StateError::Io { path: path.to_owned(), error })
     }
 }
 
@@ -78,7 +82,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/state.json");
         assert_eq!(Record::read(&path, "a").unwrap(), None);
-        let record = Record::new("a".into(), "git+/r@0".into(), Vec::new());
+        let record = Record::new("a".into(), "git+/r@0".into());
         record.write(&path).unwrap();
         assert_eq!(Record::read(&path, "a").unwrap(), Some(record));
         assert_eq!(Record::read(&path, "b").unwrap(), None);

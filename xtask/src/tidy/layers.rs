@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xds-client", &["xds"]),
     ("gateway", &["diagnostics", "xds", "xds-client"]),
     ("cluster", &["compiler"]),
-    ("reconciler", &["cluster", "compiler", "diagnostics", "plan", "xds"]),
+    ("reconciler", &["cluster", "compiler", "diagnostics", "ir", "plan", "xds"]),
     (
         "gatewright",
         &["behaviour", "cluster", "compiler", "diagnostics", "gateway", "ir", "plan", "reconciler", "xds"],

@@ -12,25 +12,12 @@ use crate::inventory::{self, InventoryError, InventoryName, Members, PART_OF};
 use crate::live::LiveObject;
 use crate::observe::Observed;
 
+mod budget;
+
+pub use budget::{DEFAULT_BUDGET, Excess, PruneBudget};
+
 /// The field manager of everything that gatewright applies: part of the contract.
 pub const MANAGER: &str = "gatewright";
-
-/// How much may be deleted in one round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PruneBudget {
-    /// At most [`DEFAULT_BUDGET`] objects and half of the inventory.
-    #[default]
-    Default,
-    /// At most this many objects.
-    Objects(usize),
-    /// Nothing: errors stand in the source, and what it lacks may only be unreadable, or be replaced by what is.
-    Nothing,
-}
-
-/// Objects that a round deletes at most unless it is told otherwise.
-pub const DEFAULT_BUDGET: usize = 10;
-/// From how many members on the loss of more than half of them is suspicious.
-const SMALL: usize = 4;
 
 /// What becomes of objects of the inventory that were changed in the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -277,16 +264,10 @@ fn removal_step(live: &Arc<LiveObject>, keeping: Option<Keeping>) -> Step {
 
 fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option<Refusal> {
     let deletions = removals.iter().filter(|step| step.action == Action::Delete).count();
-    let most = match budget {
-        PruneBudget::Default => DEFAULT_BUDGET,
-        PruneBudget::Nothing => 0,
-        PruneBudget::Objects(most) => most,
-    };
-    if deletions > most {
-        return Some(Refusal::Budget { deletions, budget: most });
-    }
-    let shrunk = budget == PruneBudget::Default && members >= SMALL && deletions * 2 > members;
-    shrunk.then_some(Refusal::Shrunk { deletions, members })
+    Some(match budget.excess(deletions, members)? {
+        Excess::Budget(budget) => Refusal::Budget { deletions, budget },
+        Excess::Half => Refusal::Shrunk { deletions, members },
+    })
 }
 
 impl Round {
