@@ -227,11 +227,29 @@ fn nudged_path(choices: &mut Choices, path_and_query: &str) -> String {
     format!("{changed}{query}")
 }
 
+/// Behind a host: ports that are none, and what could end one reader's host and not another's.
+const ODD_ENDS: &[&str] = &[
+    ":abc", ":-1", ":65536", ":+80", ": 80", ":80:80", "::", ":80,x", ":[1", ":1]", "]:80", "/x", "?x", "#x",
+    "\\x", ",x", ", x", ";x", "\"", "'", ".", "..", ".:80", "@x", "@", "%20", "%2e", "%00", "_", "*", "|",
+    "{}", "<>", "^", "`", "é", "\t", " x",
+];
+/// Anywhere in a host.
+const ODD_SIGNS: &[&str] =
+    &["/", "?", "#", "\\", ",", ";", " ", "\"", "'", "%", "@", ":", "[", "]", "_", "*", ".", "~", "|", "é"];
+
 fn nudged_host(choices: &mut Choices, host: &str, configuration: &Configuration) -> String {
     let name = &configuration.name;
-    match choices.below(9) {
+    match choices.below(12) {
         0 => format!("{host}:8080"),
         1 => format!("{host}:{}", choices.pick(&["80", "443", ""])),
+        8 => format!("{host}{}", choices.pick(ODD_ENDS)),
+        9 => {
+            format!("{}{host}", choices.pick(&["x,", "x, ", ".", "\"", "[", "(", "//", "http://", "u@", ":"]))
+        }
+        10 => {
+            let at = choices.below(host.len() + 1);
+            format!("{}{}{}", &host[..at], choices.pick(ODD_SIGNS), &host[at..])
+        }
         2 => host.to_uppercase(),
         3 => format!("{}-a.test", name),
         4 => format!("y.x.{name}.test"),

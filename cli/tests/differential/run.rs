@@ -7,6 +7,7 @@ use gatewright_behaviour::testing::{Choices, observed};
 use gatewright_behaviour::twin::observe;
 use gatewright_behaviour::{Decision, Model, Reply, Request};
 use gatewright_compiler::Engine;
+use gatewright_http::authority::{Place, is_valid};
 
 use super::client::Seen;
 use super::configuration::{Configuration, STAR};
@@ -192,6 +193,10 @@ pub(crate) fn judge_http2<'c>(
         // Nor at the difference that Envoy makes for characters beyond ASCII: it refuses them in HTTP/1.1 only.
         let cookies = case.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         if cookies.count() > 1 || !case.request.path.is_ascii() {
+            continue;
+        }
+        // HTTP/2 has no empty host and no user information, `Host` of HTTP/1.1 may.
+        if !is_valid(case.request.authority.as_bytes(), Place::Authority) {
             continue;
         }
         let Some(answers) = planes.send_http2(&case.request) else { continue };

@@ -72,7 +72,7 @@ fn of_decision(decision: &Decision) -> Value {
     let Effect { handshake, reply, .. } = &decision.effect;
     let mut value = match reply {
         Reply::Closed => json!({"kind": "closed"}),
-        Reply::BadRequest(_) => json!({"kind": "bad_request", "status": 400}),
+        Reply::BadRequest(reason) => json!({"kind": "bad_request", "status": reason.status()}),
         Reply::NotFound => json!({"kind": "no_route", "status": 404}),
         Reply::Redirect { code, location, response_headers } => {
             json!({"kind": "redirect", "status": code, "location": location, "response_headers": response_headers})

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use gatewright_http::authority::{self, Place};
 use gatewright_ir::Entry;
 
 use crate::Request;
@@ -35,6 +36,8 @@ pub struct Canonical {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRequest {
+    /// The authority has characters that no authority may have.
+    Authority,
     /// The path does not start with `/`.
     RelativePath,
     /// The path has a fragment, or bytes that no path may have.
@@ -55,6 +58,9 @@ impl BadRequest {
 impl Canonical {
     /// Returns the canonical form of a request.
     pub fn of(request: &Request) -> Result<Self, BadRequest> {
+        if !authority::is_valid(request.authority.as_bytes(), Place::Host) {
+            return Err(BadRequest::Authority);
+        }
         let (path, query) = match request.path.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (request.path.as_str(), None),
@@ -105,14 +111,9 @@ impl Canonical {
     }
 }
 
-/// Returns an authority in lower case without its port: everything from the last `:` that is not inside brackets.
+/// Returns the name by which virtual hosts are chosen for an authority: in lower case, without port.
 pub fn host_of(authority: &str) -> String {
-    let end = match (authority.rfind(':'), authority.rfind(']')) {
-        (Some(port), Some(bracket)) if bracket > port => authority.len(),
-        (Some(port), _) => port,
-        (None, _) => authority.len(),
-    };
-    authority[..end].to_ascii_lowercase()
+    authority::host(authority).into_owned()
 }
 
 /// Returns a path (without query) as Envoy normalizes it: dot segments resolved, unreserved characters decoded, `\`
@@ -334,17 +335,19 @@ mod tests {
     }
 
     #[test]
-    fn hosts_lose_their_port_and_case() {
-        for (authority, host) in [
-            ("A.com:80", "a.com"),
-            ("a.com:", "a.com"),
-            ("a.com:x", "a.com"),
-            ("a.com:80:80", "a.com:80"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("", ""),
+    fn an_authority_with_characters_of_something_else_is_refused() {
+        for (authority, reason) in [
+            ("h.test/x", Some(BadRequest::Authority)),
+            ("h.test, x.test", Some(BadRequest::Authority)),
+            ("\"h.test\"", Some(BadRequest::Authority)),
+            ("h.test#x", Some(BadRequest::Authority)),
+            ("h.test:abc", None),
+            ("h.test,x.test", None),
+            ("user@h.test", None),
+            ("", None),
         ] {
-            assert_eq!(host_of(authority), host);
+            let request = Request::get(Entry::Plain, authority, "/");
+            assert_eq!(request.canonical().err(), reason, "{authority}");
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum RequestError {
     Scheme(String),
     /// The URL has no host.
     NoHost(String),
+    /// The URL has user information, which no client sends as a part of the host. It may be a password: not repeated.
+    UserInformation,
     /// A header is not `name: value`.
     Header(String),
     /// An option other than `-H`, `-X`, `--sni`, `--no-sni`, or one without its value.
@@ -53,6 +55,9 @@ impl fmt::Display for RequestError {
             RequestError::NoUrl => f.write_str("no URL; expected `GET https://host/path -H 'name: value'`"),
             RequestError::Scheme(url) => write!(f, "`{url}` starts with neither `http://` nor `https://`"),
             RequestError::NoHost(url) => write!(f, "`{url}` has no host"),
+            RequestError::UserInformation => f.write_str(
+                "the URL has user information before an `@`; give it as `-H 'authorization: ...'`",
+            ),
             RequestError::Header(text) => write!(f, "`{text}` is not `name: value`"),
             RequestError::Option(text) => {
                 write!(f, "`{text}` is not one of `-H 'name: value'`, `-X METHOD`, `--sni NAME`, `--no-sni`")
@@ -101,24 +106,30 @@ impl Request {
         }
         let mut request = request.ok_or(RequestError::NoUrl)?;
         request.method = method.unwrap_or_else(|| "GET".into());
-        request.headers = headers;
+        for (name, value) in headers {
+            request = request.with_header(&name, &value);
+        }
         if let Some(sni) = sni {
             request.sni = sni;
         }
         Ok(request)
     }
 
-    /// Adds a header line.
+    /// Adds a header line. `host` takes the place of the authority, as curl does it; the server name stays.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
+        if name.eq_ignore_ascii_case("host") {
+            self.authority = value.trim_matches([' ', '\t']).into();
+        } else {
+            self.headers.push((name.into(), value.into()));
+        }
         self
     }
 
     /// Adds a header line given as `name: value` (the form of an `-H` option).
-    pub fn with_header_line(mut self, line: &str) -> Result<Self, RequestError> {
-        self.headers.push(parse_header(line)?);
-        Ok(self)
+    pub fn with_header_line(self, line: &str) -> Result<Self, RequestError> {
+        let (name, value) = parse_header(line)?;
+        Ok(self.with_header(&name, &value))
     }
 
     /// Returns the form that is matched, or why it is answered before matching.
@@ -135,12 +146,19 @@ impl Request {
 impl fmt::Display for Request {
     /// Writes the form that [`Request::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, quoted(&self.url()))?;
+        // What would be read as a part of the path, or not at all, is told beside the URL.
+        let odd = self.authority.is_empty() || self.authority.contains(['/', '?', '@']);
+        let authority = if odd { "host.invalid" } else { &self.authority };
+        let url = format!("{}://{authority}{}", self.entry.scheme(), self.path);
+        write!(f, "{} {}", self.method, quoted(&url))?;
+        if odd {
+            write!(f, " -H {}", quoted(&format!("host: {}", self.authority)))?;
+        }
         for (name, value) in &self.headers {
             write!(f, " -H {}", quoted(&format!("{name}: {value}")))?;
         }
         match &self.sni {
-            sni if *sni == default_sni(self.entry, &self.authority) => Ok(()),
+            sni if *sni == default_sni(self.entry, authority) => Ok(()),
             Some(name) => write!(f, " --sni {}", quoted(name)),
             None => f.write_str(" --no-sni"),
         }
@@ -171,6 +189,9 @@ fn parse_url(url: &str) -> Result<Request, RequestError> {
     let (authority, path) = rest.split_at(end);
     if authority.is_empty() {
         return Err(RequestError::NoHost(url.into()));
+    }
+    if authority.contains('@') {
+        return Err(RequestError::UserInformation);
     }
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     Ok(Request::get(entry, authority, &path))
@@ -236,6 +257,10 @@ mod tests {
             "GET https://a.com/ --sni b.com",
             "GET https://a.com/ --no-sni",
             "GET http://a.com/ -H \"x: it's \\\"so\\\"\"",
+            "GET 'http://a.com, b.com:#/x'",
+            "GET http://host.invalid/x -H 'host: a.com?y'",
+            "GET https://host.invalid/x -H 'host: u@a.com' --sni a.com",
+            "GET http://host.invalid/x -H 'host: '",
         ] {
             assert_eq!(Request::parse(text).unwrap().to_string(), text);
         }
@@ -258,6 +283,7 @@ mod tests {
             ("GET ftp://a/", RequestError::Scheme("ftp://a/".into())),
             ("GET a.com/", RequestError::Scheme("a.com/".into())),
             ("GET https:///x", RequestError::NoHost("https:///x".into())),
+            ("GET https://user:word@a.com/x", RequestError::UserInformation),
             ("http://a/ -H x", RequestError::Header("x".into())),
             ("http://a/ -H", RequestError::Option("-H".into())),
             ("http://a/ --foo", RequestError::Option("--foo".into())),
@@ -266,6 +292,13 @@ mod tests {
         ] {
             assert_eq!(Request::parse(text), Err(error));
         }
+    }
+
+    #[test]
+    fn a_host_line_takes_the_place_of_the_authority() {
+        let request = Request::parse("https://a.com/x -H 'Host:  b.com:1'").unwrap();
+        assert_eq!((request.authority.as_str(), request.sni.as_deref()), ("b.com:1", Some("a.com")));
+        assert!(request.headers.is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a request looks like after a route has changed its path, and where a redirect points.
 
+use gatewright_http::authority::kept_by_redirect;
 use regex::{Captures, Regex};
 
 use crate::canonical::Canonical;
@@ -69,7 +70,7 @@ pub(crate) fn location(redirect: &RedirectOutcome, request: &Canonical) -> Strin
     let scheme = redirect.scheme.as_deref().unwrap_or(old_scheme);
     let host = match &redirect.host {
         Some(host) => host.as_str(),
-        None => request_host(&request.authority, old_scheme, scheme != old_scheme, redirect.port.is_some()),
+        None => kept_by_redirect(&request.authority, old_scheme, scheme, redirect.port.is_some()),
     };
     let port = redirect.port.map(|port| format!(":{port}")).unwrap_or_default();
     let path = match &redirect.path {
@@ -79,17 +80,6 @@ pub(crate) fn location(redirect: &RedirectOutcome, request: &Canonical) -> Strin
     };
     let slash = if path.starts_with('/') { "" } else { "/" };
     format!("{scheme}://{host}{port}{slash}{path}")
-}
-
-fn request_host<'a>(authority: &'a str, old_scheme: &str, scheme_changes: bool, new_port: bool) -> &'a str {
-    let colon = if authority.starts_with('[') {
-        authority.rfind("]:").map(|bracket| bracket + 1)
-    } else {
-        authority.rfind(':')
-    };
-    let Some(colon) = colon else { return authority };
-    let is_default = matches!((old_scheme, &authority[colon..]), ("http", ":80") | ("https", ":443"));
-    if new_port || (scheme_changes && is_default) { &authority[..colon] } else { authority }
 }
 
 #[cfg(test)]

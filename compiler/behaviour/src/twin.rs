@@ -66,6 +66,11 @@ pub fn observe(ir: &Ir, request: &Request) -> Observed {
             return observed;
         }
     }
+    let legal = |c: char| c.is_ascii_graphic() && !"\"#/<>?\\^`{|}".contains(c);
+    if !request.authority.chars().all(legal) {
+        observed.status = Some(400);
+        return observed;
+    }
     let (path, query) = match request.path.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (request.path.as_str(), None),

@@ -109,7 +109,11 @@ impl Exchange {
                 self.record.flags.add(ResponseFlags::NO_ROUTE);
                 reply::not_found()
             }
-            Refusal::Upgrade => reply::upgrade_refused(),
+            Refusal::Scheme => {
+                self.record.flags.add(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+                reply::forbidden()
+            }
+            Refusal::Upgrade => reply::forbidden(),
         };
         let (head, body) = reply.into_parts(self.form);
         self.send(head, Content::Full(body))

@@ -1,10 +1,11 @@
 //! From a request as it came to the head that filters and routes see: host found, path normalized, and the headers set
 //! that tell upstreams about the client.
 
+use gatewright_http::authority::{Place, is_valid, of_target};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, Uri, Version};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Version};
 
 use super::address::Ends;
 use super::hop;
@@ -32,8 +33,10 @@ const INTERNAL: [HeaderName; 7] = [
 /// Why a request is answered right away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No host, no usable path, or a version that is not accepted.
+    /// No usable host or path, or a version that is not accepted.
     BadRequest,
+    /// An `https` target on a connection in clear text.
+    Scheme,
     /// A path that routes cannot match.
     NotFound,
     /// An upgrade to something that is not offered.
@@ -62,11 +65,8 @@ pub(crate) fn accept(
         refusal.get_or_insert(Refusal::BadRequest);
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    if parts.method == Method::CONNECT || parts.method == Method::OPTIONS && target.as_str().starts_with('*')
-    {
-        refusal.get_or_insert(Refusal::NotFound);
-    } else if !is_legal_target(&parts.uri, &target) {
-        refusal.get_or_insert(Refusal::BadRequest);
+    if let Some(reason) = wrong_target(&parts, &target, scheme) {
+        refusal.get_or_insert(reason);
     }
     let mut head = RequestHead {
         method: parts.method,
@@ -93,11 +93,26 @@ pub(crate) fn accept(
     }
 }
 
-/// Returns whether a target is a path of visible ASCII, alone or behind a scheme and a host.
-fn is_legal_target(uri: &Uri, target: &PathAndQuery) -> bool {
+/// Returns why a target is not served: it must be a path of visible ASCII, alone or behind a scheme and a host.
+fn wrong_target(parts: &Parts, target: &PathAndQuery, scheme: Scheme) -> Option<Refusal> {
+    let (uri, text) = (&parts.uri, target.as_str());
+    let absolute = uri.scheme().is_some() && parts.version < Version::HTTP_2;
+    // Envoy lets these through, to no route.
+    if parts.method == Method::CONNECT
+        || parts.method == Method::OPTIONS && text.starts_with('*')
+        || absolute && text.starts_with('?')
+    {
+        return Some(Refusal::NotFound);
+    }
     let only_host = uri.scheme().is_none() && uri.authority().is_some();
-    let text = target.as_str();
-    !only_host && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
+    if only_host || !text.starts_with('/') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(Refusal::BadRequest);
+    }
+    match uri.scheme_str() {
+        Some("https") if absolute && scheme == Scheme::Http => Some(Refusal::Scheme),
+        Some(named) if absolute && named != "http" && named != "https" => Some(Refusal::BadRequest),
+        _ => None,
+    }
 }
 
 /// Returns whether two readers could understand the message differently, or a method came that HTTP/1 parsers of Envoy
@@ -106,9 +121,8 @@ fn is_ambiguous(parts: &Parts) -> bool {
     let headers = &parts.headers;
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
-    let two_hosts = headers.get_all(header::HOST).iter().nth(1).is_some();
     let http1 = parts.version < Version::HTTP_2;
-    two_lengths || two_hosts || http1 && !is_known_method(&parts.method)
+    two_lengths || http1 && !is_known_method(&parts.method)
 }
 
 fn is_known_method(method: &Method) -> bool {
@@ -146,11 +160,29 @@ fn is_known_method(method: &Method) -> bool {
         || RARE.contains(&method.as_str())
 }
 
-/// Returns the host that the request names: in its target, where it stands there, else in `Host`.
+/// Returns the host that the request names: in its target, where it stands there, else in `Host`. None where there is
+/// none, two, or one that no host can be.
 fn authority(parts: &Parts) -> Option<HeaderValue> {
-    match parts.uri.authority() {
-        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => parts.headers.get(header::HOST).cloned(),
+    let mut lines = parts.headers.get_all(header::HOST).iter();
+    let (host, second) = (lines.next(), lines.next());
+    if second.is_some() {
+        return None;
+    }
+    let named = parts.uri.authority().map(Authority::as_str);
+    if parts.version < Version::HTTP_2 {
+        return match named {
+            Some(named) => HeaderValue::from_str(of_target(named)?).ok(),
+            None => host.filter(|host| is_valid(host.as_bytes(), Place::Host)).cloned(),
+        };
+    }
+    if host.is_some_and(|host| !is_valid(host.as_bytes(), Place::Authority)) {
+        return None;
+    }
+    match named {
+        Some(named) => {
+            HeaderValue::from_str(named).ok().filter(|_| is_valid(named.as_bytes(), Place::Authority))
+        }
+        None => host.cloned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use gatewright_http::authority::kept_by_redirect;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
@@ -46,8 +47,8 @@ pub(crate) fn bad_request() -> LocalReply {
     LocalReply::new(StatusCode::BAD_REQUEST, Bytes::new())
 }
 
-/// The client asks for another protocol that is not offered.
-pub(crate) fn upgrade_refused() -> LocalReply {
+/// The client asks for a protocol that is not offered here.
+pub(crate) fn forbidden() -> LocalReply {
     LocalReply::new(StatusCode::FORBIDDEN, Bytes::new())
 }
 
@@ -91,23 +92,15 @@ fn location(action: &Redirect, head: &RequestHead) -> String {
     out
 }
 
-/// Returns host and port: those of the action, else those of the request, where a changed scheme drops the old
-/// scheme's default port.
+/// Returns host and port: those of the action, else what a redirect keeps of the request's.
 fn redirect_authority(action: &Redirect, authority: &str, scheme: &str, old_scheme: Scheme) -> String {
-    let host = crate::state::snapshot::without_port(authority);
-    let port = authority[host.len()..].strip_prefix(':');
-    let new_host = action.host.as_deref().unwrap_or(host);
-    match (action.port, port) {
-        (Some(port), _) => format!("{new_host}:{port}"),
-        (None, Some(port)) if action.host.is_none() => {
-            let default = match old_scheme {
-                Scheme::Http => "80",
-                Scheme::Https => "443",
-            };
-            let changed = scheme != old_scheme.as_str();
-            if changed && port == default { new_host.to_owned() } else { format!("{new_host}:{port}") }
-        }
-        _ => new_host.to_owned(),
+    let host = action
+        .host
+        .as_deref()
+        .unwrap_or_else(|| kept_by_redirect(authority, old_scheme.as_str(), scheme, action.port.is_some()));
+    match action.port {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 

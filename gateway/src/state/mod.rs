@@ -10,7 +10,7 @@ mod hosts;
 mod listener;
 mod retired;
 mod secrets;
-pub(crate) mod snapshot;
+mod snapshot;
 pub(crate) mod store;
 
 pub(crate) use cluster::{Cluster, Endpoint};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatewright_http::authority;
 use imbl::HashMap;
 
 use super::cluster::Cluster;
@@ -29,11 +30,8 @@ pub(crate) struct RouteTable {
 impl RouteTable {
     /// Returns the virtual host that serves `authority`.
     pub(crate) fn host(&self, authority: &str) -> Option<&Arc<VirtualHost>> {
-        let host = if self.ignore_port { without_port(authority) } else { authority };
-        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.hosts.find(&host.to_ascii_lowercase());
-        }
-        self.hosts.find(host)
+        let host = if self.ignore_port { authority::host(authority) } else { authority::lower(authority) };
+        self.hosts.find(&host)
     }
 }
 
@@ -46,33 +44,5 @@ impl Snapshot {
         // One level: an aggregate of aggregates is refused by nobody, but its inner ones have no endpoints of their own.
         let mut known = members.iter().filter_map(|member| self.clusters.get(member));
         known.clone().find(|member| member.has_usable_endpoint()).or_else(|| known.next())
-    }
-}
-
-/// Cuts a port off the end of an authority.
-pub(crate) fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        // Inside brackets a colon belongs to the address.
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => host,
-        _ => authority,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_cut_and_addresses_stay() {
-        for (authority, host) in [
-            ("a.com:80", "a.com"),
-            ("a.com", "a.com"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("a.com:", "a.com"),
-            (":80", ":80"),
-        ] {
-            assert_eq!(without_port(authority), host);
-        }
     }
 }

@@ -9,18 +9,30 @@ const TESTKIT: &str = "testkit";
 /// A crate and what it may depend on, without the prefix; `testkit` is free to all, as a dev-dependency only.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("diagnostics", &[]),
+    ("http", &[]),
     ("ir", &[]),
     ("xds", &[]),
-    ("behaviour", &["ir"]),
+    ("behaviour", &["http", "ir"]),
     ("compiler", &["behaviour", "diagnostics", "ir", "xds"]),
     ("plan", &["behaviour", "diagnostics", "ir", "xds"]),
     ("xds-client", &["xds"]),
-    ("gateway", &["diagnostics", "xds", "xds-client"]),
+    ("gateway", &["diagnostics", "http", "xds", "xds-client"]),
     ("cluster", &["compiler"]),
     ("reconciler", &["cluster", "compiler", "diagnostics", "ir", "plan", "xds"]),
     (
         "gatewright",
-        &["behaviour", "cluster", "compiler", "diagnostics", "gateway", "ir", "plan", "reconciler", "xds"],
+        &[
+            "behaviour",
+            "cluster",
+            "compiler",
+            "diagnostics",
+            "gateway",
+            "http",
+            "ir",
+            "plan",
+            "reconciler",
+            "xds",
+        ],
     ),
     (TESTKIT, &[]),
     ("xtask", &["compiler", "xds"]),
@@ -55,7 +67,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Crates that must stay free of those.
-const PURE: &[&str] = &["behaviour", "compiler", "diagnostics", "ir", "plan"];
+const PURE: &[&str] = &["behaviour", "compiler", "diagnostics", "http", "ir", "plan"];
 
 /// Checks the dependencies that cargo knows.
 pub(crate) fn check(metadata: &Value) -> Result<Vec<String>> {

@@ -222,7 +222,7 @@ impl Check<'_> {
 fn status_of(result: &Traced) -> Option<u16> {
     match result {
         Traced::Closed => None,
-        Traced::BadRequest { status }
+        Traced::BadRequest { status, .. }
         | Traced::NoRoute { status }
         | Traced::Redirect { status, .. }
         | Traced::Refused { status, .. }

@@ -97,6 +97,8 @@ pub enum Result {
     BadRequest {
         /// Status.
         status: u16,
+        /// What of the request cannot be read.
+        reason: gatewright_behaviour::BadRequest,
     },
     /// No route takes it.
     NoRoute {
@@ -263,7 +265,7 @@ impl Tracer<'_> {
     fn result(&self) -> Result {
         match self.decision.effect.reply.clone() {
             Reply::Closed => Result::Closed,
-            Reply::BadRequest(_) => Result::BadRequest { status: 400 },
+            Reply::BadRequest(reason) => Result::BadRequest { status: reason.status(), reason },
             Reply::NotFound => Result::NoRoute { status: 404 },
             Reply::Redirect { code, location, response_headers } => {
                 Result::Redirect { status: code, location, response_headers }

@@ -1,7 +1,7 @@
 //! A trace for people.
 
 use anstyle::{AnsiColor, Style};
-use gatewright_behaviour::{CorsReply, Handshake, HeaderOutcome};
+use gatewright_behaviour::{BadRequest, CorsReply, Handshake, HeaderOutcome};
 
 use super::report::{Forwarded, Report, Result, TracedHost, TracedRoute, Upstream, path_text};
 
@@ -103,7 +103,10 @@ impl Writer {
     fn result(&mut self, report: &Report) {
         match &report.result {
             Result::Closed => self.row("result", &report.summary),
-            Result::BadRequest { status } => self.row("result", &format!("{status}, malformed path")),
+            Result::BadRequest { status, reason } => {
+                let what = if *reason == BadRequest::Authority { "host" } else { "path" };
+                self.row("result", &format!("{status}, malformed {what}"));
+            }
             Result::NoRoute { status } => self.row("result", &format!("{status}, no route")),
             Result::Redirect { status, location, response_headers } => {
                 self.row("result", &format!("redirect {status} to {location}"));

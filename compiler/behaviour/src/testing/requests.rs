@@ -62,6 +62,7 @@ fn authority(choices: &mut Choices) -> String {
     match choices.below(8) {
         0 => format!("{host}:8080"),
         1 => format!("{host}:{}", choices.pick(&["80", "443", ""])),
+        2 => format!("{host}{}", choices.pick(&[":abc", ":-1", ":80:80", "/x", "?x", ", b.test", ",b", "."])),
         _ => host,
     }
 }
