@@ -8,14 +8,12 @@ use gatewright_diagnostics::code;
 use gatewright_ir::{HostPattern, PathMatch, PathRewrite, RouteId};
 
 use crate::annotations::{self, Policy, destination};
+use crate::class::{self, DefaultClass, Selection};
 use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
 use crate::options::CompileOptions;
 use crate::order::{Age, PathKind};
 use crate::small_set::SmallSet;
-
-/// Higress' own class annotation, which beats `spec.ingressClassName`.
-const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// A normalized Ingress.
 #[derive(Clone, Debug)]
@@ -33,6 +31,10 @@ pub(crate) struct AnalyzedIngress {
     pub(crate) default_backend: Option<Arc<Backend>>,
     /// An error stands against it: it keeps its hosts and paths, and refuses their requests.
     pub(crate) erroneous: bool,
+    /// The annotation by which cert-manager makes the Secrets of `tls`.
+    pub(crate) certificates_by: Option<&'static str>,
+    /// It has its class from the default IngressClass.
+    pub(crate) class_by_default: bool,
 }
 
 /// One path of a rule.
@@ -153,27 +155,22 @@ pub(crate) struct TlsEntry {
     pub(crate) pointer: String,
 }
 
-/// Whether an Ingress is served, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Selection {
-    Served,
-    NoClass,
-    OtherClass,
-    OtherNamespace,
-}
-
 /// Normalizes an Ingress; none means that another controller or nobody serves it.
 pub(crate) fn analyze(
     key: &EntityKey,
     metadata: &Metadata,
     spec: &Ingress,
     options: &CompileOptions,
+    default: Option<&DefaultClass>,
 ) -> (Option<AnalyzedIngress>, Vec<Finding>) {
-    let selection = select(key, metadata, spec, options);
-    if selection != Selection::Served {
-        return (None, vec![not_served(key, selection, options)]);
+    let selection = class::select(key, metadata, spec, options, default);
+    let told = class::told(key, selection, options);
+    let class_by_default = matches!(selection, Selection::ServedByDefault(_));
+    if !class_by_default && selection != Selection::Served {
+        return (None, told.into_iter().collect());
     }
     let (policy, mut findings) = policy(key, metadata);
+    findings.extend(told);
     let mut analyzed = AnalyzedIngress {
         key: key.clone(),
         age: Age::of(key, metadata),
@@ -184,6 +181,8 @@ pub(crate) fn analyze(
         tls: spec.tls.iter().enumerate().map(tls_entry).collect(),
         default_backend: spec.default_backend.clone(),
         erroneous: false,
+        certificates_by: certificates_by(metadata),
+        class_by_default,
     };
     for (rule, index) in spec.rules.iter().zip(0..) {
         let pointer = format!("/spec/rules/{index}");
@@ -203,6 +202,18 @@ pub(crate) fn analyze(
         findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
     }
     (Some(analyzed), findings)
+}
+
+/// Returns the annotation that makes cert-manager fill the Secrets of an Ingress.
+fn certificates_by(metadata: &Metadata) -> Option<&'static str> {
+    const KEYS: [&str; 5] = [
+        "cert-manager.io/cluster-issuer",
+        "cert-manager.io/issuer",
+        "certmanager.k8s.io/cluster-issuer",
+        "certmanager.k8s.io/issuer",
+        "kubernetes.io/tls-acme",
+    ];
+    KEYS.into_iter().find(|key| metadata.annotations.get(*key).is_some_and(|value| value != "false"))
 }
 
 /// The destination annotation acts on resource backends alone.
@@ -267,47 +278,6 @@ fn kept_case(ingress: &AnalyzedIngress) -> Vec<Finding> {
     findings
 }
 
-fn select(key: &EntityKey, metadata: &Metadata, spec: &Ingress, options: &CompileOptions) -> Selection {
-    if options.watch_namespace.as_ref().is_some_and(|watched| **watched != *key.namespace) {
-        return Selection::OtherNamespace;
-    }
-    let configured = options.ingress_class.as_str();
-    let named = metadata.annotations.get(CLASS_ANNOTATION).or(spec.ingress_class_name.as_ref());
-    let served = match (configured, named.map(String::as_str)) {
-        ("", _) => true,
-        // The class `nginx` also takes Ingresses without any class, as ingress-nginx itself does.
-        ("nginx", None | Some("" | "nginx")) => true,
-        (configured, Some(named)) => configured == named,
-        (_, None) => false,
-    };
-    match (served, named) {
-        (true, _) => Selection::Served,
-        (false, None) => Selection::NoClass,
-        (false, Some(_)) => Selection::OtherClass,
-    }
-}
-
-fn not_served(key: &EntityKey, selection: Selection, options: &CompileOptions) -> Finding {
-    let class = &options.ingress_class;
-    match selection {
-        Selection::OtherNamespace => {
-            let message =
-                format!("namespace `{}` is not the watched one, so the Ingress is ignored", key.namespace);
-            Finding::new(&code::GW0207, Place::value(key, "/metadata/namespace"), message)
-        }
-        Selection::OtherClass => {
-            let message =
-                format!("the Ingress is of another class than `{class}` and is left to its controller");
-            Finding::new(&code::GW0211, Place::value(key, "/spec/ingressClassName"), message)
-        }
-        _ => {
-            let message = format!("the Ingress names no class, so a gateway of class `{class}` ignores it");
-            Finding::new(&code::GW0208, Place::key(key, "/spec"), message)
-                .with_help(format!("add `ingressClassName: {class}` to spec"))
-        }
-    }
-}
-
 /// Returns the name that Higress gives every route of an Ingress, and that plugins read.
 pub(crate) fn route_name(key: &EntityKey, options: &CompileOptions) -> Arc<str> {
     if *key.namespace == *options.system_namespace {
@@ -347,7 +317,7 @@ fn read_host(
 }
 
 /// The API server's rules: a lower-case DNS-1123 subdomain, or `*.` before one; no address, no port.
-fn check_host(host: &str) -> Result<(), &'static str> {
+pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
     let name = host.strip_prefix("*.").unwrap_or(host);
     if name.parse::<std::net::IpAddr>().is_ok() {
         return Err("is an address; Kubernetes wants a name");

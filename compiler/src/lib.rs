@@ -20,6 +20,7 @@ mod pool;
 pub mod source;
 
 mod annotations;
+mod class;
 mod emit;
 mod engine;
 mod ingress;

@@ -173,7 +173,7 @@ impl Optional for Metadata {
 pub enum Body {
     /// See [`Ingress`].
     Ingress(Ingress),
-    /// Only the name matters.
+    /// Only the metadata matters.
     IngressClass,
     /// See [`Service`].
     Service(Service),

@@ -34,6 +34,9 @@ pub(crate) struct Registries {
     pub(crate) unpublished: BTreeSet<String>,
 }
 
+/// The one McpBridge that Higress reads.
+const DEFAULT_BRIDGE: &str = "default";
+
 /// Registry types whose services only the registry knows, with the suffix of their hosts.
 const DISCOVERED: [(&str, &str); 7] = [
     ("nacos", ".nacos"),
@@ -58,6 +61,7 @@ pub(crate) fn read<'a>(
             findings.push(out_of_scope(&bridge.key, options));
             continue;
         }
+        findings.extend((&*bridge.key.name != DEFAULT_BRIDGE).then(|| merged(&bridge.key)));
         for entry in &spec.registries {
             read_entry(&bridge.key, entry, &mut registries, &mut findings);
         }
@@ -68,7 +72,17 @@ pub(crate) fn read<'a>(
 /// Higress reads only `default` in its own namespace; the native profile merges every bridge of that namespace.
 fn in_scope(key: &EntityKey, options: &CompileOptions) -> bool {
     *key.namespace == *options.system_namespace
-        && (&*key.name == "default" || options.profile == Profile::Native)
+        && (&*key.name == DEFAULT_BRIDGE || options.profile == Profile::Native)
+}
+
+fn merged(key: &EntityKey) -> Finding {
+    let message = format!(
+        "Higress reads only the McpBridge `{DEFAULT_BRIDGE}`; the native profile reads `{}` too",
+        key.name
+    );
+    Finding::new(&code::GW0437, Place::value(key, "/metadata/name"), message)
+        .with_note("in a cluster with Higress its services do not exist, and routes to them answer 503")
+        .with_help(format!("move its registries to McpBridge `{}/{DEFAULT_BRIDGE}`", key.namespace))
 }
 
 fn out_of_scope(key: &EntityKey, options: &CompileOptions) -> Finding {

@@ -7,6 +7,7 @@ use gatewright_ir::{ClusterName, Forward};
 
 use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
 use crate::options::CompileOptions;
+use crate::parse::Promise;
 use crate::pool::Pool;
 use crate::registry::Registries;
 
@@ -27,6 +28,8 @@ pub(crate) struct World<'a> {
     pub(crate) manifests: &'a BTreeMap<EntityKey, Arc<Manifest>>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
+    /// Objects that the source speaks of without showing them, with what each file says.
+    pub(crate) promises: &'a BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>,
     pub(crate) parts: &'a Mutex<Parts>,
 }
 
@@ -88,6 +91,13 @@ impl<'a> World<'a> {
             Some(Body::Secret(secret)) => Some(secret),
             _ => None,
         }
+    }
+
+    /// Returns where a Secret comes from that is not in the source, as a clause, if the source tells.
+    pub(crate) fn promise(&self, namespace: &str, name: &str) -> Option<&'a str> {
+        let promises = self.promises.get(&EntityKey::new(Kind::Secret, namespace, name))?;
+        // Not by path: a moved file changes nothing.
+        promises.values().map(|promise| promise.why.as_str()).min()
     }
 
     /// Splits `NAME.NAMESPACE.svc.DOMAIN`.

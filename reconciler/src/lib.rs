@@ -1,6 +1,7 @@
 //! The shell: sources, ADS server, sync.
 
 mod atomic;
+mod certificates;
 pub mod cluster;
 pub mod control;
 pub mod extent;

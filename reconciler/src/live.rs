@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::source::ReadError;
-use gatewright_diagnostics::{Diagnostic, Severity, code};
+use gatewright_compiler::source::{ReadError, SourceTree};
+use gatewright_diagnostics::{Diagnostic, Severity, code, sort};
 use gatewright_xds::type_url;
 
+use crate::certificates::Kept;
 use crate::cluster::{Beside, Overlay};
 use crate::extent::{Consent, Extent, Shrinkage};
 use crate::memory::Memory;
@@ -165,11 +166,17 @@ impl Live {
 
     /// Brings the engine to a state, with live objects beside it.
     fn compile(&mut self, source: &Source) -> Result<(), ReadError> {
-        match &mut self.cluster {
-            Some(cluster) => self.engine.update(&cluster.beside.update(&source.tree, &cluster.overlay)?)?,
-            None => self.engine.update(&source.tree)?,
-        };
+        let tree = self.tree(source)?;
+        self.engine.update(&tree)?;
         Ok(())
+    }
+
+    /// Returns the files of a state, with live objects beside them.
+    fn tree(&mut self, source: &Source) -> Result<SourceTree, ReadError> {
+        match &mut self.cluster {
+            Some(cluster) => cluster.beside.update(&source.tree, &cluster.overlay),
+            None => Ok(source.tree.clone()),
+        }
     }
 
     /// Compiles a state and publishes it, if its errors do not forbid that. Errors that stand only together with live
@@ -195,7 +202,7 @@ impl Live {
         on_errors: OnErrors,
         consent: Consent,
     ) -> Result<Offer, ReadError> {
-        let (model, diagnostics) = self.consider(&source)?;
+        let (model, mut diagnostics) = self.consider(&source)?;
         if on_errors == OnErrors::Stop
             && self.engine.has_errors()
             && self.seen_alone(&source, Engine::has_errors)?
@@ -204,6 +211,12 @@ impl Live {
         }
         if let Some(shrinkage) = self.measure(&source, &model, consent)? {
             return Ok(Offer::Shrunk(shrinkage));
+        }
+        let kept = self.keep_certificates(&source)?;
+        if !kept.is_empty() {
+            diagnostics = self.engine.diagnostics()?;
+            diagnostics.extend(kept);
+            sort(&mut diagnostics);
         }
         let (changed, removed, version) = self.publish();
         self.published = Some(Published { version: version.clone(), model, source });
@@ -261,14 +274,26 @@ impl Live {
     pub fn refresh(&mut self) -> Result<Vec<Diagnostic>, ReadError> {
         let Some(published) = self.published.clone() else { return Ok(Vec::new()) };
         self.compile(&published.source)?;
+        let mut errors = self.keep_certificates(&published.source)?;
         let (_, _, version) = self.publish();
         self.published = Some(Published { version, ..published });
         // Places of findings cost a look into files.
         if self.engine.has_errors() {
-            self.engine.diagnostics_at_least(Severity::Error)
-        } else {
-            Ok(Vec::new())
+            errors.extend(self.engine.diagnostics_at_least(Severity::Error)?);
         }
+        sort(&mut errors);
+        Ok(errors)
+    }
+
+    /// Brings the engine from a state to the same with certificates that are kept, and returns a finding for each.
+    fn keep_certificates(&mut self, source: &Source) -> Result<Vec<Diagnostic>, ReadError> {
+        let Some(served) = self.server.snapshot() else { return Ok(Vec::new()) };
+        let kept = Kept::of(&served, &self.engine)?;
+        if !kept.is_empty() {
+            let tree = self.tree(source)?;
+            self.engine.update(&kept.hold(&tree))?;
+        }
+        Ok(kept.findings)
     }
 
     /// Hands the resources of the engine to the server, and returns how many changed, how many are gone, and the version.

@@ -322,7 +322,7 @@ fn class(mut cases: Vec<Case>) -> BehaviourClass {
 fn kind_of(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::BadRequest(_) => "400",
-        Outcome::Handshake(Handshake::Served { .. }) => "served",
+        Outcome::Handshake(Handshake::Served { .. } | Handshake::ExternalSecret { .. }) => "served",
         Outcome::Handshake(_) => "closed",
         Outcome::NoRoute => "404",
         Outcome::Route(_) if outcome.forward().is_some() => "forward",

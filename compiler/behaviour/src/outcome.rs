@@ -36,6 +36,13 @@ pub enum Handshake {
     NoCertificate,
     /// The configured Secret is missing or unusable: the connection is closed.
     MissingSecret(SecretRef),
+    /// The configured Secret is one that the cluster alone has: it is served there, and here the connection is closed.
+    ExternalSecret {
+        /// The Secret.
+        secret: SecretRef,
+        /// Where it comes from, as a clause.
+        why: String,
+    },
     /// A certificate is served.
     Served {
         /// The Secret that holds it.

@@ -35,6 +35,9 @@ impl Handshake {
         let Some(context) = context else { return Handshake::NoCertificate };
         match &context.certificate {
             Certificate::Missing(secret) => Handshake::MissingSecret(secret.clone()),
+            Certificate::External { secret, why } => {
+                Handshake::ExternalSecret { secret: secret.clone(), why: why.clone() }
+            }
             Certificate::Secret(secret) => Handshake::Served {
                 certificate: secret.clone(),
                 min_version: context.min_version.unwrap_or(TlsVersion::V1_2),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use gatewright_ir::{FailStrategy, HostPattern, Ir, PluginApplication, RouteId};
+use gatewright_ir::{FailStrategy, HostPattern, Ir, PluginApplication, RouteId, SecretRef};
 use serde::{Deserialize, Serialize};
 
 use crate::class::{BehaviourDiff, Case, RoutePair};
@@ -322,17 +322,25 @@ impl Judge<'_> {
     }
 }
 
+fn changed_certificate(before: &SecretRef, after: &SecretRef) -> String {
+    format!("names get the certificate {after} instead of {before}")
+}
+
 fn handshakes(before: &Handshake, after: &Handshake, found: &mut Found) {
     let Handshake::Served { certificate, min_version, ciphers, .. } = before else { return };
+    if let Handshake::ExternalSecret { secret, .. } = after {
+        // What it holds cannot be seen; that it is another one can.
+        if secret != certificate {
+            found.push((RiskKind::CertificateChanged, changed_certificate(certificate, secret)));
+        }
+        return;
+    }
     let Handshake::Served { certificate: new, min_version: new_min, ciphers: new_ciphers, .. } = after else {
         found.push((RiskKind::TlsLost, format!("names that got the certificate {certificate} get none")));
         return;
     };
     if certificate != new {
-        found.push((
-            RiskKind::CertificateChanged,
-            format!("names get the certificate {new} instead of {certificate}"),
-        ));
+        found.push((RiskKind::CertificateChanged, changed_certificate(certificate, new)));
     }
     if new_min < min_version {
         found

@@ -25,6 +25,9 @@ impl fmt::Display for Handshake {
         match self {
             Handshake::NoCertificate => f.write_str("connection closed, no certificate for this name"),
             Handshake::MissingSecret(secret) => write!(f, "connection closed, Secret {secret} is missing"),
+            Handshake::ExternalSecret { secret, why } => {
+                write!(f, "certificate {secret} as the cluster has it ({why})")
+            }
             Handshake::Served { certificate, .. } => write!(f, "certificate {certificate}"),
         }
     }

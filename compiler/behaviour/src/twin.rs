@@ -166,7 +166,7 @@ fn certificate(ir: &Ir, sni: Option<&str>) -> Option<String> {
     });
     let context = fitting.max_by_key(|context| narrowness(&context.host))?;
     match &context.certificate {
-        Certificate::Missing(_) => None,
+        Certificate::Missing(_) | Certificate::External { .. } => None,
         Certificate::Secret(secret) => {
             let min = context.min_version.unwrap_or(TlsVersion::V1_2);
             Some(format!("{secret} {min:?} {:?} {:?}", context.max_version, context.ciphers))

@@ -93,6 +93,8 @@ codes! {
     GW0104 "not-modelled" Warning "0.1.0" "the kind can change routing but is not modelled";
     GW0105 "kind-ignored" Info "0.1.0" "the kind has no part in routing and is left out";
     GW0106 "unknown-crd-field" Warning "0.1.0" "the custom resource has no such field, and the API server would drop it";
+    GW0110 "makes-objects" Info "0.1.0" "the kind makes objects that are not in the source, or changes how they are made";
+    GW0111 "encrypted" Info "0.1.0" "the file or object is encrypted, and is taken as one that the cluster alone has";
     GW0201 "duplicate-entity" Error "0.1.0" "two manifests describe the same object";
     GW0202 "external" Info "0.1.0" "the reference leaves the source";
     GW0203 "port-name" Error "0.1.0" "the Service has no port of this name, so Higress drops the path";
@@ -106,6 +108,10 @@ codes! {
     GW0211 "other-class" Info "0.1.0" "the Ingress belongs to another class and is left to its controller";
     GW0212 "secret-unusable" Error "0.1.0" "the Secret holds no usable certificate and key, so handshakes for the host fail";
     GW0213 "external-name" Warning "0.1.0" "in Higress 2.2 an ExternalName Service is an alias, and this one leads nowhere";
+    GW0214 "tls-covers-nothing" Warning "0.1.0" "an entry of spec.tls covers no host of the Ingress, so it gives nobody a certificate";
+    GW0215 "host-without-tls" Warning "0.1.0" "a host is in no entry of its Ingress' spec.tls, so it has no certificate";
+    GW0218 "default-class" Info "0.1.0" "the Ingress has its class from the default IngressClass";
+    GW0219 "default-classes" Warning "0.1.0" "more than one IngressClass is the default";
     GW0301 "duplicate-route" Warning "0.1.0" "an older Ingress already owns this host, path and conditions";
     GW0302 "tls-conflict" Warning "0.1.0" "an older Ingress already chose the certificate of this host";
     GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";
@@ -149,6 +155,8 @@ codes! {
     GW0437 "dialect" Warning "0.1.0" "the manifest uses a form that only the native profile understands";
     GW0438 "plugin-config-overrides" Warning "0.1.0" "pluginConfig makes Higress ignore the plugin's other configuration";
     GW0439 "mcpbridge-crash" Error "0.1.0" "a default backend by resource other than McpBridge `default` crashes Higress";
+    GW0460 "certificate-kept" Error "0.1.0" "a Secret has become unusable, and the last good certificate is still served";
+    GW0461 "client-certificate-bypass" Warning "0.1.0" "a host asks clients for certificates and answers in clear text without one";
     GW0501 "host-not-served" Error "0.1.0" "an object with an error stands behind this host";
     GW0601 "plan-stale" Error "0.1.0" "the plan was made for other inputs or another live state";
     GW0602 "unacknowledged" Error "0.1.0" "a data plane did not acknowledge the configuration in time";

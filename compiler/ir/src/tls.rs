@@ -32,6 +32,14 @@ pub enum Certificate {
     Secret(SecretRef),
     /// The Secret is missing or unusable: handshakes for this name fail, and no other certificate is served instead.
     Missing(SecretRef),
+    /// The Secret cannot be read here and is in the cluster: something makes it there, or the source holds it encrypted.
+    /// Handshakes fail here as with a missing one.
+    External {
+        /// The Secret.
+        secret: SecretRef,
+        /// Where it comes from, as a clause.
+        why: String,
+    },
 }
 
 /// A Secret's name.

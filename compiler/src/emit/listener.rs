@@ -123,7 +123,7 @@ fn chain(address: SocketAddr, context: &TlsContext, names: Vec<String>, parts: &
         (!names.is_empty()).then(|| FilterChainMatch { server_names: names, ..FilterChainMatch::default() });
     let transport = match &context.certificate {
         Certificate::Secret(secret) => transport(context, secret, parts),
-        Certificate::Missing(_) => None,
+        Certificate::Missing(_) | Certificate::External { .. } => None,
     };
     match transport {
         Some(transport_socket) => FilterChain {

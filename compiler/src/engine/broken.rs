@@ -33,6 +33,13 @@ impl Engine {
         broken
     }
 
+    /// Returns the objects that the source holds encrypted, or with encrypted values.
+    pub fn encrypted(&self) -> BTreeSet<EntityKey> {
+        let promises = self.files.promises().iter();
+        let encrypted = promises.filter(|(_, promises)| promises.values().any(|promise| promise.encrypted));
+        encrypted.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Returns the path of the file that an object is read from.
     pub fn file_of(&self, key: &EntityKey) -> Option<&Arc<str>> {
         self.files.definitions(key).first().map(|definition| &definition.path)

@@ -13,7 +13,7 @@ use super::output::WorkCounters;
 use super::put_all;
 use crate::manifest::{Backend, Body, DocumentIndex, EntityKey, Manifest};
 use crate::options::Profile;
-use crate::parse::{FileFinding, ParsedFile, parse_file};
+use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
 use crate::pool::Pool;
 use crate::source::{ContentId, HeldFile, ReadError, SourceTree};
 
@@ -26,6 +26,20 @@ pub(super) struct Files {
     definitions: BTreeMap<EntityKey, Vec<Definition>>,
     /// Objects that are taken from another state, where its file has them without an error.
     held: BTreeMap<EntityKey, Held>,
+    /// Objects that files speak of without showing them, with what each file says.
+    promises: Promises,
+}
+
+/// Promised objects with what each file says of them.
+pub(super) type Promises = BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>;
+
+/// What changed files concern.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Objects that they define or defined.
+    pub(super) objects: BTreeSet<EntityKey>,
+    /// Objects that they promise or promised.
+    pub(super) promised: BTreeSet<EntityKey>,
 }
 
 struct Held {
@@ -52,17 +66,17 @@ impl Definition {
 }
 
 impl Files {
-    /// Moves to a new state and returns the entities that changed files define or defined.
+    /// Moves to a new state and returns what changed files concern.
     pub(super) fn update(
         &mut self,
         tree: &SourceTree,
         profile: Profile,
         counters: &mut WorkCounters,
-    ) -> Result<BTreeSet<EntityKey>, ReadError> {
+    ) -> Result<Touched, ReadError> {
         let (removed, changed) = self.compare(tree);
         let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
         let held = self.hold(tree, profile, counters)?;
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::default();
         for path in removed {
             self.forget(&path, &mut touched);
         }
@@ -78,13 +92,20 @@ impl Files {
                 let definition = Definition { path: path.clone(), manifest: manifest.clone(), poisoned };
                 defined.push((manifest.key.clone(), definition));
             }
+            for promise in &parsed.promises {
+                touched.promised.insert(promise.object.clone());
+                self.promises
+                    .entry(promise.object.clone())
+                    .or_default()
+                    .insert(path.clone(), promise.clone());
+            }
             new.push((path, parsed));
         }
         put_all(&mut self.by_path, new);
         defined.par_sort_by(|(a, one), (b, two)| a.cmp(b).then_with(|| one.place().cmp(&two.place())));
-        touched.append(&mut defined.iter().map(|(key, _)| key.clone()).collect());
+        touched.objects.append(&mut defined.iter().map(|(key, _)| key.clone()).collect());
         self.define(defined);
-        self.replace_held(tree, held, &mut touched);
+        self.replace_held(tree, held, &mut touched.objects);
         self.tree = Some(tree.clone());
         Ok(touched)
     }
@@ -193,10 +214,19 @@ impl Files {
             .collect()
     }
 
-    fn forget(&mut self, path: &Arc<str>, touched: &mut BTreeSet<EntityKey>) {
+    fn forget(&mut self, path: &Arc<str>, touched: &mut Touched) {
         let Some(parsed) = self.by_path.remove(path) else { return };
+        for Promise { object, .. } in &parsed.promises {
+            touched.promised.insert(object.clone());
+            if let Some(promises) = self.promises.get_mut(object) {
+                promises.remove(path);
+                if promises.is_empty() {
+                    self.promises.remove(object);
+                }
+            }
+        }
         for manifest in &parsed.manifests {
-            touched.insert(manifest.key.clone());
+            touched.objects.insert(manifest.key.clone());
             if let Some(definitions) = self.definitions.get_mut(&manifest.key) {
                 definitions.retain(|definition| definition.path != *path);
                 if definitions.is_empty() {
@@ -271,6 +301,11 @@ impl Files {
         let all =
             self.parsed().flat_map(|(path, parsed)| parsed.findings.iter().map(move |found| (path, found)));
         all.filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
+    }
+
+    /// Returns the objects that files promise.
+    pub(super) fn promises(&self) -> &Promises {
+        &self.promises
     }
 
     /// Returns every file with what was parsed from it, held ones left out.

@@ -6,11 +6,13 @@
 //! when what their name refers to changes, and xDS resources are emitted when their unit of the model changes.
 
 mod broken;
+mod classes;
 mod files;
 mod output;
 mod provenance;
 mod references;
 mod report;
+mod uncovered;
 mod unmatched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, RouteId};
 use gatewright_xds::XdsSnapshot;
 use rayon::prelude::*;
 
+use crate::class::DefaultClass;
 use crate::finding::{Finding, Place};
 use crate::ingress::{self, AnalyzedIngress};
 use crate::lower::cluster;
@@ -54,6 +57,9 @@ pub struct Engine {
     /// Ingresses by the hosts that they name; those with a default backend also stand under `*`.
     by_host: BTreeMap<HostPattern, SmallSet<EntityKey>>,
     slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
+    /// What the API server gives Ingresses without class.
+    default_class: Option<DefaultClass>,
+    class_findings: Vec<Finding>,
     registries: Registries,
     parts: Mutex<Parts>,
     registry_findings: Vec<Finding>,
@@ -94,6 +100,8 @@ impl Engine {
             ingresses: BTreeMap::new(),
             by_host: BTreeMap::new(),
             slices: BTreeMap::new(),
+            default_class: None,
+            class_findings: Vec::new(),
             registries: Registries::default(),
             parts: Mutex::default(),
             registry_findings: Vec::new(),
@@ -115,9 +123,13 @@ impl Engine {
     pub fn update(&mut self, tree: &SourceTree) -> Result<Delta, ReadError> {
         let mut counters = WorkCounters::default();
         let touched = self.files.update(tree, self.options.profile, &mut counters)?;
-        let changed = self.replace_manifests(touched);
+        let changed = self.replace_manifests(touched.objects);
         let mut stale = Stale::default();
-        self.update_ingresses(&changed, &mut stale, &mut counters);
+        for object in touched.promised {
+            stale.hosts.extend(self.readers_of(&Dependency::Secret(object)));
+        }
+        let classed = self.update_default_class(&changed);
+        self.update_ingresses(&changed, classed, &mut stale, &mut counters);
         self.update_slices(&changed, &mut stale);
         self.update_registries(&changed, &mut stale);
         self.update_plugins(&changed, &mut stale);
@@ -184,15 +196,18 @@ impl Engine {
     fn update_ingresses(
         &mut self,
         changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>,
+        classed: BTreeSet<EntityKey>,
         stale: &mut Stale,
         counters: &mut WorkCounters,
     ) {
-        let keys: Vec<&EntityKey> = changed.keys().filter(|key| key.kind == Kind::Ingress).collect();
+        let mut keys: BTreeSet<&EntityKey> = classed.iter().collect();
+        keys.extend(changed.keys().filter(|key| key.kind == Kind::Ingress));
+        let keys: Vec<&EntityKey> = keys.into_iter().collect();
         counters.ingresses_analyzed += keys.iter().filter(|key| self.manifests.contains_key(**key)).count();
-        let options = &self.options;
+        let (options, default) = (&self.options, self.default_class.as_ref());
         let (manifests, poisoned, files) = (&self.manifests, &self.poisoned, &self.files);
         let unit = |key: &EntityKey| {
-            let mut unit = analyze(manifests.get(key)?, poisoned.contains(key), options)?;
+            let mut unit = analyze(manifests.get(key)?, poisoned.contains(key), options, default)?;
             // That it is defined several times is all there is to say about it.
             if files.is_ambiguous(key) {
                 unit.findings = Box::default();
@@ -335,6 +350,7 @@ impl Engine {
             manifests: &self.manifests,
             slices: &self.slices,
             registries: &self.registries,
+            promises: self.files.promises(),
             parts: &self.parts,
         }
     }
@@ -480,9 +496,15 @@ impl Engine {
 }
 
 /// Normalizes an Ingress. One with an error keeps its hosts and paths, and refuses them.
-fn analyze(manifest: &Manifest, poisoned: bool, options: &CompileOptions) -> Option<IngressUnit> {
+fn analyze(
+    manifest: &Manifest,
+    poisoned: bool,
+    options: &CompileOptions,
+    default: Option<&DefaultClass>,
+) -> Option<IngressUnit> {
     let Body::Ingress(spec) = &manifest.body else { return None };
-    let (mut analyzed, findings) = ingress::analyze(&manifest.key, &manifest.metadata, spec, options);
+    let (mut analyzed, findings) =
+        ingress::analyze(&manifest.key, &manifest.metadata, spec, options, default);
     let erroneous = poisoned || findings.iter().any(|finding| finding.code.severity == Severity::Error);
     if let Some(analyzed) = analyzed.as_mut().filter(|_| erroneous) {
         analyzed.erroneous = true;

@@ -147,7 +147,7 @@ impl Engine {
             .values()
             .filter_map(|context| match &context.certificate {
                 Certificate::Secret(name) => Some(name.clone()),
-                Certificate::Missing(_) => None,
+                Certificate::Missing(_) | Certificate::External { .. } => None,
             })
             .collect()
     }

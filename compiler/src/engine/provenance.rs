@@ -61,13 +61,24 @@ impl Engine {
                 self.all_readers_of(published.map(|(host, _)| Dependency::Registry(host.clone())))
             }
             Kind::WasmPlugin => self.covered_by(&key.name),
-            Kind::IngressClass | Kind::ConfigMap => BTreeSet::new(),
+            Kind::IngressClass => self.classed_by(key),
+            Kind::ConfigMap => BTreeSet::new(),
         }
     }
 
     fn all_readers_of(&self, dependencies: impl IntoIterator<Item = Dependency>) -> BTreeSet<HostPattern> {
         let readers = dependencies.into_iter().filter_map(|dependency| self.readers.get(&dependency));
         readers.flatten().cloned().collect()
+    }
+
+    /// Returns the hosts of Ingresses that have their class from a default one.
+    fn classed_by(&self, class: &EntityKey) -> BTreeSet<HostPattern> {
+        if self.default_class.as_ref().is_none_or(|default| default.key() != class) {
+            return BTreeSet::new();
+        }
+        let analyzed = self.ingresses.values().filter_map(|unit| unit.analyzed.as_deref());
+        let classed = analyzed.filter(|ingress| ingress.class_by_default);
+        classed.flat_map(|ingress| ingress.hosts.iter().cloned()).collect()
     }
 
     fn covered_by(&self, plugin: &str) -> BTreeSet<HostPattern> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
+use gatewright_ir::{Certificate, TlsContext};
 
 use super::Engine;
 use super::files::Definition;
@@ -39,7 +40,9 @@ impl Engine {
         diagnostics.extend(of_files.map(|(path, finding)| of_file(path, finding)));
         let mut spans = Spans::new(self);
         let unmatched = self.unmatched_plugin_rules();
-        for finding in self.findings().chain(&unmatched).filter(|finding| finding.code.severity <= severity) {
+        let uncovered = self.uncovered_tls();
+        let found = self.findings().chain(&unmatched).chain(&uncovered);
+        for finding in found.filter(|finding| finding.code.severity <= severity) {
             diagnostics.extend(spans.diagnostic(finding)?);
         }
         for (key, definitions) in self.files.duplicates() {
@@ -60,11 +63,36 @@ impl Engine {
         Spans::new(self).label(place, "")
     }
 
+    /// Returns where a Secret stands that a host is to be served from and that cannot serve it; none if there is no such
+    /// host, or the source has no such Secret. A file that cannot be read may hold it.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn unusable_certificate(&self, secret: &EntityKey) -> Result<Option<Label>, ReadError> {
+        let wanted = |context: &Arc<TlsContext>| match &context.certificate {
+            Certificate::Missing(name) | Certificate::External { secret: name, .. } => {
+                *name.namespace == *secret.namespace && *name.name == *secret.name
+            }
+            Certificate::Secret(_) => false,
+        };
+        if !self.ir.tls.values().any(wanted) {
+            return Ok(None);
+        }
+        if let Some(label) = self.locate(&Place::value(secret, "/metadata/name"))? {
+            return Ok(Some(label));
+        }
+        let promises = self.files.promises().get(secret).into_iter().flatten();
+        let mut encrypted = promises.filter(|(_, promise)| promise.encrypted).map(|(path, _)| path.clone());
+        let unclear = || self.broken().files.into_iter().next();
+        Ok(encrypted.next().or_else(unclear).map(|path| file_label(&path)))
+    }
+
     /// Returns what the stages behind parsing found.
     pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
         let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
-        ingresses.chain(hosts).chain(&self.registry_findings).chain(&self.plugin_findings)
+        let objects = self.class_findings.iter().chain(&self.registry_findings).chain(&self.plugin_findings);
+        ingresses.chain(hosts).chain(objects)
     }
 }
 

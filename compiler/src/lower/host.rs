@@ -11,7 +11,9 @@ use gatewright_ir::{
 
 use super::plugin::PluginScope;
 use super::route::Draft;
-use super::{backend, canary, default_backend, plugin, preflight, tls, unreachable, weights};
+use super::{
+    backend, canary, client_certificates, default_backend, plugin, preflight, tls, unreachable, weights,
+};
 use crate::finding::{Finding, Place};
 use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
@@ -49,13 +51,19 @@ pub(crate) fn lower(
         report_redirects_without_tls(host, ingresses, unit.tls.is_some(), &mut findings);
         findings.extend(unreachable::findings(host, &drafts, world));
         findings.extend(preflight::findings(host, &drafts));
-        unit.plain = virtual_host(Entry::Plain, host, &drafts, None, plugins, world);
+        let demand = client_certificates::demand(host, ingresses);
+        let refusal = demand.map(|demand| demand.refusal);
+        // Where no handshake can ask, nothing is served: that would be open.
+        let unasked = refusal.filter(|_| unit.tls.is_none());
+        unit.plain = virtual_host(Entry::Plain, host, &drafts, unasked, plugins, world);
         if unit.tls.is_some() {
-            // Only an Ingress that names the host says how its handshakes go, and a canary never does.
-            let naming = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.opens(host));
-            let refusal = naming.filter_map(|ingress| ingress.policy.protections.tls_only.as_ref()).next();
             unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins, world);
         }
+        findings.extend(demand.and_then(|demand| match (&unit.tls, &unit.plain) {
+            (None, _) => Some(demand.without_certificate(host, world)),
+            (Some(_), Some(plain)) => demand.in_clear_text(plain, &drafts, world),
+            (Some(_), None) => None,
+        }));
         collect_clusters(&mut unit);
     } else {
         report_unexposed(host, ingresses, &mut findings);

@@ -7,6 +7,7 @@ pub(crate) mod tls;
 
 mod backend;
 mod canary;
+mod client_certificates;
 mod default_backend;
 mod preflight;
 mod route;

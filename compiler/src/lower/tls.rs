@@ -42,10 +42,9 @@ pub(super) fn context(
     let place = Place::value(&ingress.key, format!("{}/secretName", entry.pointer));
     let certificate = match world.secret(&secret.namespace, &secret.name, reads) {
         None => {
-            let message =
-                format!("Secret `{secret}` is not in the source, so TLS handshakes for `{host}` fail");
-            findings.push(Finding::new(&code::GW0204, place, message));
-            Certificate::Missing(secret)
+            let (finding, certificate) = absent(ingress, host, secret, world, place);
+            findings.push(finding);
+            certificate
         }
         Some(found) => match key_pair(found) {
             Ok(_) => Certificate::Secret(secret),
@@ -63,6 +62,30 @@ pub(super) fn context(
         max_version: None,
         ciphers: Vec::new(),
     })
+}
+
+/// A certificate whose Secret is not in the source: it may be known who brings it.
+fn absent(
+    ingress: &AnalyzedIngress,
+    host: &HostPattern,
+    secret: SecretRef,
+    world: &World<'_>,
+    place: Place,
+) -> (Finding, Certificate) {
+    let promised = world.promise(&secret.namespace, &secret.name).map(str::to_owned);
+    let by_annotation = || {
+        let key = ingress.certificates_by.as_ref()?;
+        Some(format!("cert-manager makes it, as the annotation `{key}` asks"))
+    };
+    let Some(why) = promised.or_else(by_annotation) else {
+        let message = format!("Secret `{secret}` is not in the source, so TLS handshakes for `{host}` fail");
+        return (Finding::new(&code::GW0204, place, message), Certificate::Missing(secret));
+    };
+    let message =
+        format!("Secret `{secret}` cannot be read here ({why}), so TLS handshakes for `{host}` fail here");
+    let finding = Finding::new(&code::GW0204, place, message)
+        .with_note("a gateway with the Secret of a cluster serves it");
+    (finding, Certificate::External { secret, why })
 }
 
 /// The first entry that names the host exactly; a wildcard entry covers only the same wildcard.

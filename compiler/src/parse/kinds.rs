@@ -1,5 +1,6 @@
 //! Which documents are read: the modelled kinds, older versions of them, kinds that could change routing, and the rest.
 
+use super::makers::{self, Maker};
 use crate::manifest::Kind;
 
 /// What an `apiVersion` and a `kind` stand for.
@@ -15,6 +16,8 @@ pub(crate) enum Recognized {
     OtherVersion(Kind),
     /// Not modelled, though it can change routing; with the reason.
     CanRoute(&'static str),
+    /// Not modelled, though it makes objects, or has to do with how they are made.
+    Makes(&'static Maker),
     /// No part in routing.
     Ignored,
 }
@@ -34,7 +37,11 @@ pub(crate) fn recognize(api_version: &str, kind: &str) -> Recognized {
         ("", "Endpoints") => Recognized::Endpoints,
         ("", "List") => Recognized::List,
         _ if list_of(api_version, kind) => Recognized::List,
-        _ => can_route(group, kind).map_or(Recognized::Ignored, Recognized::CanRoute),
+        _ => match (can_route(group, kind), makers::find(group, kind)) {
+            (Some(how), _) => Recognized::CanRoute(how),
+            (None, Some(maker)) => Recognized::Makes(maker),
+            (None, None) => Recognized::Ignored,
+        },
     }
 }
 

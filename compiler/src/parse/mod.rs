@@ -6,12 +6,14 @@
 //! says what is wrong with it. Nothing here knows a path or a revision, so a result can be kept for all files with the same content.
 
 mod decode;
+mod encrypted;
 mod fields;
 mod issue;
 mod json;
 mod kinds;
 mod load;
 mod locate;
+mod makers;
 mod metadata;
 mod names;
 mod nearest;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Fix, Severity, Span};
 
+pub use encrypted::encryption_of;
 pub use locate::Locator;
 pub use nearest::nearest;
 pub use objects::{RawObject, raw_objects};
@@ -49,6 +52,19 @@ pub struct ParsedFile {
     pub manifests: Vec<Arc<Manifest>>,
     /// What is to say about it, by place.
     pub findings: Vec<FileFinding>,
+    /// Objects that cannot be read in it, though it says that there will be some.
+    pub promises: Vec<Promise>,
+}
+
+/// An object that cannot be read here and will be in the cluster: something makes it, or it is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Promise {
+    /// The object, mostly a Secret.
+    pub object: EntityKey,
+    /// Where it comes from, as a clause.
+    pub why: String,
+    /// Whether the file holds it, encrypted.
+    pub encrypted: bool,
 }
 
 /// One finding about a file, placed in it.
@@ -94,9 +110,13 @@ impl FileFinding {
 
 /// Reads a file. Any bytes give a result; it depends on nothing but the arguments.
 pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
-    let mut parsed = match text::read(bytes) {
+    let text = match encrypted::of_file(bytes) {
+        Some(tool) => Err(problem::encrypted(tool)),
+        None => text::read(bytes).map_err(|why| problem::unreadable(bytes, why)),
+    };
+    let mut parsed = match text {
         Ok(text) => reader::read(&text, profile),
-        Err(why) => ParsedFile { manifests: Vec::new(), findings: vec![problem::unreadable(bytes, why)] },
+        Err(finding) => ParsedFile { findings: vec![finding], ..ParsedFile::default() },
     };
     parsed.findings.sort_by(|a, b| {
         (a.span.start.offset, a.code.id, &a.message).cmp(&(b.span.start.offset, b.code.id, &b.message))

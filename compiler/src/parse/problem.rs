@@ -10,10 +10,23 @@ use super::locate::shown;
 use super::text::{CharSpan, LineIndex, Lines, MAX_BYTES, Unreadable};
 use super::tree::{MAX_DEPTH, Tree};
 
+/// Returns the start of a file.
+fn start() -> Span {
+    let start = Position { offset: 0, line: 1, column: 1 };
+    Span { start, end: start }
+}
+
+/// Returns the finding about a file that a tool has encrypted as a whole.
+pub(crate) fn encrypted(tool: &str) -> FileFinding {
+    let message = format!("the file is encrypted with {tool} and is not read");
+    let mut finding = FileFinding::new(&code::GW0111, start(), message);
+    finding.notes.push("the Secrets that it holds count as ones that the cluster alone has".into());
+    finding
+}
+
 /// Returns the finding about bytes that are no text.
 pub(crate) fn unreadable(bytes: &[u8], why: Unreadable) -> FileFinding {
-    let start = Span { start: Position { offset: 0, line: 1, column: 1 }, ..Span::default() };
-    let start = Span { end: start.start, ..start };
+    let start = start();
     match why {
         Unreadable::TooLarge => {
             let message = format!("the file has {} bytes, and at most {MAX_BYTES} are read", bytes.len());

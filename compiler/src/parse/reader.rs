@@ -17,7 +17,7 @@ use super::rules;
 use super::scalar::{self, Meaning, Style};
 use super::schema::{self, Schema};
 use super::tree::{NodeId, NodeKind, Tree};
-use super::{FileFinding, ParsedFile, metadata, problem};
+use super::{FileFinding, ParsedFile, Promise, encrypted, makers, metadata, problem};
 use crate::finding::escape;
 use crate::manifest::{Body, DocumentIndex, EntityKey, Kind, Manifest, Metadata};
 use crate::options::Profile;
@@ -84,6 +84,9 @@ impl<'a> Reader<'_, 'a> {
         }
         self.objects.clear();
         let place = Place { node: root, document: DocumentIndex { document: index, item: None } };
+        if self.is_sealed(tree, root) {
+            return;
+        }
         if let Some(meta) = self.type_meta(tree, root, None) {
             match kinds::recognize(&meta.api_version, &meta.kind) {
                 Recognized::List => self.list(tree, place, &meta),
@@ -91,6 +94,19 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         self.name_owners(tree, first_finding);
+    }
+
+    /// Returns whether a document is encrypted so far that it does not tell what it is; a finding says so.
+    fn is_sealed(&mut self, tree: &Tree<'_>, root: NodeId) -> bool {
+        let readable = |name| tree.text_of(root, name).is_some_and(|text| encrypted::of_text(text).is_none());
+        let Some(tool) = encrypted::of_node(tree, root, false) else { return false };
+        if readable("apiVersion") && readable("kind") {
+            return false;
+        }
+        let message = format!("the document is encrypted with {tool} and is not read");
+        let span = self.span(tree, root);
+        self.parsed.findings.push(FileFinding::new(&code::GW0111, span, message));
+        true
     }
 
     /// Reads what an object is; a finding says if it does not tell.
@@ -147,6 +163,10 @@ impl<'a> Reader<'_, 'a> {
                 let finding = self.about_kind(tree, place, &code::GW0104, message);
                 finding.notes.push("what it changes appears in no route, plan or trace".into());
             }
+            Recognized::Makes(maker) => self.maker(tree, place, meta, maker),
+            Recognized::Ignored if defines_routing(tree, place.node, meta) => {
+                self.maker(tree, place, meta, &makers::DEFINITION);
+            }
             Recognized::Ignored => {
                 let message = format!("{} has no part in routing and is left out", bounded(&meta.kind));
                 self.about_kind(tree, place, &code::GW0105, message);
@@ -161,6 +181,45 @@ impl<'a> Reader<'_, 'a> {
                 finding.help = Some("move its items up".into());
             }
         }
+    }
+
+    /// An object that makes others: its Secrets are not missing, though nothing of them is known.
+    fn maker(&mut self, tree: &Tree<'a>, place: Place, meta: &TypeMeta, maker: &makers::Maker) {
+        let kind = bounded(&meta.kind);
+        let message = format!("{kind} is not modelled, though {}", maker.how);
+        let finding = self.about_kind(tree, place, &code::GW0110, message);
+        finding.notes.push("what it makes appears in no route, plan or trace".into());
+        let secrets = maker.secrets(tree, place.node);
+        let name = tree.entry(place.node, "metadata").and_then(|(_, data)| tree.text_of(data, "name"));
+        self.parsed.promises.extend(secrets.into_iter().map(|secret| {
+            let why = format!("{kind} `{}/{}` makes it", secret.namespace, bounded(name.unwrap_or_default()));
+            Promise { object: secret, why, encrypted: false }
+        }));
+    }
+
+    /// Deals with an object that is encrypted, and returns whether nothing else is to be read of it. A Secret counts as one
+    /// that the cluster has. A plugin is read on: what it covers stands in the clear, and leaving it out would open that.
+    fn is_encrypted(&mut self, tree: &Tree<'a>, place: Place, kind: Kind, key: Option<&EntityKey>) -> bool {
+        let Some(tool) = encrypted::of_node(tree, place.node, kind == Kind::Secret) else { return false };
+        let known = key.filter(|key| encrypted::of_text(&key.name).is_none());
+        self.parsed.promises.extend(known.map(|key| Promise {
+            object: key.clone(),
+            why: format!("it is encrypted with {tool}"),
+            encrypted: true,
+        }));
+        if !matches!(kind, Kind::Secret | Kind::ConfigMap) {
+            let message =
+                format!("{} is encrypted with {tool}, and only what is in the clear is known", kind.as_str());
+            let finding = self.about_kind(tree, place, &code::GW0104, message);
+            finding.notes.push("what it holds appears in no route, plan or trace".into());
+            return kind != Kind::WasmPlugin;
+        }
+        let what = key.map_or_else(|| kind.as_str().to_owned(), ToString::to_string);
+        let message =
+            format!("{what} is encrypted with {tool}, and counts as one that the cluster alone has");
+        let finding = self.about_kind(tree, place, &code::GW0111, message);
+        finding.notes.push("it is never sent to a cluster as it stands here".into());
+        true
     }
 
     fn span(&self, tree: &Tree<'_>, node: NodeId) -> Span {
@@ -202,8 +261,12 @@ impl<'a> Reader<'_, 'a> {
     /// Reads an object of a modelled kind; without a schema if it is of a version that has another.
     fn modelled(&mut self, tree: &Tree<'a>, place: Place, kind: Kind, schema: Option<&Schema>) {
         let key = self.key_before_reading(tree, place.node, kind);
+        if self.is_encrypted(tree, place, kind, key.as_ref()) {
+            return;
+        }
         let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
         let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
+        issues.retain(|issue| !of_encryption(tree, place.node, issue));
         let metadata = metadata::read(kind, object, &mut issues);
         let mut dialect = Dialect::new(self.profile);
         let decoded = decode::decode(kind, object, &mut dialect);
@@ -311,6 +374,21 @@ impl<'a> Reader<'_, 'a> {
             finding.entity = owner.map(|(_, key)| (*key).clone());
         }
     }
+}
+
+/// Returns whether an issue is about what a tool has written in place of a value, or beside it.
+fn of_encryption(tree: &Tree<'_>, object: NodeId, issue: &Issue) -> bool {
+    let (_, value) = tree.at(object, &issue.pointer);
+    match &tree.node(tree.target(value)).kind {
+        NodeKind::Scalar { text, .. } => encrypted::of_text(text).is_some(),
+        _ => issue.pointer == "/sops" && encrypted::of_node(tree, object, false).is_some(),
+    }
+}
+
+/// Returns whether an object defines a kind that can route.
+fn defines_routing(tree: &Tree<'_>, object: NodeId, meta: &TypeMeta) -> bool {
+    let name = tree.entry(object, "metadata").and_then(|(_, metadata)| tree.text_of(metadata, "name"));
+    meta.kind == "CustomResourceDefinition" && name.is_some_and(makers::defines_routing)
 }
 
 /// Returns whether a document holds nothing.

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use gatewright_compiler::FORCE_CONFLICTS;
 use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_compiler::parse::encryption_of;
 use serde_json::{Map, Value};
 
 /// An object that a source wants.
@@ -29,9 +30,13 @@ const OTHERS_METADATA: [&str; 7] = [
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl Desired {
-    /// Takes an object as it was written; none where its kind is not one that is applied.
+    /// Takes an object as it was written; none where its kind is not one that is applied, or where it is encrypted.
     pub fn new(mut value: Value) -> Option<Self> {
         let key = key_of(&value)?;
+        // The API server would take the text of a tool for the value.
+        if encryption_of(&value).is_some() {
+            return None;
+        }
         value.as_object_mut()?.remove("status");
         let metadata = value.get_mut("metadata")?.as_object_mut()?;
         clean_metadata(metadata);
@@ -155,5 +160,18 @@ mod tests {
         assert!(object("v1", "Secret"));
         assert!(!object("v1", "Pod"));
         assert!(!object("extensions/v1beta1", "Ingress"));
+    }
+
+    #[test]
+    fn what_is_encrypted_is_not_applied() {
+        let secret = |data: &str, sops: Value| {
+            let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"},
+                "stringData": {"tls.key": data}, "sops": sops});
+            Desired::new(object).is_some()
+        };
+        assert!(secret("a key", Value::Null));
+        assert!(!secret("ENC[AES256_GCM,data:x,type:str]", Value::Null));
+        assert!(!secret("$ANSIBLE_VAULT;1.1;AES256\n6162", Value::Null));
+        assert!(!secret("a key", json!({"mac": "ENC[AES256_GCM,data:x]", "version": "3.9.0"})));
     }
 }

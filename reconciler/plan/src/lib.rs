@@ -20,7 +20,7 @@ mod saved;
 mod side;
 pub mod xds;
 
-use gatewright_diagnostics::{Diagnostic, Severity, code};
+use gatewright_diagnostics::{Code, Diagnostic, Severity, code};
 
 /// What sides and options are made of, for those who make them.
 pub use gatewright_behaviour::{RiskKind, RiskLevel, RiskOptions};
@@ -72,10 +72,13 @@ fn state(side: &Side<'_>) -> State {
     }
 }
 
+/// Codes of what no model holds: kinds that route, kinds that make objects, and what is encrypted.
+const ASSUMED: [&Code; 3] = [&code::GW0104, &code::GW0110, &code::GW0111];
+
 /// Returns what neither side's model holds although it can change routing: the head's, and what only the base had.
 fn assumptions(base: &Side<'_>, head: &Side<'_>) -> Vec<Finding> {
     let of = |side: &Side<'_>| -> Vec<Finding> {
-        let found = side.diagnostics.iter().filter(|found| found.code.id == code::GW0104.id);
+        let found = side.diagnostics.iter().filter(|found| ASSUMED.contains(&found.code));
         found.map(|found| finding(side, found)).collect()
     };
     let mut all = of(head);
@@ -94,7 +97,7 @@ fn new_findings(base: &Side<'_>, head: &Side<'_>) -> Vec<Finding> {
         .diagnostics
         .iter()
         // What is not modelled is told as an assumption.
-        .filter(|found| found.severity != Severity::Info && found.code.id != code::GW0104.id)
+        .filter(|found| found.severity != Severity::Info && !ASSUMED.contains(&found.code))
         .filter(|found| !known.contains(&key(found)));
     new.map(|found| finding(head, found)).collect()
 }

@@ -49,6 +49,8 @@ pub struct DesiredState {
     pub broken: bool,
     /// What the state is called, where it can be read again.
     pub state: Option<String>,
+    /// Objects that the source has encrypted: they stay as they are.
+    pub encrypted: BTreeSet<EntityKey>,
     /// What the source refers to and does not have.
     referenced: BTreeSet<EntityKey>,
 }
@@ -66,7 +68,8 @@ impl DesiredState {
             let left_out = engine.broken().objects;
             objects.retain(|key, _| !left_out.contains(key));
         }
-        Ok(DesiredState { objects, needs: needs(engine), broken, state: None, referenced: externals(engine) })
+        let (encrypted, referenced) = (engine.encrypted(), externals(engine));
+        Ok(DesiredState { objects, needs: needs(engine), broken, state: None, encrypted, referenced })
     }
 }
 
@@ -128,7 +131,13 @@ pub(crate) fn decide(
     applied: Option<&BTreeMap<EntityKey, Desired>>,
 ) -> Round {
     let budget = if desired.broken { PruneBudget::Nothing } else { target.budget };
-    let rules = Rules { budget, drift: target.drift, applied, state: desired.state.as_deref() };
+    let rules = Rules {
+        budget,
+        drift: target.drift,
+        applied,
+        state: desired.state.as_deref(),
+        encrypted: Some(&desired.encrypted),
+    };
     decide::decide(&desired.objects, observed, &target.inventory, rules)
 }
 

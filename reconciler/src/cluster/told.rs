@@ -83,6 +83,9 @@ pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
         Outcome::Kept(Keeping::Errors) => {
             ('.', format!("GW0614 {key} is not deleted: errors stand in the source"))
         }
+        Outcome::Kept(Keeping::Encrypted) => {
+            ('.', format!("GW0111 {key} is left as it is: the source has it encrypted"))
+        }
         Outcome::Conflict(changes) => {
             let owned = changes.iter().filter(|change| !change.owners.is_empty());
             let owned: Vec<String> = owned

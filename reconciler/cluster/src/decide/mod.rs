@@ -43,6 +43,8 @@ pub struct Rules<'a> {
     pub applied: Option<&'a BTreeMap<EntityKey, Desired>>,
     /// The state that the inventory is brought to, for its next round.
     pub state: Option<&'a str>,
+    /// Objects that the source has in a form which cannot be applied: they stay as they are.
+    pub encrypted: Option<&'a BTreeSet<EntityKey>>,
 }
 
 /// What is done about one object.
@@ -75,6 +77,8 @@ pub enum Keeping {
     NoInventory,
     /// Errors stand in the source.
     Errors,
+    /// The source has it, encrypted.
+    Encrypted,
 }
 
 impl Action {
@@ -176,8 +180,11 @@ pub fn decide(
         None => Some(Keeping::NoInventory),
         Some(_) => (budget == PruneBudget::Nothing).then_some(Keeping::Errors),
     };
-    let mut removals: Vec<Step> = gone.map(|object| removal_step(object, keeping)).collect();
-    let empty = (wanted.is_empty() && !members.is_empty() && budget != PruneBudget::Nothing)
+    let encrypted = |key: &EntityKey| rules.encrypted.is_some_and(|encrypted| encrypted.contains(key));
+    let why = |key: &EntityKey| keeping.or(encrypted(key).then_some(Keeping::Encrypted));
+    let mut removals: Vec<Step> = gone.map(|object| removal_step(object, why(&object.key))).collect();
+    let wants_nothing = wanted.is_empty() && rules.encrypted.is_none_or(BTreeSet::is_empty);
+    let empty = (wants_nothing && !members.is_empty() && budget != PruneBudget::Nothing)
         .then(|| Refusal::Empty { inventory: inventory.clone(), members: members.len() });
     let refusal = foreign.or(empty).or_else(|| over_budget(&removals, members.len(), budget));
     steps.sort_by_key(|step| (rank(step.key.kind), step.key.clone()));

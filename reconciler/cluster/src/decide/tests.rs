@@ -64,6 +64,7 @@ fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<
         Action::Release(owners) => format!("release {}", owners.join(",")),
         Action::Keep(Keeping::NoInventory) => "keep".to_owned(),
         Action::Keep(Keeping::Errors) => "keep for errors".to_owned(),
+        Action::Keep(Keeping::Encrypted) => "keep encrypted".to_owned(),
     };
     Ok(round.steps.iter().map(|step| format!("{} {}", step.key.name, word(&step.action))).collect())
 }
@@ -247,4 +248,21 @@ fn no_drift_policy_takes_what_was_never_ours() {
         let step = decide(&wanting(&["a"]), &observed, &name(), rules).steps.remove(0);
         assert!(matches!(step.action, Action::Conflict(_)) && !step.force);
     }
+}
+
+#[test]
+fn what_the_source_has_encrypted_is_kept_as_it_is() {
+    let observed = observed_of(&["a", "sealed", "gone"]);
+    let encrypted = BTreeSet::from([key("sealed")]);
+    let rules = Rules { encrypted: Some(&encrypted), ..Rules::default() };
+    let round = decide(&wanting(&["a"]), &observed, &name(), rules);
+    let actions: Vec<(&str, &Action)> =
+        round.steps.iter().map(|step| (&*step.key.name, &step.action)).collect();
+    assert_eq!(
+        actions,
+        [("a", &Action::None), ("gone", &Action::Delete), ("sealed", &Action::Keep(Keeping::Encrypted))]
+    );
+    // A source with nothing else is not empty.
+    let alone = decide(&wanting(&[]), &observed_of(&["sealed"]), &name(), rules);
+    assert_eq!(alone.refusal, None);
 }
