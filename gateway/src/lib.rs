@@ -16,6 +16,7 @@ mod access_log;
 mod admin;
 mod config;
 mod control;
+mod descriptors;
 mod error;
 pub mod filter;
 mod matching;

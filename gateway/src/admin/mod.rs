@@ -3,6 +3,7 @@
 
 mod clusters;
 mod config_dump;
+mod hosts;
 mod prometheus;
 
 use std::convert::Infallible;
@@ -18,10 +19,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::control::{DumpRequest, Progress};
+use crate::descriptors::Reserve;
 use crate::error::GatewayError;
 use crate::proxy::Shared;
 
@@ -68,29 +70,37 @@ pub(crate) async fn serve(sockets: Vec<(SocketAddr, std::net::TcpListener)>, vie
 }
 
 async fn accept(socket: TcpListener, view: View) {
+    let mut reserve = Reserve::default();
     loop {
+        reserve.fill();
         match socket.accept().await {
-            Ok((stream, _)) => {
-                let view = view.clone();
-                tokio::task::spawn_local(async move {
-                    let service = service_fn(move |request| answer(request, view.clone()));
-                    let served = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .serve_connection(TokioIo::new(stream), service);
-                    if let Err(error) = served.await {
-                        tracing::trace!(%error, "an admin connection ended");
-                    }
-                });
-            }
+            Ok((stream, _)) => drop(tokio::task::spawn_local(serve_connection(stream, view.clone()))),
+            // Without a pause: the descriptor would go to another connection.
+            Err(_) if reserve.give() => {}
             Err(error) => {
-                tracing::warn!(%error, "an admin connection cannot be accepted");
+                if view.shared.accept_warnings.passes() {
+                    tracing::warn!(%error, "admin connections cannot be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+async fn serve_connection(stream: TcpStream, view: View) {
+    let service = service_fn(move |request| answer(request, view.clone()));
+    let served =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::trace!(%error, "an admin connection ended");
+    }
+}
+
 async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<Bytes>>, Infallible> {
+    if !hosts::may_ask(&request) {
+        let text = "the admin pages are served for localhost and for addresses, not for other names\n";
+        return Ok(response(StatusCode::MISDIRECTED_REQUEST, TEXT, text.to_owned()));
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Ok(response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n".to_owned()));
     }

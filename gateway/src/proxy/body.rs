@@ -1,6 +1,8 @@
 //! The bodies that pass through the proxy. One enum per direction instead of a box: most bodies need no wrapper.
 
+use std::error::Error as _;
 use std::future::Future as _;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -14,7 +16,7 @@ use super::filtered::{FilteredRequest, FilteredResponse};
 use super::pool::Lease;
 use super::record::Record;
 use super::replay::ReplayBody;
-use super::watch::Watch;
+use super::watch::{Broken, Watch};
 use super::worker::Worker;
 use crate::stats::ResponseFlags;
 
@@ -66,7 +68,12 @@ impl Body for ClientBody {
         if self.incoming.is_end_stream() {
             self.watch.request_complete.set(true);
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Peer)))
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|error| {
+                self.watch.broken.set(Some(broken(&error)));
+                BodyError::Peer(error)
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -75,6 +82,15 @@ impl Body for ClientBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+/// Tells bytes that are no body from a client that went away.
+fn broken(error: &hyper::Error) -> Broken {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Broken::Malformed,
+        _ => Broken::Gone,
     }
 }
 
@@ -189,6 +205,10 @@ pub(crate) struct ResponseBody {
     record: Option<Box<Record>>,
 }
 
+fn is_malformed(error: &BodyError) -> bool {
+    matches!(error, BodyError::Peer(error) if broken(error) == Broken::Malformed)
+}
+
 /// Where a response's body comes from.
 pub(crate) enum Content {
     Empty,
@@ -215,8 +235,11 @@ impl ResponseBody {
 
     fn fail(&mut self, error: &BodyError) {
         if let Some(mut record) = self.record.take() {
-            record.flags.add(match error {
-                BodyError::Timeout => ResponseFlags::UPSTREAM_TIMEOUT,
+            record.flags.add(match (error, record.watch.broken.get()) {
+                (BodyError::Timeout, _) => ResponseFlags::UPSTREAM_TIMEOUT,
+                (_, Some(Broken::Malformed)) => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                (_, Some(Broken::Gone)) => ResponseFlags::DOWNSTREAM_DISCONNECT,
+                _ if is_malformed(error) => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
                 _ => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
             });
         }

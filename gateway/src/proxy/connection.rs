@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     streams: RefCell<Vec<Rc<Watch>>>,
     moves: Arc<Moves>,
     http2: Cell<bool>,
+    /// Requests of HTTP/1 so far.
+    requests: Cell<u64>,
     idle: Cell<Idle>,
     state: Cell<State>,
     wakers: RefCell<Vec<Waker>>,
@@ -108,6 +110,7 @@ impl Connection {
             streams: RefCell::default(),
             moves: Arc::default(),
             http2: Cell::new(false),
+            requests: Cell::new(0),
             idle: Cell::new(idle),
             state: Cell::new(State::Open),
             wakers: RefCell::default(),
@@ -129,6 +132,20 @@ impl Connection {
             }
         }
         current.http.clone()
+    }
+
+    /// Returns whether the next request has a fault that the HTTP library does not tell. To be asked once for each.
+    pub(crate) fn next_is_faulty(&self, version: Version) -> bool {
+        if version == Version::HTTP_2 {
+            return false;
+        }
+        self.requests.set(self.requests.get() + 1);
+        self.requests.get() >= self.moves.faulty_head.load(Ordering::Relaxed)
+    }
+
+    /// Notes that another protocol is spoken from now on.
+    pub(crate) fn switched(&self) {
+        self.moves.switched.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn listener(&self) -> &Arc<str> {
@@ -165,6 +182,7 @@ impl Connection {
 
     /// Ends what has stood still for too long at tick `now`: requests, the head of a request, the connection.
     pub(crate) fn check(&self, now: u64) {
+        self.moves.next_tick();
         let http = self.current.borrow().http.clone();
         let streams = self.streams.borrow();
         if let Some(limit) = http.stream_idle_timeout {
@@ -299,7 +317,7 @@ where
             async move { Ok::<_, Infallible>(exchange::answer(connection, request).await) }
         }
     });
-    let stream = WatchedIo::new(stream, connection.moves.clone());
+    let stream = WatchedIo::inspected(stream, connection.moves.clone());
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     if let Err(error) = follow_state(&connection, pin!(served), |served| served.graceful_shutdown()).await {
         tracing::trace!(%error, "a client connection ended");

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use http::header::{self, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -55,8 +55,9 @@ pub(crate) async fn answer(
     let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let random = &connection.worker.random;
+    let faulty = connection.next_is_faulty(parts.version);
     let (head, websocket, refusal) =
-        match incoming::accept(parts, &connection.ends, connection.scheme, &http, random) {
+        match incoming::accept(parts, faulty, &connection.ends, connection.scheme, &http, random) {
             Ok(Accepted { head, websocket }) => (head, websocket, None),
             Err((refusal, head)) => (*head, false, Some(refusal)),
         };
@@ -64,7 +65,7 @@ pub(crate) async fn answer(
     let form = head.reply_form();
     let exchange = Exchange { connection, http, record, form, upgrade: upgrade.filter(|_| websocket) };
     match refusal {
-        Some(refusal) => exchange.refuse(refusal),
+        Some(refusal) => exchange.refuse(refusal, head.version),
         None => {
             let (watch, server) = (exchange.record.watch.clone(), exchange.http.server_name.clone());
             unless_expired(&watch, pin!(exchange.run(head, body))).await.unwrap_or_else(|| {
@@ -99,28 +100,25 @@ fn response(head: ResponseHead, body: ResponseBody, server: HeaderValue) -> Resp
 }
 
 impl Exchange {
-    fn refuse(mut self, refusal: Refusal) -> Response<ResponseBody> {
-        let reply = match refusal {
-            Refusal::BadRequest => {
-                self.record.flags.add(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
-                reply::bad_request()
-            }
-            Refusal::NotFound => {
-                self.record.flags.add(ResponseFlags::NO_ROUTE);
-                reply::not_found()
-            }
-            Refusal::Scheme => {
-                self.record.flags.add(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
-                reply::forbidden()
-            }
-            Refusal::Upgrade => reply::forbidden(),
+    fn refuse(mut self, refusal: Refusal, version: Version) -> Response<ResponseBody> {
+        let (mut reply, flag) = match refusal {
+            Refusal::BadRequest => (reply::bad_request(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+            Refusal::Scheme => (reply::forbidden(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+            Refusal::TransferCoding => (reply::not_implemented(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+            Refusal::NotFound => (reply::not_found(), ResponseFlags::NO_ROUTE),
+            Refusal::Upgrade => (reply::forbidden(), ResponseFlags::default()),
         };
+        self.record.flags.add(flag);
+        // Of what follows nobody knows whether it is another request.
+        if flag == ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR && version < Version::HTTP_2 {
+            reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let (head, body) = reply.into_parts(self.form);
         self.send(head, Content::Full(body))
     }
 
     async fn run(mut self, head: RequestHead, body: Incoming) -> Response<ResponseBody> {
-        let body = if body.is_end_stream() || self.upgrade.is_some() {
+        let body = if body.is_end_stream() {
             self.record.watch.request_complete.set(true);
             RequestBody::Empty
         } else {
@@ -200,6 +198,7 @@ impl Exchange {
                     action,
                     head,
                     websocket: self.upgrade.is_some(),
+                    raw_target: None,
                 };
                 match forwarding.run(body).await {
                     Forwarded::Reply(reply) => Outcome::Reply(reply),
@@ -237,6 +236,7 @@ impl Exchange {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, protocol.unwrap_or_else(|| HeaderValue::from_static("websocket")));
         self.record.code = parts.status.as_u16();
+        self.connection.switched();
         if let Some(client) = self.upgrade.take() {
             upgrade::carry(client, upstream, lease, self.record);
         }

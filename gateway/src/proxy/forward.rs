@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -23,11 +24,13 @@ use super::pool::{ConnectError, Lease, SendError};
 use super::record::Record;
 use super::replay::Replay;
 use super::reply;
+use super::watch::Broken;
 use super::worker::Worker;
-use crate::config::{Forward, HeaderEdits, Route, Targets};
+use crate::config::{Forward, HeaderEdits, Route, Targets, UpstreamProtocol};
 use crate::state::{Cluster, cluster};
 use crate::stats::ResponseFlags;
 use retry::{Failure, Plan};
+use upstream_request::Unsendable;
 
 static EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 static ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
@@ -49,6 +52,8 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) action: &'a Forward,
     pub(crate) head: RequestHead,
     pub(crate) websocket: bool,
+    /// What is sent in the place of the head's target, where the HTTP library could not write it.
+    pub(crate) raw_target: Option<Bytes>,
 }
 
 /// A response's head with the connection that it came by.
@@ -76,7 +81,15 @@ impl Forwarding<'_> {
             self.record.flags.add(ResponseFlags::UPSTREAM_OVERFLOW);
             return self.reply(reply::upstream_failure("overflow"), response_edits);
         };
-        self.edit(edits.map(|(request, _)| request));
+        let raw = self.edit(edits.map(|(request, _)| request));
+        let http2 = cluster.config.protocol == UpstreamProtocol::Http2;
+        match raw {
+            Ok(raw) if raw.is_none() || !http2 => self.raw_target = raw,
+            _ => {
+                self.record.flags.add(ResponseFlags::UPSTREAM_PROTOCOL_ERROR);
+                return self.reply(reply::unsendable(), response_edits);
+            }
+        }
         let deadline = self.action.timeout.map(|limit| Box::pin(tokio::time::sleep(limit)));
         match self.tries(&cluster, body, deadline).await {
             Ok((answered, deadline)) => self.finish(answered, deadline, response_edits),
@@ -97,8 +110,8 @@ impl Forwarding<'_> {
         self.route.response_headers.apply(headers);
     }
 
-    /// Edits the request as cluster and route say.
-    fn edit(&mut self, target: Option<&HeaderEdits>) {
+    /// Edits the request as cluster and route say, and returns what [`upstream_request::rewrite_path`] does.
+    fn edit(&mut self, target: Option<&HeaderEdits>) -> Result<Option<Bytes>, Unsendable> {
         if let Some(target) = target {
             target.apply(&mut self.head.headers);
         }
@@ -113,8 +126,11 @@ impl Forwarding<'_> {
             let milliseconds = HeaderValue::from(timeout.as_millis() as u64);
             self.head.headers.insert(&EXPECTED_TIMEOUT, milliseconds);
         }
-        if let Some(rewrite) = &self.action.path_rewrite {
-            upstream_request::rewrite_path(&mut self.head, rewrite, &self.route.matches.path);
+        match &self.action.path_rewrite {
+            Some(rewrite) => {
+                upstream_request::rewrite_path(&mut self.head, rewrite, &self.route.matches.path)
+            }
+            None => Ok(None),
         }
     }
 
@@ -171,14 +187,17 @@ impl Forwarding<'_> {
         keep_head: bool,
     ) -> Result<Answered, Failure> {
         let safe = supply.is_empty() && self.head.method.is_safe();
-        let mut lease = self.worker.pools.lease(cluster, endpoint, false).await?;
+        let mut lease = match self.raw_target.clone() {
+            Some(target) => self.worker.pools.lease_for(target, cluster, endpoint).await?,
+            None => self.worker.pools.lease(cluster, endpoint, false).await?,
+        };
         let keep_head = keep_head || (safe && lease.reused);
         let body = supply.take().ok_or(Failure::BodyGone)?;
-        let request = self.request(cluster, keep_head, body);
+        let request = self.request(cluster, keep_head, body)?;
         cluster.shared.stats.tries.add(1);
         let start = Instant::now();
         let error = match lease.send(request).await {
-            Ok(response) => return Ok(self.answered(response, lease, start)),
+            Ok(response) => return self.answered(cluster, response, lease, start),
             Err(error) => error,
         };
         let closed = error.unsent.is_some() || safe && retry::closed_before_response(&error.error);
@@ -188,26 +207,44 @@ impl Forwarding<'_> {
         drop(lease);
         let request = match error.unsent {
             Some(request) => *request,
-            None => self.request(cluster, keep_head, RequestBody::Empty),
+            None => self.request(cluster, keep_head, RequestBody::Empty)?,
         };
         let mut lease = self.worker.pools.lease(cluster, endpoint, true).await?;
         match lease.send(request).await {
-            Ok(response) => Ok(self.answered(response, lease, start)),
+            Ok(response) => self.answered(cluster, response, lease, start),
             Err(error) => Err(self.reset(cluster, error, supply)),
         }
     }
 
-    fn request(&mut self, cluster: &Cluster, keep_head: bool, body: RequestBody) -> Request<RequestBody> {
+    fn request(
+        &mut self,
+        cluster: &Cluster,
+        keep_head: bool,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, Unsendable> {
         upstream_request::build(&mut self.head, keep_head, cluster.config.protocol, self.websocket, body)
     }
 
-    fn answered(&mut self, response: Response<Incoming>, lease: Lease, start: Instant) -> Answered {
+    fn answered(
+        &mut self,
+        cluster: &Cluster,
+        response: Response<Incoming>,
+        lease: Lease,
+        start: Instant,
+    ) -> Result<Answered, Failure> {
         self.record.upstream_time = Some(start.elapsed());
-        (response, lease)
+        if retry::is_ambiguous(&response) {
+            cluster.shared.stats.resets.add(1);
+            return Err(Failure::Malformed);
+        }
+        Ok((response, lease))
     }
 
     /// Notes that a connection ended without a response. What was not sent can be sent to another endpoint.
     fn reset(&mut self, cluster: &Cluster, error: SendError, supply: &mut BodySupply) -> Failure {
+        if let Some(broken) = self.record.watch.broken.get() {
+            return Failure::Client(broken);
+        }
         cluster.shared.stats.resets.add(1);
         let failure = Failure::reset(&error.error, error.unsent.is_some());
         if let Some(request) = error.unsent {
@@ -248,7 +285,14 @@ impl Forwarding<'_> {
                 cluster.shared.stats.timeouts.add(1);
                 (ResponseFlags::UPSTREAM_TIMEOUT, reply::upstream_timeout())
             }
-            Failure::BodyGone => (ResponseFlags::DOWNSTREAM_DISCONNECT, reply::bad_request()),
+            Failure::Unsendable => (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reply::unsendable()),
+            Failure::Malformed => (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reply::upstream_protocol_error()),
+            Failure::Client(Broken::Malformed) => {
+                (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, reply::bad_request())
+            }
+            Failure::Client(Broken::Gone) | Failure::BodyGone => {
+                (ResponseFlags::DOWNSTREAM_DISCONNECT, reply::bad_request())
+            }
         };
         self.record.flags.add(flag);
         reply
@@ -265,7 +309,8 @@ impl Forwarding<'_> {
             return if self.websocket {
                 Forwarded::Upgraded(response, lease)
             } else {
-                Forwarded::Reply(reply::upstream_failure("protocol error"))
+                self.record.flags.add(ResponseFlags::UPSTREAM_PROTOCOL_ERROR);
+                Forwarded::Reply(reply::upstream_protocol_error())
             };
         }
         let (parts, incoming) = response.into_parts();

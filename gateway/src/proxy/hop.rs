@@ -25,6 +25,27 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Returns whether a transfer coding is named that is not chunks alone: nobody here could undo it.
+pub(crate) fn has_foreign_coding(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let (first, second) = (lines.next(), lines.next());
+    second.is_some() || first.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked"))
+}
+
+/// Returns whether `Connection` names what belongs to no connection: the host, a pseudo header, or what tells upstreams
+/// about the client.
+pub(crate) fn names_foreign(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::CONNECTION).iter().filter(|value| !is_plain(value.as_bytes()));
+    lines.any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).any(|name| {
+            const FORWARDED: &[u8] = b"x-forwarded-";
+            let forwarded =
+                name.get(..FORWARDED.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORWARDED));
+            forwarded || name.starts_with(b":") || name.eq_ignore_ascii_case(b"host")
+        })
+    })
+}
+
 /// Returns whether a value of `Connection` names no header that needs removing.
 fn is_plain(value: &[u8]) -> bool {
     [&b"close"[..], b"keep-alive"].iter().any(|plain| value.eq_ignore_ascii_case(plain))
@@ -75,6 +96,39 @@ mod tests {
         ]);
         assert_eq!(left, ["te", "x"]);
         assert_eq!(stripped(&[("te", "gzip"), ("connection", "close")]), Vec::<String>::new());
+    }
+
+    fn map(name: HeaderName, lines: &[&'static str]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_static(line))).collect()
+    }
+
+    #[test]
+    fn one_coding_is_understood() {
+        for (lines, foreign) in [
+            (&[][..], false),
+            (&["chunked"], false),
+            (&["Chunked"], false),
+            (&["gzip, chunked"], true),
+            (&["chunked", "chunked"], true),
+            (&["identity"], true),
+            (&[""], true),
+        ] {
+            assert_eq!(has_foreign_coding(&map(header::TRANSFER_ENCODING, lines)), foreign, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_no_connection_is_noticed() {
+        for (lines, foreign) in [
+            (&["close"][..], false),
+            (&["keep-alive, x-a, upgrade"], false),
+            (&["close", "Host"], true),
+            (&["close,:path"], true),
+            (&["X-Forwarded-For"], true),
+            (&["x-forwarded"], false),
+        ] {
+            assert_eq!(names_foreign(&map(header::CONNECTION, lines)), foreign, "{lines:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     BadRequest,
     /// An `https` target on a connection in clear text.
     Scheme,
+    /// A transfer coding other than chunks.
+    TransferCoding,
     /// A path that routes cannot match.
     NotFound,
     /// An upgrade to something that is not offered.
@@ -51,18 +53,22 @@ pub(crate) struct Accepted {
     pub(crate) websocket: bool,
 }
 
-/// Reads the head of a request. With a refusal comes the head as far as it could be read, for the log.
+/// Reads the head of a request, of which the connection says whether it is `faulty`. With a refusal comes the head as far
+/// as it could be read, for the log.
 pub(crate) fn accept(
     parts: Parts,
+    faulty: bool,
     ends: &Ends,
     scheme: Scheme,
     http: &HttpConnections,
     random: &Random,
 ) -> Result<Accepted, (Refusal, Box<RequestHead>)> {
-    let mut refusal = (parts.version == Version::HTTP_10 && !http.http_10).then_some(Refusal::BadRequest);
+    let old = parts.version == Version::HTTP_10 && !http.http_10;
     let authority = authority(&parts);
-    if authority.is_none() || is_ambiguous(&parts) {
-        refusal.get_or_insert(Refusal::BadRequest);
+    let mut refusal =
+        (old || faulty || authority.is_none() || has_bad_headers(&parts)).then_some(Refusal::BadRequest);
+    if hop::has_foreign_coding(&parts.headers) {
+        refusal.get_or_insert(Refusal::TransferCoding);
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if let Some(reason) = wrong_target(&parts, &target, scheme) {
@@ -79,6 +85,10 @@ pub(crate) fn accept(
     let upgrade = upgrade(&head);
     if upgrade == Upgrade::Other || upgrade == Upgrade::WebSocket && !http.websocket {
         refusal.get_or_insert(Refusal::Upgrade);
+    }
+    // Whether the chunks end before the other protocol begins is what two readers see differently.
+    if upgrade == Upgrade::WebSocket && head.headers.contains_key(header::TRANSFER_ENCODING) {
+        refusal.get_or_insert(Refusal::BadRequest);
     }
     if refusal.is_none() && http.normalize_path {
         match path::normalize(head.target.clone(), http.merge_slashes) {
@@ -115,14 +125,10 @@ fn wrong_target(parts: &Parts, target: &PathAndQuery, scheme: Scheme) -> Option<
     }
 }
 
-/// Returns whether two readers could understand the message differently, or a method came that HTTP/1 parsers of Envoy
-/// refuse.
-fn is_ambiguous(parts: &Parts) -> bool {
-    let headers = &parts.headers;
-    let two_lengths =
-        headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+/// Returns whether headers are named as the connection's that are not, or a method came that HTTP/1 parsers of Envoy refuse.
+fn has_bad_headers(parts: &Parts) -> bool {
     let http1 = parts.version < Version::HTTP_2;
-    two_lengths || http1 && !is_known_method(&parts.method)
+    hop::names_foreign(&parts.headers) || http1 && !is_known_method(&parts.method)
 }
 
 fn is_known_method(method: &Method) -> bool {

@@ -11,6 +11,7 @@ mod filtered;
 mod forward;
 mod hop;
 mod incoming;
+mod inspect;
 pub(crate) mod message;
 mod path;
 mod pool;

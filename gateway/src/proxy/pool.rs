@@ -5,12 +5,15 @@ mod connect;
 mod http1;
 mod http2;
 mod lease;
+mod target_io;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+
+use bytes::Bytes;
 
 use crate::config::UpstreamProtocol;
 use crate::state::{Cluster, Endpoint};
@@ -44,6 +47,16 @@ impl Pools {
             UpstreamProtocol::Http1 => http1::lease(pool, cluster, fresh).await,
             UpstreamProtocol::Http2 => http2::lease(pool, cluster, fresh).await,
         }
+    }
+
+    /// Opens a connection of HTTP/1.1 for one request, whose target is replaced by this one.
+    pub(crate) async fn lease_for(
+        &self,
+        target: Bytes,
+        cluster: &Arc<Cluster>,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Lease, ConnectError> {
+        http1::lease_for(target, self.pool(endpoint), cluster).await
     }
 
     fn pool(&self, endpoint: &Arc<Endpoint>) -> Rc<EndpointPool> {

@@ -52,6 +52,21 @@ pub(crate) fn forbidden() -> LocalReply {
     LocalReply::new(StatusCode::FORBIDDEN, Bytes::new())
 }
 
+/// The request uses what nobody here understands.
+pub(crate) fn not_implemented() -> LocalReply {
+    LocalReply::new(StatusCode::NOT_IMPLEMENTED, Bytes::new())
+}
+
+/// The upstream's response cannot be understood.
+pub(crate) fn upstream_protocol_error() -> LocalReply {
+    LocalReply { status: StatusCode::BAD_GATEWAY, ..upstream_failure("protocol error") }
+}
+
+/// The route makes a request of it that this upstream cannot be sent.
+pub(crate) fn unsendable() -> LocalReply {
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, "the rewritten request cannot be sent to the upstream")
+}
+
 /// Carries out a direct response.
 pub(crate) fn direct(action: &DirectResponse, edits: &HeaderEdits) -> LocalReply {
     let mut reply = LocalReply::new(action.status, action.body.clone());

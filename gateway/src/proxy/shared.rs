@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::descriptors::OncePerSecond;
 use crate::state::Snapshot;
 use crate::stats::GatewayStats;
 
@@ -14,6 +15,8 @@ use crate::stats::GatewayStats;
 pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) stats: GatewayStats,
+    /// Warnings of connections that cannot be accepted.
+    pub(crate) accept_warnings: OncePerSecond,
     listeners: Mutex<BTreeMap<Arc<str>, Arc<ListenerStats>>>,
 }
 

@@ -10,9 +10,20 @@ pub(crate) struct Watch {
     pub(crate) received: Cell<u64>,
     /// Whether the whole request has come.
     pub(crate) request_complete: Cell<bool>,
+    /// Why the rest of the request will not come.
+    pub(crate) broken: Cell<Option<Broken>>,
     last_move: Cell<u64>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// How the body of a request broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The client went away.
+    Gone,
+    /// What came is no body.
+    Malformed,
 }
 
 impl Watch {

@@ -1,26 +1,49 @@
 //! Counts that bytes moved on a connection, so that the worker's tick can tell a slow head from an idle connection and a
-//! silent tunnel from a busy one.
+//! silent tunnel from a busy one, and has what a client sends looked at.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::inspect::Inspector;
+
+/// Frames that carry no request, by one client within one tick. Clients in good faith send a few dozen.
+pub(crate) const CONTROL_FRAMES: u32 = 2000;
 
 /// A stream whose reads and writes are counted. The counters are atomic only because hyper wants to be able to send the
 /// stream to another thread.
 pub(crate) struct WatchedIo<S> {
     inner: S,
     moves: Arc<Moves>,
+    inspector: Option<Inspector>,
 }
 
-/// How often something was read and written.
-#[derive(Debug, Default)]
+/// How often something was read and written, and what was found in it.
+#[derive(Debug)]
 pub(crate) struct Moves {
     pub(crate) reads: AtomicU64,
     pub(crate) writes: AtomicU64,
+    /// The number of the first head that two readers could understand differently.
+    pub(crate) faulty_head: AtomicU64,
+    /// The connection speaks another protocol from now on, which nobody looks at.
+    pub(crate) switched: AtomicBool,
+    control_frames: AtomicU32,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self {
+            reads: AtomicU64::default(),
+            writes: AtomicU64::default(),
+            faulty_head: AtomicU64::new(u64::MAX),
+            switched: AtomicBool::default(),
+            control_frames: AtomicU32::default(),
+        }
+    }
 }
 
 impl Moves {
@@ -28,11 +51,26 @@ impl Moves {
     pub(crate) fn all(&self) -> u64 {
         self.reads.load(Ordering::Relaxed) + self.writes.load(Ordering::Relaxed)
     }
+
+    /// Counts control frames, and returns whether they are too many.
+    pub(crate) fn count_control(&self, frames: u32) -> bool {
+        self.control_frames.fetch_add(frames, Ordering::Relaxed).saturating_add(frames) > CONTROL_FRAMES
+    }
+
+    /// Begins to count anew.
+    pub(crate) fn next_tick(&self) {
+        self.control_frames.store(0, Ordering::Relaxed);
+    }
 }
 
 impl<S> WatchedIo<S> {
     pub(crate) fn new(inner: S, moves: Arc<Moves>) -> Self {
-        Self { inner, moves }
+        Self { inner, moves, inspector: None }
+    }
+
+    /// Makes a stream on which a client's requests are looked at.
+    pub(crate) fn inspected(inner: S, moves: Arc<Moves>) -> Self {
+        Self { inner, moves, inspector: Some(Inspector::default()) }
     }
 }
 
@@ -42,10 +80,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(inspector) = &this.inspector {
+            inspector.check()?;
+        }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.moves.reads.fetch_add(1, Ordering::Relaxed);
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            this.moves.reads.fetch_add(1, Ordering::Relaxed);
+            if let Some(inspector) = &mut this.inspector
+                && !this.moves.switched.load(Ordering::Relaxed)
+            {
+                inspector.read(read, &this.moves);
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -236,7 +236,9 @@ async fn accept(worker: Rc<Worker>, listener: Arc<str>, socket: std::net::TcpLis
                 tokio::task::spawn_local(connection);
             }
             Err(error) => {
-                tracing::warn!(%listener, %error, "a connection cannot be accepted");
+                if worker.shared.accept_warnings.passes() {
+                    tracing::warn!(%listener, %error, "connections cannot be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

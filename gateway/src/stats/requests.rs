@@ -22,9 +22,10 @@ impl ResponseFlags {
     pub(crate) const RETRY_LIMIT: Self = Self(1 << 9);
     pub(crate) const STREAM_IDLE_TIMEOUT: Self = Self(1 << 10);
     pub(crate) const DOWNSTREAM_PROTOCOL_ERROR: Self = Self(1 << 11);
+    pub(crate) const UPSTREAM_PROTOCOL_ERROR: Self = Self(1 << 12);
 
-    const NAMES: [&'static str; 12] =
-        ["NR", "UH", "UF", "UC", "UR", "UT", "NC", "UO", "DC", "URX", "SI", "DPE"];
+    const NAMES: [&'static str; 13] =
+        ["NR", "UH", "UF", "UC", "UR", "UT", "NC", "UO", "DC", "URX", "SI", "DPE", "UPE"];
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
@@ -114,5 +115,6 @@ mod tests {
         flags.add(ResponseFlags::RETRY_LIMIT);
         assert_eq!(flags.to_string(), "UF,URX");
         assert_eq!(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR.to_string(), "DPE");
+        assert_eq!(ResponseFlags::UPSTREAM_PROTOCOL_ERROR.to_string(), "UPE");
     }
 }

@@ -125,7 +125,7 @@ impl Rig {
 
     /// Asks the admin endpoint.
     pub fn admin(&self, path: &str) -> Answer {
-        Call::get(self.gateway().admin_addresses()[0], "admin", path).send().unwrap()
+        Call::get(self.gateway().admin_addresses()[0], "localhost", path).send().unwrap()
     }
 
     pub fn shutdown(mut self, grace: Duration) -> Log {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 use hyper::body::Incoming;
 
+use super::super::hop;
 use super::super::message::RequestHead;
 use super::super::pool::ConnectError;
 use super::super::random::Random;
+use super::super::watch::Broken;
+use super::upstream_request::Unsendable;
 use crate::config::{RetryPolicy, UpstreamProtocol};
 use crate::matching::header_passes;
 use crate::state::{Cluster, cluster};
@@ -29,6 +32,12 @@ pub(super) enum Failure {
         unsent: bool,
         by_peer: bool,
     },
+    /// What came is no response.
+    Malformed,
+    /// Nobody can be sent the request as the route makes it.
+    Unsendable,
+    /// The rest of the request did not come, or was none.
+    Client(Broken),
     /// The route's limit of time is over.
     Deadline,
     TryTimeout,
@@ -42,10 +51,22 @@ impl From<ConnectError> for Failure {
     }
 }
 
+impl From<Unsendable> for Failure {
+    fn from(_: Unsendable) -> Self {
+        Self::Unsendable
+    }
+}
+
 impl Failure {
     pub(super) fn reset(error: &hyper::Error, unsent: bool) -> Self {
         let stream = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
         tracing::debug!(%error, source = ?error.source(), "an upstream gave no response");
+        let own_verdict = stream.is_some_and(|stream| !stream.is_remote() && !stream.is_io());
+        if error.is_parse()
+            || own_verdict && stream.and_then(h2::Error::reason) == Some(h2::Reason::PROTOCOL_ERROR)
+        {
+            return Self::Malformed;
+        }
         Self::Reset {
             refused: stream.and_then(h2::Error::reason) == Some(h2::Reason::REFUSED_STREAM),
             unsent,
@@ -61,6 +82,16 @@ pub(super) fn closed_before_response(error: &hyper::Error) -> bool {
             matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
         });
     error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset
+}
+
+/// Returns whether two readers could see different ends of a response, or nobody here can undo its coding.
+pub(super) fn is_ambiguous(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (length, second) = (lengths.next(), lengths.next());
+    let coded = headers.contains_key(header::TRANSFER_ENCODING);
+    let listed = length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit));
+    second.is_some() || listed || coded && (length.is_some() || hop::has_foreign_coding(headers))
 }
 
 /// Waits for the policy's limit of one try.
@@ -154,12 +185,16 @@ impl<'a> Plan<'a> {
         let Some(on) = self.policy.map(|policy| policy.on) else { return false };
         let any = on.server_error || on.gateway_error || on.reset;
         let wanted = match failure {
-            Failure::Connect(ConnectError::Overflow) | Failure::Deadline | Failure::BodyGone => false,
+            Failure::Connect(ConnectError::Overflow)
+            | Failure::Client(_)
+            | Failure::Unsendable
+            | Failure::Deadline
+            | Failure::BodyGone => false,
             Failure::Connect(_) => any || on.connect_failure,
             Failure::Reset { refused: true, .. } => any || on.refused_stream,
             // Nothing was sent: as good as no connection.
             Failure::Reset { unsent: true, .. } => any || on.connect_failure,
-            Failure::Reset { .. } | Failure::TryTimeout => any,
+            Failure::Reset { .. } | Failure::Malformed | Failure::TryTimeout => any,
         };
         wanted && self.spend()
     }

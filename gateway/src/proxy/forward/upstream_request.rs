@@ -12,6 +12,10 @@ use crate::config::{PathMatch, PathRewrite, UpstreamProtocol};
 
 static ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
+/// Says that a request cannot be sent as the route makes it. It is not sent at all then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unsendable;
+
 /// Builds a request from `head`, whose headers are copied with `keep` and moved without.
 pub(super) fn build(
     head: &mut RequestHead,
@@ -19,7 +23,7 @@ pub(super) fn build(
     protocol: UpstreamProtocol,
     websocket: bool,
     body: RequestBody,
-) -> Request<RequestBody> {
+) -> Result<Request<RequestBody>, Unsendable> {
     let headers = if keep { head.headers.clone() } else { std::mem::take(&mut head.headers) };
     let streamed = !body.is_end_stream() && body.size_hint().exact().is_none();
     let mut request = Request::new(body);
@@ -39,26 +43,30 @@ pub(super) fn build(
         }
         UpstreamProtocol::Http2 => {
             *request.version_mut() = Version::HTTP_2;
-            *request.uri_mut() = absolute(head);
+            *request.uri_mut() = absolute(head)?;
         }
     }
-    request
+    Ok(request)
 }
 
-/// Returns the URI from which HTTP/2 takes its pseudo headers. A host that is none there (it was one in HTTP/1.1) leaves
-/// `:authority` out.
-fn absolute(head: &RequestHead) -> Uri {
+/// Returns the URI from which HTTP/2 takes its pseudo headers. An empty host of HTTP/1 is left out.
+fn absolute(head: &RequestHead) -> Result<Uri, Unsendable> {
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = Some(head.target.clone());
-    if let Ok(authority) = Authority::try_from(head.authority.as_bytes()) {
+    if !head.authority.is_empty() {
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(authority);
+        parts.authority = Some(Authority::try_from(head.authority.as_bytes()).map_err(|_| Unsendable)?);
     }
-    Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(head.target.clone()))
+    Uri::from_parts(parts).map_err(|_| Unsendable)
 }
 
-/// Changes the path as the route says, and notes the old one. A rewrite that gives no path changes nothing.
-pub(super) fn rewrite_path(head: &mut RequestHead, rewrite: &PathRewrite, matched: &PathMatch) {
+/// Changes the path as the route says, and notes the old one. Returns the new target where it is none that the HTTP library
+/// takes: no beginning slash, or characters that Envoy sends all the same. As in Envoy, an empty path changes nothing.
+pub(super) fn rewrite_path(
+    head: &mut RequestHead,
+    rewrite: &PathRewrite,
+    matched: &PathMatch,
+) -> Result<Option<Bytes>, Unsendable> {
     let path = head.target.path();
     let new: Vec<u8> = match rewrite {
         PathRewrite::Prefix(replacement) => {
@@ -73,15 +81,92 @@ pub(super) fn rewrite_path(head: &mut RequestHead, rewrite: &PathRewrite, matche
         }
     };
     if new.is_empty() {
-        return;
+        return Ok(None);
     }
-    let text = match head.target.query() {
+    let text = Bytes::from(match head.target.query() {
         Some(query) => [&new, &b"?"[..], query.as_bytes()].concat(),
         None => new,
-    };
-    let Ok(target) = PathAndQuery::from_maybe_shared(Bytes::from(text)) else { return };
+    });
+    if text.iter().any(u8::is_ascii_control) {
+        return Err(Unsendable);
+    }
     if let Ok(original) = HeaderValue::from_str(head.target.as_str()) {
         head.headers.insert(&ORIGINAL_PATH, original);
     }
-    head.target = target;
+    // What the library would cut, complete or write in another way is not its own.
+    let plain = text.starts_with(b"/") || *text == *b"*";
+    match PathAndQuery::from_maybe_shared(text.clone()) {
+        Ok(target) if plain && target.as_str().as_bytes() == text => {
+            head.target = target;
+            Ok(None)
+        }
+        _ => Ok(Some(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+    use regex::bytes::Regex;
+
+    use super::super::super::message;
+    use super::*;
+
+    fn rewritten(
+        target: &'static str,
+        pattern: &str,
+        substitution: &str,
+    ) -> (Result<Option<Bytes>, Unsendable>, String) {
+        let mut head = RequestHead {
+            method: Method::GET,
+            target: PathAndQuery::from_static(target),
+            authority: HeaderValue::from_static("a"),
+            scheme: message::Scheme::Http,
+            headers: HeaderMap::new(),
+            version: Version::HTTP_11,
+        };
+        let pattern = Regex::new(pattern).unwrap();
+        let matched = PathMatch::Regex(pattern.clone());
+        let rewrite = PathRewrite::Regex { pattern, substitution: substitution.as_bytes().into() };
+        let result = rewrite_path(&mut head, &rewrite, &matched);
+        (result, head.target.to_string())
+    }
+
+    #[test]
+    fn what_a_rewrite_gives_is_sent_or_nothing() {
+        for (target, substitution, plain, raw) in [
+            ("/svc/a/b?q", "/$1", "/a/b?q", None),
+            ("/svc/", "$1", "/svc/", None),
+            ("/svc//a", "$1", "/a", None),
+            ("/svc/*", "$1", "*", None),
+            ("/svc/a/b?q", "$1", "/svc/a/b?q", Some("a/b?q")),
+            ("/svc/http://x/y", "$1", "/svc/http://x/y", Some("http://x/y")),
+            ("/svc/a", "/b c/$1", "/svc/a", Some("/b c/a")),
+            ("/svc/a", "/b#$1", "/svc/a", Some("/b#a")),
+            ("/svc/a", "?b", "/svc/a", Some("?b")),
+        ] {
+            let (result, left) = rewritten(target, "^/svc/(.*)$", substitution);
+            assert_eq!(
+                (result, left.as_str()),
+                (Ok(raw.map(|text| Bytes::from_static(text.as_bytes()))), plain),
+                "{target} {substitution}"
+            );
+        }
+        assert_eq!(rewritten("/svc/a", "^/svc/", "/x\r\ny: z").0, Err(Unsendable));
+    }
+
+    #[test]
+    fn a_host_that_http2_cannot_name_is_not_left_out() {
+        let mut head = RequestHead {
+            method: Method::GET,
+            target: PathAndQuery::from_static("/"),
+            authority: HeaderValue::from_static("a b"),
+            scheme: message::Scheme::Http,
+            headers: HeaderMap::new(),
+            version: Version::HTTP_11,
+        };
+        assert_eq!(absolute(&head), Err(Unsendable));
+        head.authority = HeaderValue::from_static("a:80");
+        assert_eq!(absolute(&head).unwrap().to_string(), "http://a:80/");
+    }
 }

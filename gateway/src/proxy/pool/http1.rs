@@ -5,13 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::body::RequestBody;
 use super::EndpointPool;
-use super::connect::{ConnectError, connect};
+use super::connect::{ConnectError, Counted, connect};
 use super::lease::{Lease, Wire};
+use super::target_io::TargetIo;
 use crate::state::Cluster;
 
 /// Free connections, the latest used on top: the others grow idle and are closed.
@@ -67,6 +70,26 @@ pub(super) async fn lease(
         return Ok(Lease::new(pool, cluster, Wire::Http1(sender), true));
     }
     let (stream, counted) = connect(cluster, &pool.endpoint).await?;
+    let sender = start(stream, counted).await?;
+    Ok(Lease::new(pool, cluster, Wire::Http1(sender), false))
+}
+
+/// Opens a connection for one request, in which `target` is written.
+pub(super) async fn lease_for(
+    target: Bytes,
+    pool: Rc<EndpointPool>,
+    cluster: &Arc<Cluster>,
+) -> Result<Lease, ConnectError> {
+    let (stream, counted) = connect(cluster, &pool.endpoint).await?;
+    let sender = start(TargetIo::new(stream, target), counted).await?;
+    Ok(Lease::new(pool, cluster, Wire::Once(sender), false))
+}
+
+/// Speaks HTTP/1.1 on a connection, in a task of its own.
+async fn start<S>(stream: S, counted: Counted) -> Result<SendRequest<RequestBody>, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ConnectError::Failed(error.to_string()))?;
@@ -76,5 +99,5 @@ pub(super) async fn lease(
         }
         drop(counted);
     });
-    Ok(Lease::new(pool, cluster, Wire::Http1(sender), false))
+    Ok(sender)
 }

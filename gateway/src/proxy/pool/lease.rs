@@ -26,6 +26,8 @@ pub(crate) struct Lease {
 
 pub(super) enum Wire {
     Http1(http1::SendRequest<RequestBody>),
+    /// A connection of HTTP/1.1 that serves no second request.
+    Once(http1::SendRequest<RequestBody>),
     Http2(Stream),
 }
 
@@ -67,7 +69,7 @@ impl Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         let result = match self.wire.as_mut().expect("a lease has its connection until it is released") {
-            Wire::Http1(sender) => sender.try_send_request(request).await,
+            Wire::Http1(sender) | Wire::Once(sender) => sender.try_send_request(request).await,
             Wire::Http2(stream) => stream.connection.sender.clone().try_send_request(request).await,
         };
         result.map_err(|mut failure| {
