@@ -197,6 +197,7 @@ pub(crate) fn analyze(
     findings.extend(ignored_destination(&analyzed));
     findings.extend(drifting_weights(&analyzed));
     findings.extend(kept_case(&analyzed));
+    findings.extend(crate::rewrites::slashless(&analyzed));
     if spec.rules.is_empty() && spec.default_backend.is_none() {
         let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
         findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));

@@ -27,6 +27,7 @@ mod ingress;
 mod lower;
 mod order;
 mod registry;
+mod rewrites;
 mod small_set;
 mod world;
 

@@ -75,5 +75,6 @@ pub use outcome::{
 };
 pub use region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
 pub use request::{Request, RequestError};
+pub use rewrite::rewritten;
 pub use risk::{Risk, RiskKind, RiskLevel, RiskOptions, risks};
 pub use shadow::{Shadowed, shadowed};

@@ -1,14 +1,34 @@
 //! What a request looks like after a route has changed its path, and where a redirect points.
 
 use gatewright_http::authority::kept_by_redirect;
+use gatewright_ir::{PathMatch, PathRewrite};
 use regex::{Captures, Regex};
 
 use crate::canonical::Canonical;
-use crate::dialect::Patterns;
+use crate::dialect::{self, Patterns};
 use crate::outcome::{PathOutcome, RedirectOutcome};
 
-/// Returns the path (without query) that the upstream sees.
+/// Returns what a rewrite makes of a path (without query) that passes a test, which may be nothing that is a path.
+pub fn rewritten(rewrite: &PathRewrite, test: &PathMatch, path: &str) -> String {
+    match (rewrite, test) {
+        (PathRewrite::Prefix(with), PathMatch::Prefix(prefix)) => {
+            format!("{with}{}", path.get(prefix.len()..).unwrap_or_default())
+        }
+        (PathRewrite::Prefix(with), _) => with.clone(),
+        (PathRewrite::Regex { pattern, substitution }, _) => match dialect::anywhere(pattern) {
+            Ok(regex) => replace_all(&regex, path, substitution),
+            Err(_) => path.to_owned(),
+        },
+    }
+}
+
+/// Returns the path (without query) that the upstream sees. As in Envoy, an empty path changes nothing.
 pub(crate) fn rewritten_path(outcome: &PathOutcome, path: &str, patterns: &Patterns) -> String {
+    let new = changed_path(outcome, path, patterns);
+    if new.is_empty() { path.to_owned() } else { new }
+}
+
+fn changed_path(outcome: &PathOutcome, path: &str, patterns: &Patterns) -> String {
     match outcome {
         PathOutcome::Keep => path.to_owned(),
         PathOutcome::Replace { cut, with, .. } => {
@@ -103,6 +123,8 @@ mod tests {
             ("(a)|(b)", r"<\2>", "/rr6ab", "/rr6<><b>"),
             ("a*$", "E", "/rr9aa", "/rr9E"),
             ("b*", r"/n\1", "/x/y", "/x/y"),
+            ("^/svc/(.*)", r"\1", "/svc/a/b", "a/b"),
+            ("^/svc/(.*)", r"\1", "/svc/", "/svc/"),
         ] {
             let outcome =
                 PathOutcome::Regex { pattern: pattern.to_owned(), substitution: substitution.to_owned() };

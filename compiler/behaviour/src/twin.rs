@@ -336,14 +336,15 @@ fn describe(ir: &Ir, name: &ClusterName) -> String {
 }
 
 fn new_path(route: &Route, rewrite: Option<&PathRewrite>, path: &str) -> String {
-    match (rewrite, &route.matches.path) {
+    let new = match (rewrite, &route.matches.path) {
         (None, _) => path.to_owned(),
         (Some(PathRewrite::Prefix(with)), PathMatch::Prefix(prefix)) => {
             format!("{with}{}", &path[prefix.len()..])
         }
         (Some(PathRewrite::Prefix(with)), _) => with.clone(),
         (Some(PathRewrite::Regex { pattern, substitution }), _) => regex_rewrite(pattern, substitution, path),
-    }
+    };
+    if new.is_empty() { path.to_owned() } else { new }
 }
 
 /// Replaces match by match; an empty match right behind the last one does not count.

@@ -157,6 +157,7 @@ codes! {
     GW0439 "mcpbridge-crash" Error "0.1.0" "a default backend by resource other than McpBridge `default` crashes Higress";
     GW0460 "certificate-kept" Error "0.1.0" "a Secret has become unusable, and the last good certificate is still served";
     GW0461 "client-certificate-bypass" Warning "0.1.0" "a host asks clients for certificates and answers in clear text without one";
+    GW0470 "rewrite-without-slash" Warning "0.1.0" "a rewrite gives a path without a slash at its beginning";
     GW0501 "host-not-served" Error "0.1.0" "an object with an error stands behind this host";
     GW0601 "plan-stale" Error "0.1.0" "the plan was made for other inputs or another live state";
     GW0602 "unacknowledged" Error "0.1.0" "a data plane did not acknowledge the configuration in time";
