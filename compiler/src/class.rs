@@ -111,7 +111,12 @@ pub(crate) fn select<'d>(
 }
 
 /// Returns what is to be said about how an Ingress was selected.
-pub(crate) fn told(key: &EntityKey, selection: Selection<'_>, options: &CompileOptions) -> Option<Finding> {
+pub(crate) fn told(
+    key: &EntityKey,
+    metadata: &Metadata,
+    selection: Selection<'_>,
+    options: &CompileOptions,
+) -> Option<Finding> {
     let class = &options.ingress_class;
     Some(match selection {
         Selection::Served => return None,
@@ -131,7 +136,12 @@ pub(crate) fn told(key: &EntityKey, selection: Selection<'_>, options: &CompileO
         Selection::OtherClass => {
             let message =
                 format!("the Ingress is of another class than `{class}` and is left to its controller");
-            Finding::new(&code::GW0211, Place::value(key, "/spec/ingressClassName"), message)
+            // The annotation decides where there is one.
+            let place = match metadata.annotations.contains_key(CLASS_ANNOTATION) {
+                true => Place::annotation_value(key, CLASS_ANNOTATION),
+                false => Place::value(key, "/spec/ingressClassName"),
+            };
+            Finding::new(&code::GW0211, place, message)
         }
         Selection::OtherDefault(default) => {
             let message = format!(

@@ -22,17 +22,33 @@ pub struct Place {
     pub pointer: String,
     /// Key or value of that entry.
     pub part: Part,
+    /// The part of a text that is meant; the whole value where there is none.
+    pub within: Option<Within>,
+}
+
+/// A stretch of a text, in characters of what the text means: without quotes, escapes and indentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Within {
+    /// First character.
+    pub start: usize,
+    /// First character behind.
+    pub end: usize,
 }
 
 impl Place {
     /// Returns the place of the value at `pointer`.
     pub fn value(entity: &EntityKey, pointer: impl Into<String>) -> Self {
-        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Value }
+        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Value, within: None }
     }
 
     /// Returns the place of the key of the entry at `pointer`.
     pub fn key(entity: &EntityKey, pointer: impl Into<String>) -> Self {
-        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Key }
+        Place { entity: entity.clone(), pointer: pointer.into(), part: Part::Key, within: None }
+    }
+
+    /// Returns the place of a stretch of the text here.
+    pub fn within(self, within: Within) -> Self {
+        Place { within: Some(within), ..self }
     }
 
     /// Returns the place of an annotation's key.

@@ -13,6 +13,7 @@ use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
 use crate::options::CompileOptions;
 use crate::order::{Age, PathKind};
+use crate::parse::check_host;
 use crate::small_set::SmallSet;
 
 /// A normalized Ingress.
@@ -48,6 +49,8 @@ pub(crate) struct PathRule {
     /// Its place: the rule, and the path in that rule.
     pub(crate) index: (u32, u32),
     pub(crate) tests: PathTests,
+    /// Nobody knows which path is meant: `/` stands in.
+    pub(crate) misread: bool,
 }
 
 /// What the path of a rule tests.
@@ -164,7 +167,7 @@ pub(crate) fn analyze(
     default: Option<&DefaultClass>,
 ) -> (Option<AnalyzedIngress>, Vec<Finding>) {
     let selection = class::select(key, metadata, spec, options, default);
-    let told = class::told(key, selection, options);
+    let told = class::told(key, metadata, selection, options);
     let class_by_default = matches!(selection, Selection::ServedByDefault(_));
     if !class_by_default && selection != Selection::Served {
         return (None, told.into_iter().collect());
@@ -184,9 +187,8 @@ pub(crate) fn analyze(
         certificates_by: certificates_by(metadata),
         class_by_default,
     };
-    for (rule, index) in spec.rules.iter().zip(0..) {
-        let pointer = format!("/spec/rules/{index}");
-        let Some(host) = read_host(key, &rule.host, &pointer, &mut findings) else { continue };
+    for (rule, index) in spec.rules.iter().zip(0..).filter(|(rule, _)| !rule.misread) {
+        let Some(host) = read_host(&rule.host) else { continue };
         let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
         analyzed.paths.reserve_exact(paths.len());
         for (path, at) in paths.iter().zip(0..) {
@@ -198,10 +200,6 @@ pub(crate) fn analyze(
     findings.extend(drifting_weights(&analyzed));
     findings.extend(kept_case(&analyzed));
     findings.extend(crate::rewrites::slashless(&analyzed));
-    if spec.rules.is_empty() && spec.default_backend.is_none() {
-        let message = "the Ingress has neither rules nor a default backend, so Higress ignores it";
-        findings.push(Finding::new(&code::GW0414, Place::key(key, "/spec"), message));
-    }
     (Some(analyzed), findings)
 }
 
@@ -297,52 +295,16 @@ fn tls_entry((index, entry): (usize, &crate::manifest::IngressTls)) -> TlsEntry 
     }
 }
 
-fn read_host(
-    key: &EntityKey,
-    host: &Arc<str>,
-    rule: &str,
-    findings: &mut Vec<Finding>,
-) -> Option<HostPattern> {
+/// Returns the host of a rule; none if it is no host, which the parser has told.
+fn read_host(host: &Arc<str>) -> Option<HostPattern> {
     if host.is_empty() {
         return Some(HostPattern::Any);
     }
-    if let Err(reason) = check_host(host) {
-        let place = Place::value(key, format!("{rule}/host"));
-        findings.push(Finding::new(&code::GW0415, place, format!("host `{host}` {reason}")));
-        return None;
-    }
+    check_host(host).ok()?;
     Some(match host.strip_prefix("*.") {
         Some(parent) => HostPattern::Suffix(parent.into()),
         None => HostPattern::Exact(host.clone()),
     })
-}
-
-/// The API server's rules: a lower-case DNS-1123 subdomain, or `*.` before one; no address, no port.
-pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    if name.parse::<std::net::IpAddr>().is_ok() {
-        return Err("is an address; Kubernetes wants a name");
-    }
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err("has upper-case letters, which Kubernetes refuses");
-    }
-    if name.contains(':') {
-        return Err("must not have a port");
-    }
-    if name.contains('*') {
-        return Err("may have a wildcard only as its first label");
-    }
-    let label_ok = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    if name.len() > 253 || !name.split('.').all(label_ok) {
-        return Err("is not a DNS name");
-    }
-    Ok(())
 }
 
 fn path_rule(
@@ -367,9 +329,10 @@ fn path_rule(
         backend: path.backend.clone(),
         index,
         tests: PathTests::ByKind,
+        misread: path.misread,
     };
     let place = || Place::value(&ingress.key, format!("{}/path", rule.pointer()));
-    let tests = path_tests(written, path_type, kind, &place, findings);
+    let tests = path_tests(written, kind, &place, findings);
     if let Some(character) = ingress.policy.path.accidental_regex(written) {
         let message =
             format!("`{character}` turns path `{written}` into a regular expression beside rewrite-target");
@@ -385,28 +348,16 @@ fn path_rule(
     rule
 }
 
-/// Checks a path by the API server's rules for paths and RE2's for regular expressions. A refused path still tests for the requests that are meant: its route answers 503 and keeps them from
-/// other routes.
+/// Returns what a path tests. One that the parser has refused still tests for the requests that are meant: its route
+/// answers 503 and keeps them from other routes. Of an expression that is none RE2's complaint is told.
 fn path_tests(
     written: &str,
-    path_type: &str,
     kind: PathKind,
     place: &dyn Fn() -> Place,
     findings: &mut Vec<Finding>,
 ) -> PathTests {
     if !written.starts_with('/') {
-        let message = format!("path `{written}` must start with `/`");
-        findings.push(Finding::new(&code::GW0416, place(), message));
         return PathTests::Nothing;
-    }
-    let literal = path_type == "Exact" || path_type == "Prefix";
-    let forbidden = ["//", "/./", "/../", "%2f", "%2F"]
-        .into_iter()
-        .find(|part| written.contains(part))
-        .or_else(|| ["/..", "/."].into_iter().find(|end| written.ends_with(end)));
-    if let Some(part) = forbidden.filter(|_| literal) {
-        let message = format!("path `{written}` of type {path_type} must not have `{part}`");
-        findings.push(Finding::new(&code::GW0416, place(), message));
     }
     if matches!(kind, PathKind::PrefixRegex | PathKind::FullPathRegex)
         && let Err(reason) = annotations::regex::validate(written)
@@ -433,16 +384,6 @@ fn path_matches(kind: PathKind, declared: &str) -> Vec<PathMatch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_follow_the_api_server() {
-        for host in ["a.com", "*.a.com", "a", "x-1.y"] {
-            assert_eq!(check_host(host), Ok(()), "{host}");
-        }
-        for host in ["A.com", "1.2.3.4", "a.com:80", "*a.com", "a.*.com", "-a.com", "a..b", "*."] {
-            assert!(check_host(host).is_err(), "{host}");
-        }
-    }
 
     #[test]
     fn a_prefix_is_the_path_and_what_is_below() {

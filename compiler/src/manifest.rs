@@ -221,6 +221,9 @@ pub struct IngressRule {
     pub host: Arc<str>,
     /// Paths; a rule without `http` opens the host and routes nothing.
     pub http: Option<HttpRule>,
+    /// The host has another type than text, so that nobody knows which is meant; the schema's finding says so.
+    #[serde(skip)]
+    pub misread: bool,
 }
 
 /// `http` of a rule.
@@ -241,6 +244,9 @@ pub struct IngressPath {
     pub path_type: Option<Cow<'static, str>>,
     /// Where requests go.
     pub backend: Arc<Backend>,
+    /// The path is not written, or no text; a finding of the parser says so.
+    #[serde(skip)]
+    pub misread: bool,
 }
 
 /// A backend reference.
@@ -296,6 +302,9 @@ pub struct Service {
     pub external_name: Option<String>,
     /// `spec.ports`
     pub ports: Vec<ServicePort>,
+    /// A port could not be read or is missing; the schema's finding says so.
+    #[serde(skip)]
+    pub misread: bool,
 }
 
 /// One port of a Service.
@@ -359,6 +368,8 @@ pub struct Secret {
     pub secret_type: String,
     /// `data` decoded from base64 and `stringData`.
     pub data: BTreeMap<String, Vec<u8>>,
+    /// A value could not be read, or one that the type needs is missing; a finding about the Secret says so.
+    pub misread: bool,
 }
 
 impl fmt::Debug for Secret {

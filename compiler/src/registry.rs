@@ -100,18 +100,33 @@ fn read_entry(
     findings: &mut Vec<Finding>,
 ) {
     let place = Place::value(bridge, entry.pointer.clone());
+    let refuse = |reason: String, findings: &mut Vec<Finding>| {
+        // What is of another type than it should be has a finding of its own.
+        if !entry.misread {
+            let message = format!("registry `{}` publishes nothing: {reason}", entry.name);
+            findings.push(Finding::new(&code::GW0436, place.clone(), message));
+        }
+    };
     if let Some((kind, suffix)) = DISCOVERED.into_iter().find(|(kind, _)| *kind == entry.registry_type) {
         registries.undiscovered.insert(suffix, place.clone());
         let message =
             format!("services of registry type `{kind}` are not discovered yet: their routes answer 503");
-        findings.push(Finding::new(&code::GW0209, place, message));
+        findings.push(Finding::new(&code::GW0209, place.clone(), message));
+        if let Err(reason) = check_port(entry) {
+            refuse(reason, findings);
+        }
         return;
     }
     if let Some(protocol) = unsupported_protocol(entry) {
         let message = format!(
             "protocol `{protocol}` to upstreams is not implemented yet: the service's routes answer 503"
         );
-        findings.push(Finding::new(&code::GW0209, place, message));
+        findings.push(Finding::new(&code::GW0209, place.clone(), message));
+        // What else is wrong with it would show when it is implemented.
+        let plain = Registry { protocol: None, ..entry.clone() };
+        if let Err(reason) = service_of(bridge, &plain) {
+            refuse(reason, findings);
+        }
         registries.unpublished.insert(host_of(entry));
         return;
     }
@@ -122,17 +137,26 @@ fn read_entry(
                     format!("registry service `{host}` is defined twice, and the last definition wins");
                 let other = Place::value(&previous.bridge, previous.pointer);
                 findings.push(
-                    Finding::new(&code::GW0436, place, message).with_related(other, "also defined here"),
+                    Finding::new(&code::GW0436, place.clone(), message)
+                        .with_related(other, "also defined here"),
                 );
             }
         }
         Err(reason) => {
             registries.unpublished.insert(host_of(entry));
-            if entry.misread {
-                return;
-            }
-            let message = format!("registry `{}` publishes nothing: {reason}", entry.name);
-            findings.push(Finding::new(&code::GW0436, place, message));
+            refuse(reason, findings);
+        }
+    }
+}
+
+/// Notes that the services of a bridge are not known: it is defined several times, which has a finding of its own.
+pub(crate) fn withhold(bridge: &Manifest, options: &CompileOptions, registries: &mut Registries) {
+    let Body::McpBridge(spec) = &bridge.body else { return };
+    for entry in spec.registries.iter().filter(|_| in_scope(&bridge.key, options)) {
+        let place = Place::value(&bridge.key, entry.pointer.clone());
+        match DISCOVERED.into_iter().find(|(kind, _)| *kind == entry.registry_type) {
+            Some((_, suffix)) => drop(registries.undiscovered.entry(suffix).or_insert(place)),
+            None => drop(registries.unpublished.insert(host_of(entry))),
         }
     }
 }
@@ -151,9 +175,7 @@ fn service_of(bridge: &EntityKey, entry: &Registry) -> Result<(String, RegistryS
     if entry.name.is_empty() {
         return Err("it has no name".to_owned());
     }
-    if !(1..=65535).contains(&entry.port) {
-        return Err(format!("port {} is not between 1 and 65535", entry.port));
-    }
+    check_port(entry)?;
     let items = entry.domain.split(',');
     let endpoints: Result<Vec<Endpoint>, String> = if by_name {
         items.map(|item| dns_name(item, entry.port)).collect()
@@ -172,6 +194,13 @@ fn service_of(bridge: &EntityKey, entry: &Registry) -> Result<(String, RegistryS
         protocol: protocol(entry.protocol.as_deref().unwrap_or_default())?,
     };
     Ok((host_of(entry), service))
+}
+
+fn check_port(entry: &Registry) -> Result<(), String> {
+    match entry.port {
+        1..=65535 => Ok(()),
+        other => Err(format!("port {other} is not between 1 and 65535")),
+    }
 }
 
 /// `ip:port` without spaces; IPv6 in brackets.

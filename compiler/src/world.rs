@@ -26,6 +26,10 @@ pub(crate) enum Dependency {
 pub(crate) struct World<'a> {
     pub(crate) options: &'a CompileOptions,
     pub(crate) manifests: &'a BTreeMap<EntityKey, Arc<Manifest>>,
+    /// Objects that are defined several times: what they are is not known, and that they are there is.
+    pub(crate) ambiguous: &'a BTreeSet<EntityKey>,
+    /// Services whose EndpointSlices are such objects.
+    pub(crate) ambiguous_slices: BTreeSet<EntityKey>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
     /// Objects that the source speaks of without showing them, with what each file says.
@@ -65,6 +69,17 @@ impl<'a> World<'a> {
             Some(Body::Service(service)) => Some(service),
             _ => None,
         }
+    }
+
+    /// Returns whether EndpointSlices of a Service are defined several times, so that there are some.
+    pub(crate) fn has_ambiguous_slices(&self, namespace: &str, name: &str) -> bool {
+        !self.ambiguous_slices.is_empty()
+            && self.ambiguous_slices.contains(&EntityKey::new(Kind::Service, namespace, name))
+    }
+
+    /// Returns whether an object of the source is defined several times. Whoever asks has looked the object up.
+    pub(crate) fn is_ambiguous(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        !self.ambiguous.is_empty() && self.ambiguous.contains(&EntityKey::new(kind, namespace, name))
     }
 
     /// Returns whether a Service has EndpointSlices in the source, ready endpoints or not.

@@ -33,6 +33,7 @@ const NEEDS_KUBE: &str = "real_kube";
 struct Components {
     envoy: Option<PathBuf>,
     kube: Option<PathBuf>,
+    yaml: Option<PathBuf>,
 }
 const CHECK: Duration = Duration::from_secs(60);
 
@@ -86,7 +87,12 @@ fn tests(
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
     cargo.env(bless::GOLDEN_LOG, golden_log).env("INSTA_UPDATE", "no");
-    for (name, path) in [(testbed::ENVOY, &components.envoy), (testbed::KUBE, &components.kube)] {
+    let paths = [
+        (testbed::ENVOY, &components.envoy),
+        (testbed::KUBE, &components.kube),
+        (testbed::YAML, &components.yaml),
+    ];
+    for (name, path) in paths {
         path.iter().for_each(|path| _ = cargo.env(name, path));
     }
     let ended = process::run(&mut cargo, within)?;
@@ -104,6 +110,7 @@ fn real(report: &mut Report, golden_log: &Path, ignored: usize) {
     let components = Components {
         envoy: component(report, "envoy", testbed::envoy),
         kube: component(report, "kube", testbed::kube),
+        yaml: component(report, "yaml", testbed::yaml),
     };
     if components.envoy.is_none() {
         let counts = Counts { skipped: ignored, ..Counts::default() };
@@ -120,6 +127,9 @@ fn real(report: &mut Report, golden_log: &Path, ignored: usize) {
         let mut named: Vec<&str> = vec!["--lib", "--bins"];
         named.extend(other.iter().flat_map(|name| ["--test", name]));
         named.extend(["--", "--ignored", "real_"]);
+        if components.yaml.is_none() {
+            named.extend(["--skip", "real_kubernetes"]);
+        }
         if !machine::is_there(machine::SSH_SERVER) {
             whole.extend(["--skip", "over_ssh"]);
         }

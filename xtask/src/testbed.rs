@@ -13,6 +13,9 @@ use crate::{machine, process, workspace};
 /// Names an Envoy program to use instead of provisioning one.
 pub(crate) const ENVOY: &str = "GATEWRIGHT_ENVOY";
 
+/// Names the program that reads YAML as Kubernetes does.
+pub(crate) const YAML: &str = "GATEWRIGHT_YAML_READER";
+
 /// Names a folder with kube-apiserver, etcd and kubectl to use instead of building them.
 pub(crate) const KUBE: &str = "KUBEBUILDER_ASSETS";
 
@@ -21,6 +24,8 @@ const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const ACTIONLINT_VERSION: &str = "1.7.12";
 const KUBE_VERSION: &str = "1.35.4";
 const ETCD_VERSION: &str = "3.6.5";
+/// That of `xtask/testbed/yaml`.
+const YAML_VERSION: &str = "1.6.0";
 const REQUIREMENTS: &str = include_str!("../testbed/requirements.txt");
 
 const DOWNLOAD: Duration = Duration::from_secs(420);
@@ -47,6 +52,7 @@ enum Component {
     Python,
     Actionlint,
     Kube,
+    Yaml,
 }
 
 /// Sets up one component and prints its program.
@@ -59,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Component::Python => python()?,
         Component::Actionlint => actionlint()?,
         Component::Kube => kube()?,
+        Component::Yaml => yaml()?,
     };
     println!("{}", program.display());
     Ok(ExitCode::SUCCESS)
@@ -109,6 +116,32 @@ pub(crate) fn actionlint() -> Result<PathBuf> {
     install.args(["install", &module]).env("GOBIN", &folder).env("GOTOOLCHAIN", "local");
     let ended = process::run(&mut install, DOWNLOAD)?;
     ensure!(ended.success(), "go install {module}: {}", ended.reason());
+    Ok(program)
+}
+
+/// Returns the program that reads YAML as Kubernetes does, built when needed from `xtask/testbed/yaml`.
+///
+/// # Errors
+/// When there is no Go, or the build fails.
+pub(crate) fn yaml() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os(YAML) {
+        return Ok(program.into());
+    }
+    let source = workspace::root().join("xtask/testbed/yaml");
+    // Another text of the program is another program.
+    let text = fs::read(source.join("main.go"))?;
+    let sum = text.iter().fold(5381_u32, |sum, byte| sum.wrapping_mul(33) ^ u32::from(*byte));
+    let program = workspace::testbed().join(format!("yaml-{YAML_VERSION}-{sum:08x}/read-yaml"));
+    let _lock = lock()?;
+    if !program.is_file() {
+        ensure!(machine::is_there(&["go", "version"]), "there is no Go to build the reader of YAML with");
+        let mut build = Command::new("go");
+        build.current_dir(source).args(["build", "-o"]).arg(&program).arg(".");
+        build.env("GOWORK", "off").env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0");
+        build.env("GOFLAGS", "-mod=readonly -trimpath -buildvcs=false");
+        let ended = process::run(&mut build, DOWNLOAD)?;
+        ensure!(ended.success(), "go build of the reader of YAML: {}", ended.reason());
+    }
     Ok(program)
 }
 
@@ -249,6 +282,9 @@ mod tests {
         let module = fs::read_to_string(path).unwrap();
         assert!(module.contains(&format!("k8s.io/kubernetes v{KUBE_VERSION}\n")));
         assert!(module.contains(&format!("go.etcd.io/etcd/server/v3 v{ETCD_VERSION}\n")));
+        let path = workspace::root().join("xtask/testbed/yaml/go.mod");
+        let reader = fs::read_to_string(path).unwrap();
+        assert!(reader.contains(&format!("sigs.k8s.io/yaml v{YAML_VERSION}\n")));
         let staging = KUBE_VERSION.replacen("1.", "v0.", 1);
         let replacements = module.lines().filter(|line| line.contains(" => "));
         assert!(replacements.clone().count() > 20);

@@ -3,7 +3,7 @@
 use gatewright_diagnostics::code;
 
 use super::reader::Reader;
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Place, Within};
 
 /// The annotation's key.
 pub(crate) const KEY: &str = "higress.io/destination";
@@ -15,6 +15,8 @@ pub(crate) struct Destination {
     pub(crate) host: String,
     pub(crate) port: Option<u32>,
     pub(crate) subset: String,
+    /// Where it stands in the annotation.
+    pub(crate) written: Within,
 }
 
 /// Says that the annotation is there, and that a finding tells why it cannot be used.
@@ -23,9 +25,12 @@ pub(crate) struct Unusable;
 
 /// Reads the annotation. As in Higress one bad weight or a line without address drops all of it.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Vec<Destination>, Unusable> {
-    let Some(found) = reader.higress_string("destination") else { return Ok(Vec::new()) };
-    let lines: Result<Vec<Destination>, String> =
-        found.value.lines().map(str::trim).filter(|line| !line.is_empty()).map(parse_line).collect();
+    if reader.higress_string("destination").is_none() {
+        return Ok(Vec::new());
+    }
+    let lines = reader.lines(KEY);
+    let read = lines.into_iter().map(|(line, place)| parse_line(line, place).map_err(|why| (why, place)));
+    let lines: Result<Vec<Destination>, (String, Within)> = read.collect();
     match lines {
         Ok(destinations) if weights_usable(&destinations) => Ok(destinations),
         Ok(_) => {
@@ -34,8 +39,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Vec<Destination>, Unusable
             reader.findings.push(Finding::new(&code::GW0407, place, message));
             Err(Unusable)
         }
-        Err(reason) => {
-            let place = Place::annotation_value(reader.entity, KEY);
+        Err((reason, line)) => {
+            let place = Place::annotation_value(reader.entity, KEY).within(line);
             reader.findings.push(
                 Finding::new(&code::GW0406, place, format!("the destination cannot be read: {reason}"))
                     .with_help("write one `WEIGHT% HOST:PORT` a line"),
@@ -51,7 +56,7 @@ fn weights_usable(destinations: &[Destination]) -> bool {
             && destinations.iter().any(|destination| destination.weight > 0))
 }
 
-fn parse_line(line: &str) -> Result<Destination, String> {
+fn parse_line(line: &str, written: Within) -> Result<Destination, String> {
     let mut fields = line.split_whitespace().peekable();
     let mut weight = 100;
     if let Some(text) = fields.peek().and_then(|field| field.strip_suffix('%')) {
@@ -62,7 +67,7 @@ fn parse_line(line: &str) -> Result<Destination, String> {
     let address = fields.next().ok_or_else(|| format!("no address in `{line}`"))?;
     let (host, port) = split_port(address);
     let subset = fields.next().unwrap_or_default().to_owned();
-    Ok(Destination { weight, host: host.to_owned(), port, subset })
+    Ok(Destination { weight, host: host.to_owned(), port, subset, written })
 }
 
 /// Cuts a port number between 1 and 65535 off behind the last colon. Anything else stays part of the host, so the
@@ -80,6 +85,10 @@ fn split_port(address: &str) -> (&str, Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse_line(line: &str) -> Result<Destination, String> {
+        super::parse_line(line, Within { start: 0, end: line.len() })
+    }
 
     #[test]
     fn reads_weights_ports_and_subsets() {

@@ -35,7 +35,7 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
     let mut edits = HeaderEdits::default();
     for (verb, map) in [("add", &mut edits.add), ("update", &mut edits.set)] {
         let Some(found) = reader.higress_string(&format!("{family}-{verb}")) else { continue };
-        for line in found.value.lines().filter(|line| !line.trim().is_empty()) {
+        for (line, written) in reader.lines(&found.key) {
             match pair(line) {
                 // Of the host Istio makes a rewrite, whose text is literal.
                 Some((name, value)) if name == "host" || name.starts_with(':') => {
@@ -45,10 +45,13 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
                     Ok(value) => {
                         map.insert(name, value);
                     }
-                    Err(why) => report_value(reader, &found.key, &name, &value, &why),
+                    Err(why) => {
+                        let place = Place::annotation_value(reader.entity, &found.key).within(written);
+                        reader.findings.push(unusable(place, &name, &value, &why));
+                    }
                 },
                 None => {
-                    let place = Place::annotation_value(reader.entity, &found.key);
+                    let place = Place::annotation_value(reader.entity, &found.key).within(written);
                     let message = format!("`{line}` has no value and is skipped; write `NAME VALUE`");
                     reader.findings.push(Finding::new(&code::GW0418, place, message));
                 }
@@ -104,7 +107,12 @@ fn report_invalid_names(reader: &mut Reader<'_>, family: &str, edits: &mut Heade
                 reader.annotations().get(key).is_some_and(|text| text.to_ascii_lowercase().contains(&name))
             });
         if let Some(key) = key {
-            reader.invalid(&key, format!("`{name}` is not a header name and is skipped"));
+            let lines = reader.lines(&key);
+            let written = lines.iter().find(|(line, _)| line.to_ascii_lowercase().contains(&name));
+            let place = Place::annotation_value(reader.entity, &key);
+            let place = Place { within: written.map(|(_, place)| *place), ..place };
+            let message = format!("`{name}` is not a header name and is skipped");
+            reader.findings.push(Finding::new(&code::GW0403, place, message));
         }
     }
 }
@@ -155,9 +163,8 @@ fn command(text: &str) -> Option<&str> {
     (name > 0 && text[end..].starts_with('%')).then(|| &text[..end])
 }
 
-fn report_value(reader: &mut Reader<'_>, key: &str, name: &str, value: &str, why: &NotLiteral) {
-    let place = Place::annotation_value(reader.entity, key);
-    let finding = match why {
+fn unusable(place: Place, name: &str, value: &str, why: &NotLiteral) -> Finding {
+    match why {
         NotLiteral::Command(command) => {
             let message = format!(
                 "`{command}` is a command of Envoy, and those are not carried out yet: `{name}` stays as it is"
@@ -174,8 +181,7 @@ fn report_value(reader: &mut Reader<'_>, key: &str, name: &str, value: &str, why
                 format!("the value of `{name}` holds a control character, which no header may hold");
             Finding::new(&code::GW0419, place, message)
         }
-    };
-    reader.findings.push(finding);
+    }
 }
 
 /// Splits at the first white space; quotes around name and value are dropped.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gatewright_diagnostics::code;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Place, Within};
 use crate::manifest::EntityKey;
 
 /// The nginx prefix, which is asked first.
@@ -71,6 +71,23 @@ impl<'a> Reader<'a> {
     /// Returns an integer of a key that only the `higress.io/` prefix has.
     pub(crate) fn higress_integer(&mut self, suffix: &str) -> Option<Found<i64>> {
         self.one(format!("{HIGRESS}{suffix}"), &parse_int, "a whole number without unit")
+    }
+
+    /// Returns the lines of an annotation that hold something, trimmed as Higress does, each with its place.
+    pub(crate) fn lines(&self, key: &str) -> Vec<(&'a str, Within)> {
+        let Some(text) = self.annotations.get(key) else { return Vec::new() };
+        let mut lines = Vec::new();
+        let mut start = 0;
+        for line in text.split('\n') {
+            let trimmed = line.trim();
+            let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+            if !trimmed.is_empty() {
+                let first = start + indent;
+                lines.push((trimmed, Within { start: first, end: first + trimmed.chars().count() }));
+            }
+            start += line.chars().count() + 1;
+        }
+        lines
     }
 
     /// Records that the value of `key` is invalid and its default holds.

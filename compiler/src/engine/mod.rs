@@ -12,6 +12,7 @@ mod output;
 mod provenance;
 mod references;
 mod report;
+mod twice;
 mod uncovered;
 mod unmatched;
 
@@ -51,6 +52,8 @@ pub struct Engine {
     files: Files,
     /// The one manifest of each entity; entities that are defined twice are left out.
     manifests: BTreeMap<EntityKey, Arc<Manifest>>,
+    /// Entities that are defined several times.
+    ambiguous: BTreeSet<EntityKey>,
     /// Those of them against which the parser found an error.
     poisoned: BTreeSet<EntityKey>,
     ingresses: BTreeMap<EntityKey, IngressUnit>,
@@ -96,6 +99,7 @@ impl Engine {
             options,
             files: Files::default(),
             manifests: BTreeMap::new(),
+            ambiguous: BTreeSet::new(),
             poisoned: BTreeSet::new(),
             ingresses: BTreeMap::new(),
             by_host: BTreeMap::new(),
@@ -181,10 +185,16 @@ impl Engine {
             if is_poisoned {
                 self.poisoned.insert(key.clone());
             }
+            let was_ambiguous = self.ambiguous.remove(&key);
+            let is_ambiguous = self.files.is_ambiguous(&key);
+            if is_ambiguous {
+                self.ambiguous.insert(key.clone());
+            }
             let old = self.manifests.remove(&key);
             let fingerprint = |manifest: &Arc<Manifest>| manifest.fingerprint;
             let new = new.map(|definition| definition.manifest);
-            if was_poisoned != is_poisoned || old.as_ref().map(fingerprint) != new.as_ref().map(fingerprint) {
+            let moved = was_poisoned != is_poisoned || was_ambiguous != is_ambiguous;
+            if moved || old.as_ref().map(fingerprint) != new.as_ref().map(fingerprint) {
                 changed.push((key.clone(), old));
             }
             manifests.extend(new.map(|manifest| (key, manifest)));
@@ -208,7 +218,7 @@ impl Engine {
         let (manifests, poisoned, files) = (&self.manifests, &self.poisoned, &self.files);
         let unit = |key: &EntityKey| {
             let mut unit = analyze(manifests.get(key)?, poisoned.contains(key), options, default)?;
-            // That it is defined several times is all there is to say about it.
+            // Each definition is looked at by itself for what there is to say about it.
             if files.is_ambiguous(key) {
                 unit.findings = Box::default();
             }
@@ -255,6 +265,11 @@ impl Engine {
         for (key, old) in changed.iter().filter(|(key, _)| key.kind == Kind::EndpointSlice) {
             let before = old.as_deref().and_then(service_of_slice);
             let now = self.manifests.get(key).map(AsRef::as_ref).and_then(service_of_slice);
+            let twice: Vec<EntityKey> =
+                self.definitions_of(key).filter_map(|slice| service_of_slice(slice)).collect();
+            for service in &twice {
+                stale.hosts.extend(self.readers_of(&Dependency::Service(service.clone())));
+            }
             for service in before.iter().chain(&now) {
                 let had = self.slices.contains_key(service);
                 let members = self.slices.entry(service.clone()).or_default();
@@ -280,7 +295,12 @@ impl Engine {
         }
         let bridges =
             self.manifests.iter().filter(|(key, _)| registry::is_bridge(key)).map(|(_, manifest)| manifest);
-        let (registries, findings) = registry::read(bridges, &self.options);
+        let (mut registries, findings) = registry::read(bridges, &self.options);
+        for key in self.ambiguous.iter().filter(|key| registry::is_bridge(key)) {
+            for bridge in self.definitions_of(key) {
+                registry::withhold(bridge, &self.options, &mut registries);
+            }
+        }
         let old = std::mem::replace(&mut self.registries, registries);
         self.registry_findings = findings;
         let unnamed_moved = old.undiscovered.keys().ne(self.registries.undiscovered.keys())
@@ -348,6 +368,8 @@ impl Engine {
         World {
             options: &self.options,
             manifests: &self.manifests,
+            ambiguous: &self.ambiguous,
+            ambiguous_slices: self.services_with_ambiguous_slices().collect(),
             slices: &self.slices,
             registries: &self.registries,
             promises: self.files.promises(),

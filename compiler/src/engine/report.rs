@@ -8,7 +8,7 @@ use gatewright_ir::{Certificate, TlsContext};
 
 use super::Engine;
 use super::files::Definition;
-use crate::finding::{Finding, Part, Place};
+use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
 use crate::parse::{FileFinding, Locator};
 use crate::source::ReadError;
@@ -41,9 +41,13 @@ impl Engine {
         let mut spans = Spans::new(self);
         let unmatched = self.unmatched_plugin_rules();
         let uncovered = self.uncovered_tls();
-        let found = self.findings().chain(&unmatched).chain(&uncovered);
+        let asked = unmatched.iter().chain(&uncovered).filter(|finding| !self.is_derived(finding));
+        let found = self.findings().chain(asked);
         for finding in found.filter(|finding| finding.code.severity <= severity) {
             diagnostics.extend(spans.diagnostic(finding)?);
+        }
+        for (definition, finding) in self.findings_of_definitions() {
+            diagnostics.push(spans.diagnostic_in(&finding, definition)?);
         }
         for (key, definitions) in self.files.duplicates() {
             diagnostics.push(spans.duplicate(key, definitions)?);
@@ -92,7 +96,7 @@ impl Engine {
         let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
         let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
         let objects = self.class_findings.iter().chain(&self.registry_findings).chain(&self.plugin_findings);
-        ingresses.chain(hosts).chain(objects)
+        ingresses.chain(hosts).chain(objects).filter(|finding| !self.is_derived(finding))
     }
 }
 
@@ -109,20 +113,39 @@ impl<'e> Spans<'e> {
 
     fn diagnostic(&mut self, finding: &Finding) -> Result<Option<Diagnostic>, ReadError> {
         let Some(primary) = self.label(&finding.place, "")? else { return Ok(None) };
+        self.described(finding, primary, None).map(Some)
+    }
+
+    /// A finding about one of several definitions.
+    fn diagnostic_in(&mut self, finding: &Finding, definition: &Definition) -> Result<Diagnostic, ReadError> {
+        let primary = self.label_in(definition, &finding.place, "")?;
+        self.described(finding, primary, Some(definition))
+    }
+
+    fn described(
+        &mut self,
+        finding: &Finding,
+        primary: Label,
+        of: Option<&Definition>,
+    ) -> Result<Diagnostic, ReadError> {
         let mut diagnostic = Diagnostic::new(finding.code, finding.message.clone(), primary);
         for (place, text) in &finding.related {
-            diagnostic.related.extend(self.label(place, text)?);
+            match of.filter(|_| place.entity == finding.place.entity) {
+                Some(definition) => diagnostic.related.push(self.label_in(definition, place, text)?),
+                None => diagnostic.related.extend(self.label(place, text)?),
+            }
         }
         diagnostic.notes.clone_from(&finding.notes);
         diagnostic.help.clone_from(&finding.help);
         diagnostic.entity = Some(finding.place.entity.to_string());
-        Ok(Some(diagnostic))
+        Ok(diagnostic)
     }
 
     fn duplicate(&mut self, key: &EntityKey, definitions: &[Definition]) -> Result<Diagnostic, ReadError> {
         let mut labels = Vec::new();
         for definition in definitions {
-            labels.push(self.label_in(definition, "/metadata/name", Part::Value, "also defined here")?);
+            let place = Place::value(key, "/metadata/name");
+            labels.push(self.label_in(definition, &place, "also defined here")?);
         }
         let mut primary = labels.pop().unwrap_or_else(|| file_label(""));
         primary.text.clear();
@@ -137,18 +160,14 @@ impl<'e> Spans<'e> {
 
     fn label(&mut self, place: &Place, text: &str) -> Result<Option<Label>, ReadError> {
         let definition = self.engine.files.definitions(&place.entity).first().cloned();
-        definition.map(|found| self.label_in(&found, &place.pointer, place.part, text)).transpose()
+        definition.map(|found| self.label_in(&found, place, text)).transpose()
     }
 
-    fn label_in(
-        &mut self,
-        found: &Definition,
-        pointer: &str,
-        part: Part,
-        text: &str,
-    ) -> Result<Label, ReadError> {
+    fn label_in(&mut self, found: &Definition, place: &Place, text: &str) -> Result<Label, ReadError> {
         let locator = self.locator(&found.path)?;
-        let span = locator.locate(found.manifest.document, pointer, part).unwrap_or_default();
+        let document = found.manifest.document;
+        let span = locator.locate_within(document, &place.pointer, place.part, place.within);
+        let span = span.unwrap_or_default();
         Ok(Label { path: found.path.to_string(), span, text: text.to_owned() })
     }
 

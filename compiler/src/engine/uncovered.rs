@@ -8,8 +8,9 @@ use gatewright_ir::HostPattern;
 
 use super::Engine;
 use crate::finding::{Finding, Place};
-use crate::ingress::{AnalyzedIngress, TlsEntry, check_host};
+use crate::ingress::{AnalyzedIngress, TlsEntry};
 use crate::manifest::{Body, Ingress};
+use crate::parse::check_host;
 
 /// Witnesses that one finding names.
 const SHOWN: usize = 3;

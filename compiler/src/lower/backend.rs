@@ -6,8 +6,9 @@ use gatewright_ir::{ClusterName, Entry, SharedEdits};
 use crate::annotations::destination;
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
-use crate::manifest::{Backend, Service, ServiceBackend};
+use crate::manifest::{Backend, Kind, Service, ServiceBackend};
 use crate::options::HigressVersion;
+use crate::parse;
 use crate::world::{Reads, World};
 
 /// The port part of a cluster name.
@@ -75,19 +76,12 @@ pub(super) fn resolve(
         let destination = service_destination(ingress, service, pointer, world, reads, findings)?;
         return Some(Destinations { list: vec![destination], weight_total });
     }
-    let place = Place::value(&ingress.key, format!("{pointer}/backend"));
-    if backend.resource.is_none() {
-        findings.push(Finding::new(
-            &code::GW0414,
-            place,
-            "the path has neither a Service nor a resource backend",
-        ));
-        return None;
-    }
-    if ingress.policy.destinations.is_err() {
+    // The parser has told of a backend that is nothing, or of another version.
+    if backend.resource.is_none() || ingress.policy.destinations.is_err() {
         return None;
     }
     if written.is_empty() {
+        let place = Place::value(&ingress.key, format!("{pointer}/backend"));
         findings.push(
             Finding::new(
                 &code::GW0414,
@@ -117,21 +111,23 @@ fn service_destination(
         (Some(number), _) => u32::from(number),
         (None, Some(name)) => {
             let Some(known) = known else {
-                findings.push(external_port_name(namespace, service, name, place("/port/name")));
+                if !world.is_ambiguous(Kind::Service, namespace, &service.name) {
+                    findings.push(external_port_name(namespace, service, name, place("/port/name")));
+                }
                 let host = world.service_host(namespace, &service.name);
                 return Some(Destination::new(host, Port::Listener, String::new(), 100));
             };
             let found = known.ports.iter().find(|port| port.name.as_deref() == Some(name));
             let Some(found) = found else {
-                findings.push(unknown_port_name(service, name, known, place("/port/name")));
+                if !known.misread {
+                    findings.push(unknown_port_name(service, name, known, place("/port/name")));
+                }
                 return None;
             };
             u32::from(found.port)
         }
-        (None, None) => {
-            findings.push(Finding::new(&code::GW0414, place(""), "the Service backend has no port"));
-            return None;
-        }
+        // The parser has told why there is none.
+        (None, None) => return None,
     };
     let host = world.service_host(namespace, &service.name);
     let places = ServicePlaces { service: place("/name"), port: place("/port/number") };
@@ -178,6 +174,10 @@ fn check_service(
     let Some((name, namespace)) = world.split_service_host(host) else { return };
     let label = format!("{namespace}/{name}");
     let Some(service) = world.service(namespace, name, reads) else {
+        // What is defined twice, and what no Service can be called, has a finding of its own.
+        if world.is_ambiguous(Kind::Service, namespace, name) || !parse::is_service_name(name) {
+            return;
+        }
         let message =
             format!("Service `{label}` is not in the source: requests answer 503 as far as the source tells");
         findings.push(Finding::new(&code::GW0202, places.service, message));
@@ -195,11 +195,15 @@ fn check_service(
         );
         return;
     }
-    if !service.ports.iter().any(|known| u32::from(known.port) == port) {
+    let has_port = service.ports.iter().any(|known| u32::from(known.port) == port);
+    if !has_port && service.misread {
+        // What is wrong with its ports is told where they stand.
+    } else if !has_port {
         let message = format!("Service `{label}` has no port {port}, so requests answer 503");
         findings.push(Finding::new(&code::GW0210, places.port, message));
     } else if service.service_type.as_deref() != Some("ExternalName")
         && !world.has_slices(namespace, name, reads)
+        && !world.has_ambiguous_slices(namespace, name)
     {
         let message =
             format!("Service `{label}` has no EndpointSlice in the source and is resolved by DNS name");
@@ -215,7 +219,7 @@ fn by_host(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) -> Destination {
-    let place = Place::annotation_value(&ingress.key, destination::KEY);
+    let place = Place::annotation_value(&ingress.key, destination::KEY).within(line.written);
     let port = match line.port.or_else(|| only_port(&line.host, world, reads)) {
         Some(port) => Port::Number(port),
         None => Port::Listener,
@@ -242,10 +246,11 @@ fn only_port(host: &str, world: &World<'_>, reads: &mut Reads) -> Option<u32> {
 }
 
 fn unknown_host(host: &str, port: Port, world: &World<'_>) -> Option<String> {
-    if world.split_service_host(host).is_some() {
-        return Some(format!(
-            "`{host}` has no port here and the source does not tell one: requests answer 503"
-        ));
+    if let Some((name, namespace)) = world.split_service_host(host) {
+        let twice = world.is_ambiguous(Kind::Service, namespace, name);
+        return (!twice).then(|| {
+            format!("`{host}` has no port here and the source does not tell one: requests answer 503")
+        });
     }
     let reported = world.registries.undiscovered.keys().any(|suffix| host.ends_with(suffix))
         || world.registries.unpublished.contains(host);

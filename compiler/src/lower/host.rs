@@ -16,6 +16,7 @@ use super::{
 };
 use crate::finding::{Finding, Place};
 use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
+use crate::manifest::Kind;
 use crate::order::higress_sort;
 use crate::small_set::SmallSet;
 use crate::world::{Dependency, Reads, World};
@@ -117,7 +118,9 @@ fn base_routes(
         for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
             let key = ingress.rule_key(rule);
             if let Some((owner, owned)) = owners.get(&key) {
-                findings.push(duplicate(ingress, rule, owner, owned));
+                if !rule.misread && !owned.misread {
+                    findings.push(duplicate(ingress, rule, owner, owned));
+                }
                 continue;
             }
             owners.insert(key, (ingress, rule));
@@ -175,6 +178,14 @@ fn add_fallback(
     let Some(fallback) = &ingress.policy.fallback_service else { return };
     let service = world.service(&fallback.namespace, &fallback.name, reads);
     let Some(port) = service.and_then(|service| service.ports.first()) else {
+        // A Service that is defined twice, or whose ports cannot be read, has a finding of its own.
+        let told = service.map_or_else(
+            || world.is_ambiguous(Kind::Service, &fallback.namespace, &fallback.name),
+            |service| service.misread,
+        );
+        if told {
+            return;
+        }
         let message = format!(
             "Service `{}/{}` is not in the source or has no port, so the fallback has no effect",
             fallback.namespace, fallback.name

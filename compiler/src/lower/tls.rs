@@ -7,7 +7,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, TlsEntry};
-use crate::manifest::Secret;
+use crate::manifest::{Kind, Secret};
+use crate::parse;
 use crate::world::{Reads, World};
 
 /// Returns the TLS context of a host from its Ingresses, oldest first: the oldest with a matching Secret decides.
@@ -41,6 +42,12 @@ pub(super) fn context(
     let (ingress, entry, secret) = chosen?;
     let place = Place::value(&ingress.key, format!("{}/secretName", entry.pointer));
     let certificate = match world.secret(&secret.namespace, &secret.name, reads) {
+        // What is defined twice, and what no Secret can be called, has a finding of its own.
+        None if world.is_ambiguous(Kind::Secret, &secret.namespace, &secret.name)
+            || !parse::is_secret_name(&secret.name) =>
+        {
+            Certificate::Missing(secret)
+        }
         None => {
             let (finding, certificate) = absent(ingress, host, secret, world, place);
             findings.push(finding);
@@ -48,6 +55,7 @@ pub(super) fn context(
         }
         Some(found) => match key_pair(found) {
             Ok(_) => Certificate::Secret(secret),
+            Err(_) if found.misread => Certificate::Missing(secret),
             Err(reason) => {
                 let message = format!("Secret `{secret}` cannot serve TLS: {reason}");
                 findings.push(Finding::new(&code::GW0212, place, message));

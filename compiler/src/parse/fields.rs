@@ -72,17 +72,70 @@ impl<'t> Fields<'t> {
 
     /// Returns whether a member is a list.
     pub(crate) fn is_list(self, name: &str) -> bool {
-        let value = self.member(name).map(|value| self.tree.target(value));
-        value.is_some_and(|value| matches!(self.tree.node(value).kind, NodeKind::Sequence(_)))
+        self.some_object(name).is_some_and(Fields::is_a_list)
+    }
+
+    /// Returns whether the place itself is a list.
+    pub(crate) fn is_a_list(self) -> bool {
+        self.kind().is_some_and(|kind| matches!(kind, NodeKind::Sequence(_)))
+    }
+
+    /// Returns whether the place itself is a mapping.
+    pub(crate) fn is_a_mapping(self) -> bool {
+        self.kind().is_some_and(|kind| matches!(kind, NodeKind::Mapping(_)))
+    }
+
+    /// Returns the elements of the place itself.
+    pub(crate) fn elements(self) -> impl ExactSizeIterator<Item = Fields<'t>> {
+        let elements = self.node.map_or(&[][..], |node| self.tree.elements(node));
+        elements.iter().map(move |element| Fields { node: Some(*element), ..self })
+    }
+
+    /// Returns the place itself as a text, borrowed where it can be.
+    pub(crate) fn as_text(self) -> Option<Cow<'t, str>> {
+        text(self.tree, self.node?)
+    }
+
+    /// Returns the place itself as a whole number.
+    pub(crate) fn as_number(self) -> Option<i64> {
+        match self.kind()? {
+            NodeKind::Scalar { text, style, tag } => match scalar::meaning(text, *style, *tag).ok()? {
+                Meaning::Int(number) => Some(number),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn kind(self) -> Option<&'t NodeKind<'t>> {
+        Some(&self.tree.node(self.tree.target(self.node?)).kind)
+    }
+
+    /// Returns whether a member is a mapping or not there at all.
+    pub(crate) fn is_mapping_or_missing(self, name: &str) -> bool {
+        self.some_object(name).is_none_or(Fields::is_a_mapping)
     }
 
     /// Returns an object of texts.
     pub(crate) fn text_map(self, name: &str) -> BTreeMap<String, String> {
-        let members = self.member(name).map(|value| self.tree.members(value)).unwrap_or_default();
-        let texts = members.into_iter();
-        texts
-            .filter_map(|(key, value)| Some((key.into_owned(), text(self.tree, value)?.into_owned())))
-            .collect()
+        self.object(name).own_text_map()
+    }
+
+    /// Returns the place itself as an object of texts.
+    pub(crate) fn own_text_map(self) -> BTreeMap<String, String> {
+        let texts = self.own_texts().into_iter();
+        texts.map(|(key, text)| (key.into_owned(), text.into_owned())).collect()
+    }
+
+    /// Returns the place itself as an object of texts, which stay where they are.
+    pub(crate) fn own_texts(self) -> BTreeMap<Cow<'t, str>, Cow<'t, str>> {
+        let members = self.node.map(|node| self.tree.members(node)).unwrap_or_default();
+        members.into_iter().filter_map(|(key, value)| Some((key, text(self.tree, value)?))).collect()
+    }
+
+    /// Returns the keys of the place itself whose values are not null.
+    pub(crate) fn keys(self) -> Vec<Cow<'t, str>> {
+        self.node.map(|node| self.tree.members(node)).unwrap_or_default().into_keys().collect()
     }
 
     /// Returns a boolean.

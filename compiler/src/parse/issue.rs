@@ -21,6 +21,8 @@ pub(crate) struct Issue {
     pub(crate) help: Option<String>,
     /// A replacement that settles it.
     pub(crate) repair: Repair,
+    /// The field that an unknown one stands for: it is not missing.
+    pub(crate) meant: Option<String>,
 }
 
 /// How an issue is settled.
@@ -36,8 +38,8 @@ pub(crate) enum Repair {
     Literal(String),
     /// Put the value in quotes.
     Quote,
-    /// Add this field; what it should say is for the author.
-    Add(String),
+    /// Add one of these fields; what it should say is for the author.
+    Add(Vec<String>),
     /// There is no single safe replacement.
     ByHand,
 }
@@ -53,6 +55,7 @@ impl Issue {
             notes: Vec::new(),
             help: None,
             repair: Repair::ByHand,
+            meant: None,
         }
     }
 

@@ -52,7 +52,12 @@ pub(crate) fn convert(tree: &Tree<'_>, node: NodeId, free_form: &[&str]) -> Resu
 
 /// Returns the value of a node with all nulls, if it is not too much.
 pub(crate) fn free_form(tree: &Tree<'_>, node: NodeId) -> Option<Value> {
-    converted(tree, node, &[], true).ok().map(|converted| converted.value)
+    convert_all(tree, node).ok().map(|converted| converted.value)
+}
+
+/// Returns the value of a node with all nulls.
+pub(crate) fn convert_all(tree: &Tree<'_>, node: NodeId) -> Result<Converted, TooMuch> {
+    converted(tree, node, &[], true)
 }
 
 fn converted(
@@ -131,6 +136,7 @@ impl Converter<'_, '_> {
             }
             self.look_at_key(key);
             let Some(name) = self.tree.key(key).map(Cow::into_owned) else { continue };
+            self.check_tag(key);
             let keep = keep_nulls || self.free_form.contains(&&*name);
             match self.value(value, depth, keep)? {
                 Value::Null if !keep_nulls => drop(members.remove(&name)),
@@ -191,6 +197,16 @@ impl Converter<'_, '_> {
             && let Some((meaning, _)) = scalar::difference(text)
         {
             self.result.surprises.push((key, Surprise::Key(meaning)));
+        }
+    }
+
+    /// A key whose text does not fit its tag is none.
+    fn check_tag(&mut self, key: NodeId) {
+        if let NodeKind::Scalar { text, style, tag } = &self.tree.node(self.tree.target(key)).kind
+            && *tag != Tag::Implicit
+            && let Err(why) = scalar::value(text, *style, *tag)
+        {
+            self.result.no_values.push((key, why));
         }
     }
 

@@ -6,12 +6,11 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as EventSpan, StrInput};
-
 use super::scalar::{self, Style, Tag};
 use super::syntax::{self, Complaint};
 use super::text::{CharSpan, LineIndex, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
+use super::yaml::{Event, Fault, Parser};
 
 /// Syntax errors after which a file is given up: it is no YAML, and more of the same helps nobody.
 const MAX_SYNTAX_ERRORS: usize = 100;
@@ -88,7 +87,7 @@ pub(crate) enum Problem {
 /// Reads the documents of a text.
 pub(crate) struct Loader<'s, 'a> {
     source: &'s Source<'a>,
-    parser: Parser<'a, StrInput<'a>>,
+    parser: Parser<'a>,
     /// Where the parser's text starts in the file.
     base: Base,
     /// Start of the current document, or of what follows the last one, in characters.
@@ -96,13 +95,11 @@ pub(crate) struct Loader<'s, 'a> {
     next_index: u32,
     syntax_errors: usize,
     ended: bool,
-    /// Length of the file in characters, if its last line has no end.
-    unended: Option<u32>,
     /// Whether the current document cannot be used.
     lost: bool,
     stack: Vec<Open>,
     pending: Vec<NodeId>,
-    anchors: BTreeMap<usize, NodeId>,
+    anchors: BTreeMap<&'a str, NodeId>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -135,13 +132,12 @@ impl<'s, 'a> Loader<'s, 'a> {
     pub(crate) fn new(source: &'s Source<'a>) -> Self {
         Loader {
             source,
-            parser: Parser::new_from_str(source.text),
+            parser: Parser::new(source.text),
             base: Base::default(),
             boundary: 0,
             next_index: 0,
             syntax_errors: 0,
             ended: false,
-            unended: (!source.text.ends_with(['\n', '\r'])).then(|| source.text.chars().count() as u32),
             lost: false,
             stack: Vec::new(),
             pending: Vec::new(),
@@ -158,17 +154,16 @@ impl<'s, 'a> Loader<'s, 'a> {
         self.lost = false;
         let mut problems = Vec::new();
         while !self.ended {
-            match self.parser.next_event() {
-                None | Some(Ok((Event::StreamEnd, _))) => self.ended = true,
-                Some(Ok((Event::StreamStart | Event::Nothing, _))) => {}
-                Some(Ok((Event::DocumentStart(_), span))) => self.boundary = self.place(span).start,
-                Some(Ok((Event::DocumentEnd, span))) => {
+            match self.parser.next() {
+                Ok((Event::StreamEnd, _)) => self.ended = true,
+                Ok((Event::DocumentStart, span)) => self.boundary = self.place(span).start,
+                Ok((Event::DocumentEnd, span)) => {
                     self.boundary = self.place(span).start;
                     return Some(self.loaded(problems));
                 }
-                Some(Ok((event, span))) => self.event(tree, event, span, &mut problems),
-                Some(Err(error)) => {
-                    self.recover(tree, &error, &mut problems);
+                Ok((event, span)) => self.event(tree, event, self.place(span), &mut problems),
+                Err(fault) => {
+                    self.recover(tree, fault, &mut problems);
                     return Some(self.loaded(problems));
                 }
             }
@@ -187,43 +182,25 @@ impl<'s, 'a> Loader<'s, 'a> {
         problems.push(why);
     }
 
-    fn place(&self, span: EventSpan) -> CharSpan {
-        CharSpan {
-            start: self.base.chars + span.start.index() as u32,
-            end: self.base.chars + span.end.index().max(span.start.index()) as u32,
-        }
+    /// Returns a place of the parser's text in the file.
+    fn place(&self, span: CharSpan) -> CharSpan {
+        CharSpan { start: self.base.chars + span.start, end: self.base.chars + span.end }
     }
 
-    fn event(&mut self, tree: &mut Tree<'a>, event: Event<'a>, span: EventSpan, problems: &mut Vec<Problem>) {
+    fn event(&mut self, tree: &mut Tree<'a>, event: Event<'a>, place: CharSpan, problems: &mut Vec<Problem>) {
         if self.lost {
             return;
         }
-        let place = self.place(span);
         match event {
-            Event::Scalar(mut text, style, anchor, tag) => {
-                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
-                    && self.unended == Some(place.end)
-                {
-                    let start = self.source.lines().byte_of(place.start);
-                    drop_added_line_end(&mut text, self.source.text, start);
-                }
-                let style = match style {
-                    ScalarStyle::Plain => Style::Plain,
-                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-                };
-                let tag = tag.map_or(Tag::Implicit, |tag| Tag::named(&tag.handle, &tag.suffix));
+            Event::Scalar { text, style, tag, anchor } => {
                 tree.straight &= is_straight(&text, style, tag);
-                let written =
-                    !text.is_empty() || style == Style::Quoted || tag != Tag::Implicit || anchor > 0;
-                let span = if written { place } else { CharSpan { start: place.start, end: place.start } };
-                let id = tree.push(NodeKind::Scalar { text, style, tag }, span);
+                let id = tree.push(NodeKind::Scalar { text, style, tag }, place);
                 self.anchor(anchor, id);
                 self.complete(tree, id);
             }
-            Event::Alias(anchor) => self.alias(tree, anchor, place, problems),
-            Event::SequenceStart(anchor, _) => self.open(tree, NodeKind::Sequence, anchor, place, problems),
-            Event::MappingStart(anchor, _) => self.open(tree, NodeKind::Mapping, anchor, place, problems),
+            Event::Alias(name) => self.alias(tree, name, place, problems),
+            Event::SequenceStart(anchor) => self.open(tree, NodeKind::Sequence, anchor, place, problems),
+            Event::MappingStart(anchor) => self.open(tree, NodeKind::Mapping, anchor, place, problems),
             Event::SequenceEnd => self.close(tree, place),
             Event::MappingEnd => {
                 let id = self.stack.last().map(|open| open.id);
@@ -237,25 +214,20 @@ impl<'s, 'a> Loader<'s, 'a> {
                     self.lose(problems, Problem::TooManyKeyProblems { at: place });
                 }
             }
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => {}
+            Event::StreamEnd | Event::DocumentStart | Event::DocumentEnd => {}
         }
     }
 
-    fn anchor(&mut self, anchor: usize, id: NodeId) {
-        if anchor > 0 {
-            self.anchors.insert(anchor, id);
+    fn anchor(&mut self, anchor: Option<&'a str>, id: NodeId) {
+        if let Some(name) = anchor {
+            self.anchors.insert(name, id);
         }
     }
 
-    fn alias(&mut self, tree: &mut Tree<'a>, anchor: usize, place: CharSpan, problems: &mut Vec<Problem>) {
-        match self.anchors.get(&anchor) {
-            // The parser keeps anchors over documents; in YAML they end with theirs.
+    fn alias(&mut self, tree: &mut Tree<'a>, name: &str, place: CharSpan, problems: &mut Vec<Problem>) {
+        match self.anchors.get(name) {
             None => {
-                let complaint = syntax::complaint("unknown anchor");
+                let complaint = syntax::unknown_anchor();
                 self.lose(problems, Problem::Syntax { at: place, complaint, open: None, last: false });
             }
             Some(&target) if self.stack.iter().any(|open| open.id == target) => {
@@ -274,7 +246,7 @@ impl<'s, 'a> Loader<'s, 'a> {
         &mut self,
         tree: &mut Tree<'a>,
         kind: fn(super::tree::Children) -> NodeKind<'a>,
-        anchor: usize,
+        anchor: Option<&'a str>,
         place: CharSpan,
         problems: &mut Vec<Problem>,
     ) {
@@ -316,9 +288,9 @@ impl<'s, 'a> Loader<'s, 'a> {
     }
 
     /// Goes on behind a syntax error, which ends the document that was asked for.
-    fn recover(&mut self, tree: &Tree<'a>, error: &ScanError, problems: &mut Vec<Problem>) {
+    fn recover(&mut self, tree: &Tree<'a>, fault: Fault, problems: &mut Vec<Problem>) {
         let lines = self.source.lines();
-        let at = self.base.chars + error.marker().index() as u32;
+        let at = self.base.chars + fault.at;
         let separator = next_separator(self.source.text, lines.byte_of(self.boundary));
         let complete = tree.root().is_some() && self.stack.is_empty();
         if complete && separator.is_some_and(|separator| separator <= lines.byte_of(at)) {
@@ -331,7 +303,7 @@ impl<'s, 'a> Loader<'s, 'a> {
             let last = self.syntax_errors == MAX_SYNTAX_ERRORS;
             let open = self.stack.last().filter(|open| open.bracket).map(|open| tree.node(open.id).span);
             let open = open.map(|span| CharSpan { end: span.start + 1, ..span });
-            let (at, complaint) = (CharSpan { start: at, end: at + 1 }, syntax::complaint(error.info()));
+            let (at, complaint) = (CharSpan { start: at, end: at + 1 }, syntax::complaint(fault.why));
             self.lose(problems, Problem::Syntax { at, complaint, open, last });
         }
         self.restart(separator.filter(|_| self.syntax_errors < MAX_SYNTAX_ERRORS));
@@ -346,20 +318,7 @@ impl<'s, 'a> Loader<'s, 'a> {
         let skipped = self.source.text[self.base.bytes..bytes].chars().count() as u32;
         self.base = Base { bytes, chars: self.base.chars + skipped };
         self.boundary = self.base.chars;
-        self.parser = Parser::new_from_str(&self.source.text[bytes..]);
-    }
-}
-
-/// At the end of a file whose last line has no end the parser adds one to a block text; Kubernetes' parser does not.
-/// `start` is the offset of the block's content.
-fn drop_added_line_end(text: &mut Cow<'_, str>, file: &str, start: usize) {
-    let first_line = file[..start].rfind(['\n', '\r']).map_or(0, |end| end + 1);
-    let mut lines = file[first_line..].lines().filter(|line| !line.trim_matches(' ').is_empty());
-    let indentation = lines.next().map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
-    let last_line = file.rsplit(['\n', '\r']).next().unwrap_or_default();
-    let outside = last_line.trim_matches(' ').is_empty() && last_line.len() < indentation;
-    if !outside && text.ends_with('\n') {
-        text.to_mut().pop();
+        self.parser = Parser::new(&self.source.text[bytes..]);
     }
 }
 

@@ -4,10 +4,10 @@
 use gatewright_diagnostics::Span;
 
 use super::load::{Loader, Source};
-use super::scalar::Style;
+use super::stretch;
 use super::text::{self, CharSpan, LineIndex, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
-use crate::finding::Part;
+use crate::finding::{Part, Within};
 use crate::manifest::DocumentIndex;
 
 /// The documents of one file with the place of each key and value.
@@ -38,6 +38,17 @@ impl Locator {
     /// one line: the first one, or the first key of a list or mapping that has several. Where the pointer leads to nothing, the nearest ancestor that exists
     /// stands in, and for a value of which nothing is written its key. None if there is no such document.
     pub fn locate(&self, document: DocumentIndex, pointer: &str, part: Part) -> Option<Span> {
+        self.locate_within(document, pointer, part, None)
+    }
+
+    /// Returns the place as [`locate`](Self::locate) does, or that of a part of the text which stands there.
+    pub fn locate_within(
+        &self,
+        document: DocumentIndex,
+        pointer: &str,
+        part: Part,
+        within: Option<Within>,
+    ) -> Option<Span> {
         let tree = self.trees.get(document.document as usize)?.as_ref()?;
         let mut object = tree.root()?;
         if let Some(item) = document.item {
@@ -46,8 +57,18 @@ impl Locator {
         }
         let (key, value) = tree.at(object, pointer);
         let lines = Lines::new(&self.text, &self.index);
-        Some(lines.span(shown(tree, lines, marked(tree, key, value, part))))
+        let inside = within.and_then(|within| stretch(tree, lines, value, within));
+        Some(lines.span(inside.unwrap_or_else(|| shown(tree, lines, marked(tree, key, value, part)))))
     }
+}
+
+/// Returns the place of a part of a text in quotes, in a block or without either.
+fn stretch(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId, within: Within) -> Option<CharSpan> {
+    let id = tree.target(id);
+    let NodeKind::Scalar { text, style, .. } = &tree.node(id).kind else { return None };
+    let span = tree.node(id).span;
+    let found = stretch::written(text, *style, lines.slice(span), within)?;
+    Some(CharSpan { start: span.start + found.start as u32, end: span.start + found.end as u32 })
 }
 
 /// Returns which node of an entry to mark; the key where there is nothing of a value to be seen.
@@ -59,51 +80,13 @@ pub(crate) fn marked(tree: &Tree<'_>, key: NodeId, value: NodeId, part: Part) ->
     }
 }
 
-/// Returns the exact place of a node.
-pub(crate) fn exact(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId) -> CharSpan {
-    let node = tree.node(id);
-    match node.kind {
-        // The parser counts what follows on the line, up to the end of a comment.
-        NodeKind::Scalar { style: Style::Quoted, .. } => {
-            let length = quoted_length(lines.slice(node.span)) as u32;
-            CharSpan { end: node.span.start + length, ..node.span }
-        }
-        NodeKind::Sequence(children) | NodeKind::Mapping(children) => match tree.children(children).last() {
-            Some(&last) if tree.node(last).span.end == node.span.end => {
-                CharSpan { end: exact(tree, lines, last).end, ..node.span }
-            }
-            _ => node.span,
-        },
-        NodeKind::Scalar { .. } | NodeKind::Alias(_) => node.span,
-    }
-}
-
-/// Returns how many characters a quoted scalar has, with its tag, anchor and quotes.
-fn quoted_length(text: &str) -> usize {
-    let mut characters = text.chars().enumerate().skip_while(|(_, c)| !matches!(c, '"' | '\''));
-    let Some((_, quote)) = characters.next() else { return text.chars().count() };
-    let mut rest = characters.peekable();
-    while let Some((index, c)) = rest.next() {
-        if c == quote {
-            if quote == '\'' && rest.next_if(|(_, next)| *next == '\'').is_some() {
-                continue;
-            }
-            return index + 1;
-        }
-        if c == '\\' && quote == '"' {
-            rest.next();
-        }
-    }
-    text.chars().count()
-}
-
 /// Longest collection that is marked wholly, in characters: more hides what is meant.
 const MARKED_WHOLLY: u32 = 120;
 
 /// Returns what to mark of a node: all of it if it is short and on one line, otherwise its first line or, of a
 /// collection, its first key.
 pub(crate) fn shown(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId) -> CharSpan {
-    let span = exact(tree, lines, id);
+    let span = tree.node(id).span;
     let text = lines.slice(span);
     let end_of_line = text.find(['\n', '\r']);
     match tree.node(id).kind {

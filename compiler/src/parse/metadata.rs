@@ -49,7 +49,7 @@ pub(crate) fn read(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) -> M
 }
 
 fn check_name(kind: Kind, name: &str, issues: &mut Vec<Issue>) {
-    let rule = if kind == Kind::Service { names::dns_label(name) } else { names::dns_subdomain(name) };
+    let rule = if kind == Kind::Service { names::service_name(name) } else { names::dns_subdomain(name) };
     if let Err(rule) = rule {
         issues.push(format_issue("/metadata/name", name, rule));
     }

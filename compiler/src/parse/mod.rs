@@ -24,10 +24,12 @@ mod reader;
 mod rules;
 mod scalar;
 mod schema;
+mod stretch;
 mod syntax;
 mod text;
 mod tree;
 mod tree_json;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ pub use encrypted::encryption_of;
 pub use locate::Locator;
 pub use nearest::nearest;
 pub use objects::{RawObject, raw_objects};
+pub(crate) use rules::check_host;
 
 use crate::manifest::{EntityKey, Manifest};
 use crate::options::Profile;
@@ -106,6 +109,16 @@ impl FileFinding {
             entity: None,
         }
     }
+}
+
+/// Returns whether a Service can have this name.
+pub(crate) fn is_service_name(name: &str) -> bool {
+    names::service_name(name).is_ok()
+}
+
+/// Returns whether a Secret can have this name.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    names::dns_subdomain(name).is_ok()
 }
 
 /// Reads a file. Any bytes give a result; it depends on nothing but the arguments.

@@ -5,7 +5,10 @@ const LABEL: usize = 63;
 /// Longest DNS subdomain.
 const SUBDOMAIN: usize = 253;
 
-/// Checks a lower-case DNS label (RFC 1123): names of namespaces and Services.
+/// Longest name of a port.
+const PORT_NAME: usize = 15;
+
+/// Checks a lower-case DNS label (RFC 1123): names of namespaces.
 pub(crate) fn dns_label(text: &str) -> Result<(), &'static str> {
     if text.len() > LABEL {
         return Err("at most 63 characters");
@@ -14,6 +17,25 @@ pub(crate) fn dns_label(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("lower-case letters, digits and `-`, with a letter or digit at both ends")
+    }
+}
+
+/// Checks a DNS label by the older RFC 1035, which starts with a letter: names of Services.
+pub(crate) fn service_name(text: &str) -> Result<(), &'static str> {
+    dns_label(text)?;
+    if text.starts_with(|first: char| first.is_ascii_lowercase()) {
+        Ok(())
+    } else {
+        Err("a lower-case letter at the start")
+    }
+}
+
+/// Checks the start of a generated name; the API server puts letters and digits behind it.
+pub(crate) fn prefix(text: &str, rule: fn(&str) -> Result<(), &'static str>) -> Result<(), &'static str> {
+    match text.strip_suffix('-').filter(|start| !start.is_empty()) {
+        // As the API server does, whatever stands before the hyphen.
+        Some(start) => rule(&(start.chars().take(start.chars().count() - 1).collect::<String>() + "a")),
+        None => rule(text),
     }
 }
 
@@ -73,6 +95,85 @@ pub(crate) fn label_value(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks a host of an Ingress that is neither empty nor an address: a DNS name, or `*.` before one.
+pub(crate) fn host(text: &str) -> Result<(), &'static str> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err("has upper-case letters, which Kubernetes refuses");
+    }
+    if name.contains(':') {
+        return Err("must not have a port");
+    }
+    if name.contains('*') {
+        return Err("may have a wildcard only as its first label, before a name");
+    }
+    if text.len() > SUBDOMAIN || !name.split('.').all(is_label) {
+        return Err("is not a DNS name");
+    }
+    Ok(())
+}
+
+/// Checks a name of a port as IANA has them.
+pub(crate) fn port_name(text: &str) -> Result<(), &'static str> {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.len() > PORT_NAME {
+        return Err("at most 15 characters");
+    }
+    if text.is_empty() || !text.bytes().all(known) {
+        return Err("lower-case letters, digits and `-`");
+    }
+    if !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err("at least one letter");
+    }
+    if text.starts_with('-') || text.ends_with('-') || text.contains("--") {
+        return Err("single hyphens, and none at either end");
+    }
+    Ok(())
+}
+
+/// Checks a key of a ConfigMap or Secret.
+pub(crate) fn data_key(text: &str) -> Result<(), &'static str> {
+    if text.len() > SUBDOMAIN {
+        return Err("at most 253 characters");
+    }
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.is_empty() || !text.bytes().all(known) {
+        return Err("letters, digits, `-`, `_` and `.`");
+    }
+    if text == "." || text.starts_with("..") {
+        return Err("a name that is not `.` and does not start with `..`");
+    }
+    Ok(())
+}
+
+/// Checks a kind or name that another object is referred to by: one segment of a URL's path.
+pub(crate) fn path_segment(text: &str) -> Result<(), &'static str> {
+    if matches!(text, "." | "..") || text.contains(['/', '%']) {
+        return Err("a name without `/` and `%` that is not `.` or `..`");
+    }
+    Ok(())
+}
+
+/// Checks a name like `example.com/path`.
+pub(crate) fn domain_path(text: &str) -> Result<(), &'static str> {
+    let Some((domain, path)) = text.split_once('/').filter(|(_, path)| !path.is_empty()) else {
+        return Err("a DNS name, a `/` and a path");
+    };
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+    dns_subdomain(domain).map_err(|_| "a DNS name in lower case before the `/`")?;
+    if path.bytes().all(known) { Ok(()) } else { Err("characters of a URL's path behind the `/`") }
+}
+
+/// Checks a name that a DNS server can be asked for: of two parts or more, with or without a dot at its end.
+pub(crate) fn dotted_name(text: &str) -> Result<(), &'static str> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    dns_subdomain(name)?;
+    if !name.contains('.') {
+        return Err("a name of two parts or more");
+    }
+    name.split('.').try_for_each(dns_label)
+}
+
 fn is_name_part(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(u8::is_ascii_alphanumeric)
@@ -106,6 +207,30 @@ mod tests {
             &["web", "a.b-c.d", &subdomain],
             &["", "a..b", ".a", "a.", "A.b", &"a".repeat(254)],
         );
+    }
+
+    #[test]
+    fn hosts_follow_the_api_server() {
+        check(
+            host,
+            &["a.com", "*.a.com", "a", "x-1.y", "*.1.2.3.4", &"a".repeat(64)],
+            &["A.com", "a.com:80", "*a.com", "a.*.com", "-a.com", "a..b", "*.", "*", "*.*.a", "a_b.c", "a."],
+        );
+    }
+
+    #[test]
+    fn names_of_ports_services_and_references() {
+        check(
+            port_name,
+            &["http", "h2-c", "1a"],
+            &["", "80", "Http", "a--b", "-a", "a-", "a_b", "sixteen-letters-"],
+        );
+        check(service_name, &["web", "a-1"], &["1a", "a.b", "", "A", "a-"]);
+        check(|text| prefix(text, dns_subdomain), &["a-", "web", "a.b-"], &["-", "AB-", "a_b-"]);
+        check(path_segment, &["Kind", "a b"], &[".", "..", "a/b", "a%"]);
+        check(domain_path, &["higress.io/c", "a/b/c"], &["", "a", "/b", "a/", "A/b", "a/b c"]);
+        check(dotted_name, &["a.b", "a.b."], &["a", "a.", "A.b", "", &format!("{}.b", "a".repeat(64))]);
+        check(data_key, &["tls.crt", ".a", "A_b-1"], &["", ".", "..", "..a", "a b", "a/b", &"a".repeat(254)]);
     }
 
     #[test]

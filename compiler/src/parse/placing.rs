@@ -7,7 +7,7 @@ use gatewright_diagnostics::{Code, Fix, Span, code};
 use super::FileFinding;
 use super::issue::{Issue, Repair};
 use super::json::{Converted, Surprise};
-use super::locate::{exact, marked, shown};
+use super::locate::{marked, shown};
 use super::scalar::{Meaning, NoValue, Style, Tag};
 use super::text::{CharSpan, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
@@ -100,7 +100,7 @@ impl Placing<'_, '_> {
         if self.tree.has_aliases {
             return None;
         }
-        let exact = |node| exact(self.tree, self.lines, node);
+        let exact = |node| self.tree.node(node).span;
         let (span, replacement) = match repair {
             Repair::Key(name) => (exact(key), self.quoted_alike(key, name)),
             Repair::Value(text) => (exact(value), self.quoted_alike(value, text)),

@@ -266,14 +266,15 @@ impl<'a> Reader<'_, 'a> {
         }
         let Some(checked) = self.check(tree, place, kind, schema, key.as_ref()) else { return };
         let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
-        issues.retain(|issue| !of_encryption(tree, place.node, issue));
         let metadata = metadata::read(kind, object, &mut issues);
         let mut dialect = Dialect::new(self.profile);
         let decoded = decode::decode(kind, object, &mut dialect);
-        // Rules about fields that the schema has refused would only repeat it.
-        if issues.is_empty() {
-            rules::check(&decoded.body, &mut issues);
+        match schema {
+            Some(_) => rules::check(kind, object, &mut issues),
+            None => rules::check_other_version(kind, object, &mut issues),
         }
+        schema::drop_misspelled(&mut issues);
+        issues.retain(|issue| !of_encryption(tree, place.node, issue));
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
         issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
@@ -302,6 +303,7 @@ impl<'a> Reader<'_, 'a> {
         let (mut issues, object) = (checked.issues, Fields::of(tree, place.node));
         let mut metadata = metadata::read(kind, object, &mut issues);
         rules::check_endpoints(object, &mut issues);
+        schema::drop_misspelled(&mut issues);
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         let (Some(key), Some(service)) = (key, service) else { return };
         metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());

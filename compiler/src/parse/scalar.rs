@@ -3,8 +3,15 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use serde_json::Value;
+
+/// What Go's decoder takes: the bits that the last character has too many are not looked at.
+pub(crate) const GO_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// How a scalar was written, as far as its meaning depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(crate) enum Tag {
     Null,
     /// `!!binary`
     Binary,
+    /// `!!timestamp`, which stays the text that it is.
+    Time,
     /// `!!merge`
     Merge,
     /// Any other; Kubernetes drops it and keeps the text.
@@ -41,16 +50,20 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    /// Returns the tag with this handle and suffix, as the parser gives them.
-    pub(crate) fn named(handle: &str, suffix: &str) -> Tag {
-        match (handle, suffix) {
-            ("", "!") | ("tag:yaml.org,2002:", "str" | "timestamp") => Tag::Text,
-            ("tag:yaml.org,2002:", "int") => Tag::Int,
-            ("tag:yaml.org,2002:", "float") => Tag::Float,
-            ("tag:yaml.org,2002:", "bool") => Tag::Bool,
-            ("tag:yaml.org,2002:", "null") => Tag::Null,
-            ("tag:yaml.org,2002:", "binary") => Tag::Binary,
-            ("tag:yaml.org,2002:", "merge") => Tag::Merge,
+    /// Returns the tag of this name, handle and suffix joined.
+    pub(crate) fn named(name: &str) -> Tag {
+        let Some(known) = name.strip_prefix("tag:yaml.org,2002:") else {
+            return if name == "!" { Tag::Text } else { Tag::Foreign };
+        };
+        match known {
+            "str" => Tag::Text,
+            "timestamp" => Tag::Time,
+            "int" => Tag::Int,
+            "float" => Tag::Float,
+            "bool" => Tag::Bool,
+            "null" => Tag::Null,
+            "binary" => Tag::Binary,
+            "merge" => Tag::Merge,
             _ => Tag::Foreign,
         }
     }
@@ -62,6 +75,7 @@ impl Tag {
             Tag::Bool => "!!bool",
             Tag::Null => "!!null",
             Tag::Binary => "!!binary",
+            Tag::Time => "!!timestamp",
             Tag::Merge => "!!merge",
             Tag::Implicit | Tag::Text | Tag::Foreign => "!!str",
         }
@@ -306,13 +320,15 @@ pub(crate) fn meaning(text: &str, style: Style, tag: Tag) -> Result<Meaning, NoV
         (Tag::Implicit, Style::Quoted | Style::Block) => Ok(Meaning::Text),
         (Tag::Text | Tag::Foreign | Tag::Merge | Tag::Binary, _) => Ok(Meaning::Text),
         (Tag::Int | Tag::Float | Tag::Bool | Tag::Null, _) => fit(kubernetes(text), tag),
+        (Tag::Time, _) if is_time(text) => Ok(Meaning::Text),
+        (Tag::Time, _) => Err(NoValue::Tag(tag.written())),
     }
 }
 
 /// Returns the JSON value of a scalar, as Kubernetes reads it.
 pub(crate) fn value(text: &str, style: Style, tag: Tag) -> Result<Value, NoValue> {
     if tag == Tag::Binary {
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+        let bytes = GO_BASE64.decode(text.as_bytes());
         let bytes = bytes.map_err(|_| NoValue::Tag(tag.written()))?;
         return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
     }
@@ -326,6 +342,27 @@ pub(crate) fn value(text: &str, style: Style, tag: Tag) -> Result<Value, NoValue
         }
         Meaning::Text => Ok(Value::String(text.to_owned())),
     }
+}
+
+/// Returns whether a text is a date, or a date and a time, as Go's layouts `2006-1-2` and `15:4:5` have them.
+fn is_time(text: &str) -> bool {
+    let (date, time) = match text.split_once(['T', 't', ' ']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let number = |digits: &str, most: u32| {
+        let short = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        short && digits.parse().is_ok_and(|number: u32| number <= most)
+    };
+    let mut parts = date.split('-');
+    let year = parts.next().is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()));
+    let day = [12, 31].into_iter().all(|most| parts.next().is_some_and(|part| number(part, most)));
+    let clock = time.is_none_or(|time| {
+        let clock = time.split(['.', 'Z', '+', '-']).next().unwrap_or_default();
+        let parts: Vec<&str> = clock.split(':').collect();
+        parts.len() == 3 && parts.into_iter().zip([23, 59, 59]).all(|(part, most)| number(part, most))
+    });
+    year && day && parts.next().is_none() && clock
 }
 
 fn fit(meaning: Meaning, tag: Tag) -> Result<Meaning, NoValue> {
@@ -345,7 +382,7 @@ pub(crate) fn key_text(text: &str, style: Style, tag: Tag) -> Option<Cow<'_, str
     }
     let meaning = match tag {
         Tag::Implicit | Tag::Int | Tag::Float | Tag::Bool | Tag::Null => go(text),
-        Tag::Text | Tag::Foreign | Tag::Merge | Tag::Binary => Meaning::Text,
+        Tag::Text | Tag::Foreign | Tag::Merge | Tag::Binary | Tag::Time => Meaning::Text,
     };
     Some(match meaning {
         Meaning::Null => return None,
@@ -439,8 +476,8 @@ mod tests {
 
     #[test]
     fn tags_decide_over_style() {
-        let tagged = |text: &'static str, style, handle, suffix| {
-            value(text, style, Tag::named(handle, suffix)).map(|value| value.to_string())
+        let tagged = |text: &'static str, style, handle: &str, suffix: &str| {
+            value(text, style, Tag::named(&format!("{handle}{suffix}"))).map(|value| value.to_string())
         };
         let core = "tag:yaml.org,2002:";
         assert_eq!(tagged("5", Style::Plain, core, "str").unwrap(), "\"5\"");

@@ -143,10 +143,7 @@ impl Schema {
             let options = jsonschema::options().should_validate_formats(true).offline();
             options.build(&self.document).expect("committed schemas are valid")
         });
-        let mut issues: Vec<Issue> =
-            thorough.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect();
-        drop_misspelled(&mut issues);
-        issues
+        thorough.iter_errors(value).flat_map(|error| self.issues(value, &error)).collect()
     }
 
     fn issues(&self, root: &Value, error: &ValidationError<'_>) -> Vec<Issue> {
@@ -160,7 +157,7 @@ impl Schema {
             let name = property.as_str().unwrap_or_default();
             let message = format!("{} lacks the field `{name}`", path(pointer));
             let issue = Issue::key(&code::GW0102, pointer, message);
-            return vec![Issue { repair: Repair::Add(name.to_owned()), ..issue }];
+            return vec![Issue { repair: Repair::Add(vec![name.to_owned()]), ..issue }];
         }
         let problem = self.problem(error);
         let mut issue = Issue::value(&code::GW0102, pointer, format!("{} {problem}", path(pointer)));
@@ -186,12 +183,14 @@ impl Schema {
         let mut issue =
             Issue::key(self.unknown_field, pointer, format!("{place} has no field `{}`", bounded(name)));
         let free = |field: &&str| siblings.is_none_or(|siblings| siblings.get(field).is_none());
-        if let Some(help) = moved(name) {
+        if let Some((help, meant)) = moved(name) {
             issue.help = Some(help.to_owned());
+            issue.meant = Some(meant.to_owned());
         } else if let Some(meant) = nearest(name, known.iter().copied()) {
             issue.help = Some(format!("write `{meant}`"));
             if free(&meant) {
                 issue.repair = Repair::Key(meant.to_owned());
+                issue.meant = Some(meant.to_owned());
             }
         } else if let Some(meant) = completion(name, known.iter().copied()) {
             issue.help = Some(format!("write `{meant}`, if that is meant"));
@@ -242,28 +241,26 @@ impl Schema {
     }
 }
 
-/// Returns where a field of an older version has gone.
-fn moved(field: &str) -> Option<&'static str> {
+/// Returns where a field of an older version has gone: the advice, and the field of this version.
+fn moved(field: &str) -> Option<(&'static str, &'static str)> {
     match field {
-        "serviceName" => Some("write `service.name`, as of networking.k8s.io/v1"),
+        "serviceName" => Some(("write `service.name`, as of networking.k8s.io/v1", "service")),
         "servicePort" => {
-            Some("write `service.port.number` or `service.port.name`, as of networking.k8s.io/v1")
+            let advice = "write `service.port.number` or `service.port.name`, as of networking.k8s.io/v1";
+            Some((advice, "service"))
         }
         _ => None,
     }
 }
 
-/// A field that is missing because its name is misspelled is told once, as the misspelled one.
-fn drop_misspelled(issues: &mut Vec<Issue>) {
+/// A field that is missing because its name is misspelled or an older one is told once, as what was written.
+pub(crate) fn drop_misspelled(issues: &mut Vec<Issue>) {
     let meant: BTreeSet<String> = issues
         .iter()
-        .filter_map(|issue| match &issue.repair {
-            Repair::Key(name) => Some(format!("{}/{name}", parent_of(&issue.pointer))),
-            _ => None,
-        })
+        .filter_map(|issue| Some(format!("{}/{}", parent_of(&issue.pointer), issue.meant.as_ref()?)))
         .collect();
     issues.retain(|issue| match &issue.repair {
-        Repair::Add(name) => !meant.contains(&format!("{}/{name}", issue.pointer)),
+        Repair::Add(names) => !names.iter().any(|name| meant.contains(&format!("{}/{name}", issue.pointer))),
         _ => true,
     });
 }

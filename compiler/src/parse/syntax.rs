@@ -1,6 +1,8 @@
-//! The parser's complaints in words that help an author.
+//! What the reader complains about, in words that help an author.
 
 use std::borrow::Cow;
+
+use super::yaml::Why;
 
 /// What is wrong, and what to do if that can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,76 +13,68 @@ pub(crate) struct Complaint {
     pub(crate) help: Option<&'static str>,
 }
 
-const INDENTATION: &str = "indent what belongs together alike";
-
-/// Pieces of the parser's texts, each with what it comes down to.
-const COMPLAINTS: &[(&str, &str, Option<&str>)] = &[
-    ("unexpected document indicator", "a quote is not closed", None),
-    ("unexpected end of stream", "a quote is not closed", None),
-    ("tabs disallowed", "a tab stands where only spaces may indent", Some("indent with spaces")),
-    ("tab cannot be used", "a tab stands where only spaces may indent", Some("indent with spaces")),
-    ("found a tab", "a tab stands where only spaces may indent", Some("indent with spaces")),
-    ("start with a tab", "a tab stands where only spaces may indent", Some("indent with spaces")),
-    (
-        "mapping values are not allowed",
-        "a `:` stands where no key can be",
-        Some("put text that holds `: ` in quotes, or check the indentation"),
-    ),
-    ("illegal placement of ':'", "a `:` stands where no key can be", Some("check the indentation")),
-    ("mapping keys are not allowed", "a `?` stands where no key can be", None),
-    (
-        "simple key expect",
-        "a line of a mapping has no `:`",
-        Some("write `key: value`, or check the indentation"),
-    ),
-    (
-        "did not find expected key",
-        "the indentation fits no mapping above, or a key is missing",
-        Some(INDENTATION),
-    ),
-    ("expected '-' indicator", "the indentation fits no list above, or a `-` is missing", Some(INDENTATION)),
-    ("expected ',' or '}'", "a `,` or `}` is missing", None),
-    ("expected ',' or ']'", "a `,` or `]` is missing", None),
-    ("misplaced bracket", "a closing bracket has no opening one", None),
-    ("wrongly indented line", "a line of a block text is indented less than the first", Some(INDENTATION)),
-    (
-        "indentation in quoted scalar",
-        "a line of a quoted text is not indented more than its key",
-        Some("indent the lines of the text"),
-    ),
-    ("invalid indentation", "the indentation fits nothing above", Some(INDENTATION)),
-    ("unknown anchor", "the alias names no anchor of this document", None),
-    (
-        "unknown escape character",
-        "a text in double quotes holds an escape that YAML does not know",
-        Some("write `\\\\` for a backslash, or use single quotes"),
-    ),
-    ("Unicode character escape", "a text in double quotes holds an escape of no character", None),
-    ("trailing content after double-quoted", "text follows a closing quote", None),
-    (
-        "expected <document start>",
-        "the line belongs to no value of the document",
-        Some("check the indentation"),
-    ),
-    ("expected node content", "a value is missing", None),
-    ("unprintable character", "the text holds a control character", None),
-    (
-        "block sequence entries are not allowed",
-        "a `-` stands where no list can be",
-        Some("check the indentation"),
-    ),
-    ("recursion limit", "brackets nest too deeply", None),
-    ("byte order mark", "a byte order mark stands inside a document", Some("remove it")),
-];
-
-/// Returns a complaint of the parser in our words, or in its own where they are rare.
-pub(crate) fn complaint(info: &str) -> Complaint {
-    if let Some(character) = info.strip_prefix("unexpected character: `") {
-        let what = format!("unquoted text cannot start with `{}`", character.trim_end_matches('\''));
-        return Complaint { what: what.into(), help: Some("put the text in quotes") };
+impl Complaint {
+    fn new(what: &'static str, help: Option<&'static str>) -> Self {
+        Complaint { what: what.into(), help }
     }
-    match COMPLAINTS.iter().find(|(piece, _, _)| info.contains(piece)) {
-        Some((_, what, help)) => Complaint { what: (*what).into(), help: *help },
-        None => Complaint { what: info.to_owned().into(), help: None },
-    }
+}
+
+const ALIKE: Option<&str> = Some("indent what belongs together alike");
+const CHECK: Option<&str> = Some("check the indentation");
+
+/// Returns the complaint about a fault.
+pub(crate) fn complaint(why: Why) -> Complaint {
+    let (what, help) = match why {
+        Why::Start(character) => {
+            let what = format!("unquoted text cannot start with `{character}`");
+            return Complaint { what: what.into(), help: Some("put the text in quotes") };
+        }
+        Why::Unprintable => {
+            ("the text holds a control character", Some("write it as an escape in double quotes"))
+        }
+        Why::Tab => ("a tab stands where only spaces may indent", Some("indent with spaces")),
+        Why::Dash => ("a `-` stands where no list can be", CHECK),
+        Why::Question => ("a `?` stands where no key can be", None),
+        Why::Colon => (
+            "a `:` stands where no key can be",
+            Some("put text that holds `: ` in quotes, or check the indentation"),
+        ),
+        Why::NoColon => {
+            ("a line of a mapping has no `:`", Some("write `key: value`, or check the indentation"))
+        }
+        Why::NoKey => ("the indentation fits no mapping above, or a key is missing", ALIKE),
+        Why::NoDash => ("the indentation fits no list above, or a `-` is missing", ALIKE),
+        Why::OpenSequence => ("a `,` or `]` is missing", None),
+        Why::OpenMapping => ("a `,` or `}` is missing", None),
+        Why::NoValue => ("a value is missing", None),
+        Why::OpenQuote => ("a quote is not closed", None),
+        Why::Escape => (
+            "a text in double quotes holds an escape that YAML does not know",
+            Some("write `\\\\` for a backslash, or use single quotes"),
+        ),
+        Why::EscapeOfNothing => ("a text in double quotes holds an escape of no character", None),
+        Why::BlockHeader => {
+            ("text follows the sign of a block text", Some("begin the text on the next line"))
+        }
+        Why::BlockIndent => ("a block text cannot be indented by 0", None),
+        Why::AnchorName => (
+            "`&` and `*` need a name of letters, digits, `-` and `_`",
+            Some("put text that starts with `&` or `*` in quotes"),
+        ),
+        Why::TagName => ("`!` needs the name of a tag", Some("put text that starts with `!` in quotes")),
+        Why::TagHandle => ("the handle of the tag is not explained by a line `%TAG`", None),
+        Why::Directive => (
+            "a line that starts with `%` is neither `%YAML 1.1` nor a `%TAG`",
+            Some("put text that starts with `%` in quotes"),
+        ),
+        Why::Version => ("Kubernetes reads YAML 1.1 alone", Some("remove the line `%YAML`")),
+        Why::NoDocumentStart => ("the line belongs to no value of the document", CHECK),
+        Why::Depth => ("brackets nest too deeply", None),
+    };
+    Complaint::new(what, help)
+}
+
+/// Returns the complaint about an alias of nothing.
+pub(crate) fn unknown_anchor() -> Complaint {
+    Complaint::new("the alias names no anchor of this document", None)
 }

@@ -180,7 +180,9 @@ mod tests {
     use super::*;
 
     fn service(name: &str) -> String {
-        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\n")
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{ports: [{{port: 80}}]}}\n"
+        )
     }
 
     fn live(names: &[&str]) -> Overlay {

@@ -12,6 +12,7 @@ use crate::manifest::{
     ResourceBackend, Secret, Service, ServiceBackend, ServicePort, SliceConditions, SliceEndpoint, SlicePort,
 };
 use crate::parse::fields::Fields;
+use crate::parse::scalar::GO_BASE64;
 
 pub(super) fn ingress(spec: Fields<'_>) -> Ingress {
     Ingress {
@@ -32,6 +33,7 @@ fn ingress_rule(fields: Fields<'_>) -> IngressRule {
         http: fields
             .some_object("http")
             .map(|http| HttpRule { paths: http.list("paths").map(ingress_path).collect() }),
+        misread: fields.has_other_than_text("host"),
     }
 }
 
@@ -40,6 +42,9 @@ fn ingress_path(fields: Fields<'_>) -> IngressPath {
         path: fields.text("path").unwrap_or_default().into(),
         path_type: fields.text("pathType").map(path_type),
         backend: backend(fields.object("backend")),
+        misread: fields.has_other_than_text("path")
+            || (!fields.has("path")
+                && fields.text("pathType").is_some_and(|kind| kind != "ImplementationSpecific")),
     }
 }
 
@@ -77,7 +82,18 @@ pub(super) fn service(spec: Fields<'_>) -> Service {
         service_type: spec.text("type"),
         external_name: spec.text("externalName"),
         ports: spec.list("ports").map(service_port).collect(),
+        misread: misread_ports(spec),
     }
+}
+
+/// Returns whether ports are not what they should be, or not there where they must be.
+fn misread_ports(spec: Fields<'_>) -> bool {
+    if !spec.has("ports") {
+        let headless = spec.text("clusterIP").as_deref() == Some("None");
+        return !headless && spec.text("type").as_deref() != Some("ExternalName");
+    }
+    let wrong = |port: Fields<'_>| port.number::<u16>("port").is_none() || port.has_other_than_text("name");
+    !spec.is_list("ports") || spec.list("ports").any(wrong)
 }
 
 fn service_port(fields: Fields<'_>) -> ServicePort {
@@ -160,11 +176,20 @@ pub(super) fn secret(object: Fields<'_>, not_base64: &mut Vec<String>) -> Secret
         }
     }
     data.extend(object.text_map("stringData").into_iter().map(|(key, text)| (key, text.into_bytes())));
-    Secret { secret_type: object.text("type").unwrap_or_else(|| "Opaque".to_owned()), data }
+    let secret_type = object.text("type").unwrap_or_else(|| "Opaque".to_owned());
+    let wrong = |field: &str| {
+        let values = object.object(field);
+        !object.is_mapping_or_missing(field) || values.keys().len() > values.own_texts().len()
+    };
+    let needs = |key: &str| secret_type == "kubernetes.io/tls" && !data.contains_key(key);
+    let misread = !not_base64.is_empty()
+        || ["data", "stringData"].into_iter().any(wrong)
+        || ["tls.crt", "tls.key"].into_iter().any(needs);
+    Secret { secret_type, data, misread }
 }
 
-/// Go's decoder skips line breaks, and requires padding.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
+/// Go's decoder skips line breaks, requires padding, and does not look at the bits that the last character has too many.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let joined: String;
     let text = if text.contains(['\r', '\n']) {
         joined = text.replace(['\r', '\n'], "");
@@ -172,5 +197,5 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     } else {
         text
     };
-    base64::engine::general_purpose::STANDARD.decode(text).ok()
+    GO_BASE64.decode(text).ok()
 }

@@ -12,7 +12,7 @@ use crate::manifest::{Body, Kind};
 
 pub(crate) use dialect::Dialect;
 pub(crate) use fingerprint::fingerprint;
-pub(crate) use kubernetes::endpoints;
+pub(crate) use kubernetes::{decode_base64, endpoints};
 
 /// What reading the fields of a kind gives.
 pub(crate) struct Decoded {

@@ -47,12 +47,12 @@ fn a_merge_key_below_what_it_replaces_is_told() {
 
 #[test]
 fn fields_behind_a_merge_key_are_found() {
-    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports:\n  - &p {port: 99999}\n  - <<: *p\n    name: b\n";
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports:\n  - &p {name: a, port: 99999}\n  - <<: *p\n    name: b\n    protocol: UDP\n";
     check(
         text,
         &[
-            "GW0102 6:15 `99999` spec.ports[0].port must be at most 65535, found the number 99999",
-            "GW0102 6:15 `99999` spec.ports[1].port must be at most 65535, found the number 99999",
+            "GW0102 6:24 `99999` spec.ports[0].port must be at most 65535, found the number 99999",
+            "GW0102 6:24 `99999` spec.ports[1].port must be at most 65535, found the number 99999",
         ],
     );
 }

@@ -7,7 +7,9 @@ fn names_have_a_format() {
     let named = |kind: &str, name: &str| format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n");
     check(&named("ConfigMap", "a.b-c"), &[]);
     check(&named("ConfigMap", "Web_1"), &["GW0102 4:9 `Web_1` metadata.name cannot be \"Web_1\""]);
-    check(&named("Service", "a.b"), &["GW0102 4:9 `a.b` metadata.name cannot be \"a.b\""]);
+    let service = |name: &str| named("Service", name) + "spec: {ports: [{port: 80}]}\n";
+    check(&service("a.b"), &["GW0102 4:9 `a.b` metadata.name cannot be \"a.b\""]);
+    check(&service("1a"), &["GW0102 4:9 `1a` metadata.name cannot be \"1a\""]);
     check(&named("ConfigMap", "12"), &["GW0102 4:9 `12` metadata.name must be text, found the number 12"]);
     check(&named("ConfigMap", ""), &["GW0102 3:1 `metadata` metadata lacks the field `name`"]);
     assert_eq!(parse(&named("ConfigMap", "Web_1")).manifests.len(), 1, "it is known and poisoned");

@@ -10,6 +10,7 @@ mod rules;
 mod schemas;
 mod secrets;
 mod speed;
+mod twin;
 mod yaml;
 
 use super::*;

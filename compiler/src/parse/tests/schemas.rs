@@ -35,7 +35,7 @@ fn a_misspelled_field_beside_the_right_one_is_not_renamed() {
 #[test]
 fn fields_of_the_old_ingress_have_their_new_names() {
     let text = rules(
-        "  - http:\n      paths:\n      - pathType: Prefix\n        backend: {serviceName: a, servicePort: 80}\n",
+        "  - http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend: {serviceName: a, servicePort: 80}\n",
     );
     let help: Vec<_> = parse(&text).findings.into_iter().filter_map(|finding| finding.help).collect();
     assert!(help[0].starts_with("write `service.name`"));
@@ -83,21 +83,21 @@ fn required_fields_are_missed_where_they_belong() {
 fn words_and_ports_are_checked_as_the_api_server_does() {
     let path = |path_type: &str, number: &str| {
         rules(&format!(
-            "  - http:\n      paths:\n      - pathType: {path_type}\n        backend: {{service: {{name: web, port: {{number: {number}}}}}}}\n"
+            "  - http:\n      paths:\n      - path: /\n        pathType: {path_type}\n        backend: {{service: {{name: web, port: {{number: {number}}}}}}}\n"
         ))
     };
     check(
         &path("exact", "65536"),
         &[
-            "GW0102 9:19 `exact` spec.rules[0].http.paths[0].pathType must be `Exact`, `ImplementationSpecific` or `Prefix`, found \"exact\"",
-            "GW0102 10:55 `65536` spec.rules[0].http.paths[0].backend.service.port.number must be at most 65535, found the number 65536",
+            "GW0102 10:19 `exact` spec.rules[0].http.paths[0].pathType must be `Exact`, `ImplementationSpecific` or `Prefix`, found \"exact\"",
+            "GW0102 11:55 `65536` spec.rules[0].http.paths[0].backend.service.port.number must be at most 65535, found the number 65536",
         ],
     );
     check(&path("Exact", "65535"), &[]);
     check(
         &path("Exact", "-1"),
         &[
-            "GW0102 10:55 `-1` spec.rules[0].http.paths[0].backend.service.port.number must be at least 0, found the number -1",
+            "GW0102 11:55 `-1` spec.rules[0].http.paths[0].backend.service.port.number must be at least 0, found the number -1",
         ],
     );
 }
@@ -137,7 +137,7 @@ fn null_members_are_as_good_as_none() {
 #[test]
 fn fields_that_only_the_server_writes_are_accepted() {
     check(
-        "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  creationTimestamp: null\n  uid: x\n  resourceVersion: \"5\"\n  managedFields:\n  - {manager: m, operation: Apply, time: \"2026-01-31T12:00:00Z\", fieldsV1: {\"f:spec\": {}}}\nspec:\n  clusterIP: None\n  selector: {app: x}\n  ports: [{port: 80, targetPort: http, nodePort: 30000}]\nstatus: {loadBalancer: {}}\n",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  creationTimestamp: null\n  uid: x\n  resourceVersion: \"5\"\n  managedFields:\n  - {manager: m, operation: Apply, time: \"2026-01-31T12:00:00Z\", fieldsV1: {\"f:spec\": {}}}\nspec:\n  type: NodePort\n  clusterIP: 10.0.0.1\n  selector: {app: x}\n  ports: [{port: 80, targetPort: http, nodePort: 30000}]\nstatus: {loadBalancer: {}}\n",
         &[],
     );
 }

@@ -11,10 +11,10 @@ fn secret(lines: &str) -> String {
 #[test]
 fn data_is_decoded_and_string_data_wins() {
     let text = secret(&format!(
-        "type: kubernetes.io/tls\ndata:\n  a: {MARK}\n  b: YQ==\n  c: |\n    YWJj\n    ZGVm\nstringData:\n  b: plain\n"
+        "type: example.com/own\ndata:\n  a: {MARK}\n  b: YQ==\n  c: |\n    YWJj\n    ZGVm\nstringData:\n  b: plain\n"
     ));
     let Body::Secret(secret) = body(&text) else { panic!("a Secret") };
-    assert_eq!(secret.secret_type, "kubernetes.io/tls");
+    assert_eq!(secret.secret_type, "example.com/own");
     let data: Vec<(&str, &[u8])> = secret.data.iter().map(|(key, value)| (&**key, &**value)).collect();
     assert_eq!(data, [("a", b"super-secret".as_slice()), ("b", b"plain"), ("c", b"abcdef")]);
 }

@@ -30,7 +30,10 @@ fn reading_costs_little_more_than_loading() {
         });
         best.min().unwrap().as_secs_f64()
     };
-    let events = time(&|| assert!(saphyr_parser::Parser::new_from_str(&text).all(|event| event.is_ok())));
+    let events = time(&|| {
+        let mut parser = crate::parse::yaml::Parser::new(&text);
+        while !matches!(parser.next(), Ok((crate::parse::yaml::Event::StreamEnd, _))) {}
+    });
     let load = time(&|| {
         let source = load::Source::new(&text);
         let (mut loader, mut tree) = (load::Loader::new(&source), tree::Tree::default());

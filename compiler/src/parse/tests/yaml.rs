@@ -25,14 +25,14 @@ fn a_broken_document_does_not_hide_the_others() {
 #[test]
 fn common_slips_are_named() {
     for (data, place, complaint) in [
-        ("\tx: v\n", "6:2 `x`", "a tab stands where only spaces may indent"),
+        ("\tx: v\n", "6:1 `\t`", "a tab stands where only spaces may indent"),
         ("  x: a: b\n", "6:7 `:`", "a `:` stands where no key can be"),
-        ("  x: v\n  w\n", "8:1 ``", "a line of a mapping has no `:`"),
+        ("  x: v\n  w\n", "7:3 `w`", "a line of a mapping has no `:`"),
         ("  x: y\n z: a\n", "7:2 `z`", "the indentation fits no mapping above, or a key is missing"),
-        ("  x: {a: b\nc: d\n", "7:2 `:`", "the indentation fits nothing above"),
+        ("  x: {a: b\nc: d\n", "7:2 `:`", "a `,` or `}` is missing"),
         ("  x: @y\n", "6:6 `@`", "unquoted text cannot start with `@`"),
-        ("  x: *y\n", "6:6 `*`", "the alias names no anchor of this document"),
-        ("  x: \"\\d\"\n", "6:6 `\"`", "a text in double quotes holds an escape that YAML does not know"),
+        ("  x: *y\n", "6:6 `*y`", "the alias names no anchor of this document"),
+        ("  x: \"\\d\"\n", "6:7 `\\`", "a text in double quotes holds an escape that YAML does not know"),
     ] {
         check(&config_map(data), &[&format!("GW0001 {place} {SYNTAX} {complaint}")]);
     }
@@ -198,4 +198,41 @@ fn tags_that_kubernetes_drops_are_told() {
 fn infinity_cannot_be_sent() {
     let text = "apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: a}\nspec:\n  defaultConfig:\n    x: .inf\n";
     check(text, &["GW0102 6:8 `.inf` infinity and not-a-number cannot be sent to Kubernetes"]);
+}
+
+#[test]
+fn what_kubernetes_library_reads_is_read() {
+    for (data, expected) in [
+        ("  x: \"one\n  two\"\n", "one two"),
+        ("  x: 'one\ntwo'\n", "one two"),
+        ("  x: a#b\n", "a#b"),
+        ("  x: |\n    a\n   # no comment\n", "a\n"),
+        ("  x: >\n    a\n     b\n    c\n", "a\n b\nc\n"),
+        ("  x: \"a\\\n     b\"\n", "ab"),
+        ("  x: \ta b\n", "a b"),
+    ] {
+        let Body::ConfigMap(config) = body(&config_map(data)) else { panic!("a ConfigMap") };
+        assert_eq!(config.data["x"], expected, "for {data:?}");
+    }
+    let ports = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports: [\n    {name: \"a\", port: 80},\n]\n";
+    check(ports, &[]);
+    check(&ingress("  finalizers: [\n    \"example.com/a\",\n    'example.com/b'\n]\n"), &[]);
+}
+
+#[test]
+fn what_kubernetes_library_refuses_is_refused() {
+    for (data, place, complaint) in [
+        ("  x: [a?b]\n", "6:8 `?`", "a `,` or `]` is missing"),
+        ("  x: a\u{1}b\n", "6:7 `\u{1}`", "the text holds a control character"),
+        ("  x: \"\\/\"\n", "6:7 `\\`", "a text in double quotes holds an escape that YAML does not know"),
+        ("  x: | y\n", "6:8 `y`", "text follows the sign of a block text"),
+        ("  x: &\n", "6:7 `\n`", "`&` and `*` need a name of letters, digits, `-` and `_`"),
+    ] {
+        let finding = format!("GW0001 {place} {SYNTAX} {complaint}");
+        check(&config_map(data), &[&finding]);
+    }
+    check(
+        &format!("%YAML 1.2\n---\n{}", config_map("  x: v\n")),
+        &[&format!("GW0001 1:10 `\n` {SYNTAX} Kubernetes reads YAML 1.1 alone")],
+    );
 }
