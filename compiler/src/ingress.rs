@@ -11,9 +11,10 @@ use crate::annotations::{self, Policy, destination};
 use crate::class::{self, DefaultClass, Selection};
 use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
-use crate::options::CompileOptions;
+use crate::options::{CompileOptions, Profile};
 use crate::order::{Age, PathKind};
 use crate::parse::check_host;
+use crate::path_text;
 use crate::small_set::SmallSet;
 
 /// A normalized Ingress.
@@ -139,14 +140,14 @@ pub(crate) const DEFAULT_BACKEND: &str = "default-backend";
 /// The policy of an Ingress whose annotations say nothing.
 static NO_POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let nothing = EntityKey::new(Kind::Ingress, "", "");
-    Arc::new(annotations::read(&nothing, &Default::default()).0)
+    Arc::new(annotations::read(&nothing, &Default::default(), Profile::Native).0)
 });
 
-fn policy(key: &EntityKey, metadata: &Metadata) -> (Arc<Policy>, Vec<Finding>) {
+fn policy(key: &EntityKey, metadata: &Metadata, profile: Profile) -> (Arc<Policy>, Vec<Finding>) {
     if metadata.annotations.is_empty() {
         return (NO_POLICY.clone(), Vec::new());
     }
-    let (policy, findings) = annotations::read(key, &metadata.annotations);
+    let (policy, findings) = annotations::read(key, &metadata.annotations, profile);
     (Arc::new(policy), findings)
 }
 
@@ -172,7 +173,7 @@ pub(crate) fn analyze(
     if !class_by_default && selection != Selection::Served {
         return (None, told.into_iter().collect());
     }
-    let (policy, mut findings) = policy(key, metadata);
+    let (policy, mut findings) = policy(key, metadata, options.profile);
     findings.extend(told);
     let mut analyzed = AnalyzedIngress {
         key: key.clone(),
@@ -332,7 +333,9 @@ fn path_rule(
         misread: path.misread,
     };
     let place = || Place::value(&ingress.key, format!("{}/path", rule.pointer()));
+    let before = findings.len();
     let tests = path_tests(written, kind, &place, findings);
+    let accepted = findings.len() == before && !path_text::is_refused(written, path_type);
     if let Some(character) = ingress.policy.path.accidental_regex(written) {
         let message =
             format!("`{character}` turns path `{written}` into a regular expression beside rewrite-target");
@@ -344,8 +347,29 @@ fn path_rule(
                 .with_help("use `higress.io/rewrite-path` to rewrite a literal path"),
         );
     }
+    if accepted {
+        findings.extend(path_text::misleading(written, kind, place));
+    }
     rule.tests = tests;
+    if accepted {
+        findings.extend(missing_group(ingress, &rule));
+    }
     rule
+}
+
+/// A rewrite whose groups the path does not have.
+fn missing_group(ingress: &AnalyzedIngress, rule: &PathRule) -> Option<Finding> {
+    let policy = &ingress.policy;
+    if policy.redirect.url.is_some() || policy.path.is_literal() {
+        return None;
+    }
+    let PathRewrite::Regex { pattern, substitution } = policy.path.rewrite(&rule.matches())? else {
+        return None;
+    };
+    let key = policy.path.rewrite_key()?;
+    let place = || Place::annotation_value(&ingress.key, key);
+    let finding = path_text::missing_group(&pattern, &substitution, &rule.declared, place)?;
+    Some(finding.with_related(Place::value(&ingress.key, format!("{}/path", rule.pointer())), "the path"))
 }
 
 /// Returns what a path tests. One that the parser has refused still tests for the requests that are meant: its route

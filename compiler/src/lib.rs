@@ -26,11 +26,16 @@ mod engine;
 mod ingress;
 mod lower;
 mod order;
+mod path_text;
 mod registry;
+mod registry_fields;
 mod rewrites;
 mod small_set;
 mod world;
 
+pub use annotations::foreign::{
+    Controller, Foreign, ForeignKey, Rest, Role, controllers, lookup as lookup_foreign_annotation,
+};
 pub use annotations::known::{FORCE_CONFLICTS, KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
 pub use engine::{Broken, Delta, Engine, Provenance, WorkCounters};

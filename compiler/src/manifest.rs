@@ -392,6 +392,9 @@ pub struct ConfigMap {
 pub struct McpBridge {
     /// Registries, after the guide's dialect (`fixed`, lists, `spec.dns`, `spec.nacos`) was read into canonical words.
     pub registries: Vec<Registry>,
+    /// Names of the outbound proxies.
+    #[serde(skip)]
+    pub proxies: Vec<String>,
 }
 
 /// One registry.
@@ -411,6 +414,9 @@ pub struct Registry {
     pub protocol: Option<String>,
     /// Upstream server name.
     pub sni: Option<String>,
+    /// Names of the fields that are there.
+    #[serde(skip)]
+    pub fields: Vec<String>,
     /// JSON pointer of the entry in the manifest as written, e.g. `/spec/registries/0`.
     #[serde(skip)]
     pub pointer: String,
@@ -441,6 +447,9 @@ pub struct WasmPlugin {
     pub default_config_disable: bool,
     /// Scoped configurations.
     pub match_rules: Vec<MatchRule>,
+    /// The spec has fields that are none of a WasmPlugin.
+    #[serde(skip)]
+    pub strays: bool,
 }
 
 /// One scoped configuration.
@@ -459,4 +468,7 @@ pub struct MatchRule {
     pub config_disable: bool,
     /// `HTTP` or `GRPC`.
     pub route_type: Option<String>,
+    /// The rule has fields that are none of a rule.
+    #[serde(skip)]
+    pub strays: bool,
 }

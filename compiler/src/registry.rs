@@ -9,6 +9,7 @@ use gatewright_ir::{Endpoint, UpstreamProtocol};
 use crate::finding::{Finding, Place};
 use crate::manifest::{Body, EntityKey, Kind, Manifest, Registry};
 use crate::options::{CompileOptions, Profile};
+use crate::registry_fields;
 
 /// One service of a `static` or `dns` registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,9 @@ pub(crate) fn read<'a>(
             continue;
         }
         findings.extend((&*bridge.key.name != DEFAULT_BRIDGE).then(|| merged(&bridge.key)));
+        findings.extend(registry_fields::proxies(&bridge.key, spec));
         for entry in &spec.registries {
+            findings.extend(registry_fields::unread(&bridge.key, entry));
             read_entry(&bridge.key, entry, &mut registries, &mut findings);
         }
     }

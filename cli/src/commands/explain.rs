@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use gatewright_compiler::parse::nearest;
-use gatewright_compiler::{KNOWN, KnownAnnotation, Support, lookup_annotation};
+use gatewright_compiler::{
+    Foreign, KNOWN, KnownAnnotation, Role, Support, lookup_annotation, lookup_foreign_annotation,
+};
 use gatewright_diagnostics::{CODES, find};
 
 use crate::Context;
@@ -49,6 +51,12 @@ fn page(subject: &str) -> Result<String, CliError> {
     if let Some(annotation) = lookup_annotation(&key) {
         return Ok(annotation_page(annotation));
     }
+    let bare = (!subject.contains('/')).then(|| format!("nginx.ingress.kubernetes.io/{subject}"));
+    let keys = [bare.unwrap_or_default(), key];
+    let foreign = keys.iter().find_map(|key| Some((key, lookup_foreign_annotation(key)?)));
+    if let Some((key, foreign)) = foreign {
+        return Ok(foreign_page(key, &foreign));
+    }
     let words = CODES.iter().flat_map(|code| [code.id, code.slug]);
     let suffixes = KNOWN.iter().map(|known| known.suffix);
     let suffix = subject.rsplit('/').next().unwrap_or(subject);
@@ -81,6 +89,35 @@ fn annotation_page(annotation: &KnownAnnotation) -> String {
     out
 }
 
+fn foreign_page(key: &str, foreign: &Foreign) -> String {
+    let mut out = format!("# {key}\n\n");
+    match (foreign.reader, foreign.role) {
+        (Some(reader), Role::Beside) => {
+            writeln!(out, "Read by {reader}, which serves no requests and does its work beside Higress.")
+        }
+        (Some(reader), _) => writeln!(out, "Read by {reader}, not by Higress (GW0440)."),
+        (None, _) => writeln!(out, "Nobody reads this key (GW0401)."),
+    }
+    .expect("writing to a string");
+    let protects = match foreign.role {
+        Role::Protects => "It asks for a protection",
+        Role::Snippet => "Where its statements deny or authenticate, it asks for a protection",
+        Role::Names => "Where it names something that denies or authenticates, it asks for a protection",
+        Role::Setting | Role::Beside => "",
+    };
+    if !protects.is_empty() {
+        writeln!(out, "\n{protects} that nothing gives, and its routes are not served: see GW0441.")
+            .expect("writing to a string");
+    }
+    match (foreign.role, foreign.instead.as_str()) {
+        (Role::Beside, _) => Ok(()),
+        (_, "") => writeln!(out, "\nHigress has no equivalent."),
+        (_, instead) => writeln!(out, "\nThe nearest equivalent is {instead}."),
+    }
+    .expect("writing to a string");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +129,20 @@ mod tests {
         assert!(page("higress.io/timeout").unwrap().starts_with("# higress.io/timeout\n"));
         assert!(page("enable-cors").unwrap().contains("nginx.ingress.kubernetes.io/enable-cors"));
         assert!(list().lines().count() == CODES.len());
+    }
+
+    #[test]
+    fn keys_of_other_controllers_have_pages() {
+        let key = "nginx.ingress.kubernetes.io/denylist-source-range";
+        let by_key = page(key).unwrap();
+        assert!(
+            by_key.contains("Read by ingress-nginx, not by Higress") && by_key.contains("ip-restriction"),
+            "{by_key}"
+        );
+        assert_eq!(page("denylist-source-range").unwrap().lines().next(), Some(format!("# {key}").as_str()));
+        assert!(page("nginx.org/policies").unwrap().contains("GW0441"));
+        assert!(page("cert-manager.io/issuer").unwrap().contains("beside Higress"));
+        assert!(page("proxy-body-size").unwrap().contains("no equivalent"));
     }
 
     #[test]

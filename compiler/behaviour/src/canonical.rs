@@ -129,6 +129,11 @@ pub fn normalize_path(path: &str) -> Result<String, BadRequest> {
     Normalizer { input: stripped.as_bytes(), at: 0, out: Vec::new(), broken: Vec::new() }.run()
 }
 
+/// Returns whether routes can meet a path: it has no query, and normalization leaves it as it is.
+pub fn is_normal_path(path: &str) -> bool {
+    !path.contains('?') && normalize_path(path).as_deref() == Ok(path)
+}
+
 /// Visible ASCII without `#`.
 fn legal(text: &str) -> bool {
     text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#')

@@ -63,7 +63,7 @@ mod verdict;
 mod witness;
 mod words;
 
-pub use canonical::{BadRequest, Canonical, host_of, normalize_path};
+pub use canonical::{BadRequest, Canonical, host_of, is_normal_path, normalize_path};
 pub use class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
 pub use decide::{Decision, HostStep, Mismatch, Model, RouteStep, Tables, Trail};
 pub use diff::diff;

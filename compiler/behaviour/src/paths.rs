@@ -9,7 +9,7 @@ use std::sync::Arc;
 use gatewright_ir::{PathMatch, RouteMatch};
 
 use crate::automata::{Language, Literals};
-use crate::canonical::normalize_path;
+use crate::canonical::is_normal_path;
 use crate::dialect::Patterns;
 use crate::region::PathSet;
 
@@ -56,7 +56,7 @@ impl PathAtoms {
             match &test.path {
                 PathMatch::Exact(path) => {
                     let point = atoms.folded(path);
-                    if normalize_path(&point).as_deref() == Ok(point.as_str()) {
+                    if is_normal_path(&point) {
                         atoms.points.insert(point);
                     }
                 }

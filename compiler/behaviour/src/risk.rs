@@ -16,6 +16,8 @@ use crate::request::Request;
 pub enum RiskKind {
     /// Requests that were refused for want of a protection are served, or a plugin no longer sees them.
     ProtectionLost,
+    /// Routes are served that ask for a protection which nothing gives.
+    Unprotected,
     /// A name no longer gets a certificate.
     TlsLost,
     /// A lower TLS version or more cipher suites are accepted.
@@ -123,6 +125,7 @@ impl RiskKind {
     pub fn label(self) -> &'static str {
         match self {
             RiskKind::ProtectionLost => "protection lost",
+            RiskKind::Unprotected => "protection not given",
             RiskKind::TlsLost => "TLS lost",
             RiskKind::TlsWeaker => "TLS weaker",
             RiskKind::CertificateChanged => "certificate changed",
@@ -152,6 +155,7 @@ impl fmt::Display for RiskKind {
 pub fn risks(before: &Ir, after: &Ir, diff: &BehaviourDiff, options: &RiskOptions) -> Vec<Risk> {
     let judge = Judge { before, after, options };
     let mut risks = judge.deletions(diff);
+    let mut of_classes = Vec::new();
     for (index, class) in diff.classes.iter().enumerate() {
         let mut found: BTreeMap<RiskKind, Risk> = BTreeMap::new();
         for (number, case) in class.cases.iter().enumerate() {
@@ -170,8 +174,10 @@ pub fn risks(before: &Ir, after: &Ir, diff: &BehaviourDiff, options: &RiskOption
                 risk.routes.extend(case.routes.iter().cloned());
             }
         }
-        risks.extend(found.into_values().filter(|risk| risk.level > RiskLevel::Ignore));
+        of_classes.extend(found.into_values().filter(|risk| risk.level > RiskLevel::Ignore));
     }
+    risks.extend(judge.asked_in_vain(&of_classes));
+    risks.extend(of_classes);
     risks
 }
 
@@ -221,6 +227,9 @@ impl Judge<'_> {
                 format!("requests go from namespace `{old}` to namespace `{new}`"),
             ));
         }
+        if let Some(reason) = self.unprotected(case, before, after) {
+            found.push((RiskKind::Unprotected, reason));
+        }
         let wide = case.region.hosts().into_iter().find(|host| !matches!(host, HostPattern::Exact(_)));
         if let (Outcome::NoRoute, Some(_), Some(host)) = (before, after.forward(), wide) {
             found.push((RiskKind::WildcardWidened, format!("`{host}` serves requests that had no route")));
@@ -230,6 +239,40 @@ impl Judge<'_> {
             let share = unserved(after) * 100.0;
             found.push((RiskKind::NoEndpoint, format!("{share:.0}% of the requests find no endpoint")));
         }
+    }
+
+    /// Tells what a route that is newly served asks for in vain.
+    fn unprotected(&self, case: &Case, before: &Outcome, after: &Outcome) -> Option<String> {
+        let open = |outcome: &Outcome| outcome.answer().is_some() && outcome.refuse().is_none();
+        let newly = |pair: &RoutePair| {
+            let (object, keys) = asking(self.after, pair.after.as_ref()?)?;
+            let was = pair.before.as_ref().filter(|_| open(before));
+            was.and_then(|route| asking(self.before, route)).is_none().then(|| in_vain(&object, keys))
+        };
+        case.routes.iter().filter(|_| open(after)).find_map(newly)
+    }
+
+    /// The objects that newly ask for a protection in vain, where no class shows it: nothing changes for requests.
+    fn asked_in_vain(&self, of_classes: &[Risk]) -> Vec<Risk> {
+        let level = self.options.levels.get(&RiskKind::Unprotected).copied();
+        let level = level.unwrap_or_else(|| RiskKind::Unprotected.default_level());
+        let newly = self.after.unprotected.iter().filter(|(object, keys)| {
+            self.before.unprotected.get(*object).is_none_or(|old| !keys.is_subset(old))
+        });
+        let reasons = newly.map(|(object, keys)| in_vain(object, keys));
+        let told = |reason: &String| of_classes.iter().any(|risk| risk.reason == *reason);
+        reasons
+            .filter(|reason| level > RiskLevel::Ignore && !told(reason))
+            .map(|reason| Risk {
+                kind: RiskKind::Unprotected,
+                level,
+                reason,
+                class: None,
+                cases: Vec::new(),
+                routes: BTreeSet::new(),
+                witness: None,
+            })
+            .collect()
     }
 
     fn plugins(&self, before: &Outcome, after: &Outcome, found: &mut Found) {
@@ -356,6 +399,22 @@ fn captured(pair: &RoutePair) -> Option<(String, String)> {
     let old = namespace(pair.before.as_ref()?)?;
     let new = namespace(pair.after.as_ref()?)?;
     (old != new).then(|| (old.to_owned(), new.to_owned()))
+}
+
+/// Returns what the object of a route asks for in vain.
+fn asking<'m>(ir: &'m Ir, route: &RouteId) -> Option<(String, &'m BTreeSet<String>)> {
+    if ir.unprotected.is_empty() {
+        return None;
+    }
+    let object = route.0.split(' ').next()?.replacen('/', " ", 1);
+    ir.unprotected.get(&object).map(|keys| (object, keys))
+}
+
+fn in_vain(object: &str, keys: &BTreeSet<String>) -> String {
+    // Annotations are names; a plugin has a reason instead.
+    let quoted = |key: &String| if key.contains(' ') { key.clone() } else { format!("`{key}`") };
+    let keys: Vec<String> = keys.iter().map(quoted).collect();
+    format!("{object} asks for a protection that nothing gives: {}", keys.join(", "))
 }
 
 /// Reads the namespace of `KIND/NAMESPACE/NAME ...`.

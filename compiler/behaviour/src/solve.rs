@@ -161,7 +161,7 @@ impl Solver {
     fn solve_path(&mut self, atom: &PathAtom, tests: &[(&PathMatch, bool, bool)]) -> Value<String> {
         let passes = |path: &str, patterns: &Patterns| {
             atom.contains(path)
-                && crate::normalize_path(path).as_deref() == Ok(path)
+                && crate::is_normal_path(path)
                 && tests.iter().all(|(test, case_sensitive, holds)| {
                     crate::decide::path_matches(test, *case_sensitive, path, patterns) == *holds
                 })

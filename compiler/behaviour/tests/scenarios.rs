@@ -1,5 +1,6 @@
 //! Changes as teams make them: the rows that they become, word for word, and the risks that they carry.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatewright_behaviour::{
@@ -478,6 +479,30 @@ fn protections_that_go_are_risks() {
            GET http://shop.example.com/"],
         &[RiskKind::HttpsRedirectLost],
     );
+}
+
+#[test]
+fn what_asks_for_a_protection_in_vain_is_a_risk_where_it_is_newly_served() {
+    let asks = |mut ir: Ir, key: &str| {
+        ir.unprotected.insert("Ingress shop/web".into(), BTreeSet::from([key.to_owned()]));
+        ir
+    };
+    let mut served = route(prefix("/"), "web");
+    served.id = RouteId("Ingress/shop/web shop.example.com Prefix /".into());
+    let open = ir(&[("shop.example.com", vec![served])]);
+    let kinds = |before: &Ir, after: &Ir| {
+        let diff = diff(before, after, &Options::default());
+        let found = risks(before, after, &diff, &RiskOptions::default());
+        found.into_iter().map(|risk| (risk.kind, risk.class.is_some())).collect::<Vec<_>>()
+    };
+    let asking = asks(open.clone(), "auth-url");
+    assert_eq!(kinds(&Ir::default(), &asking), [(RiskKind::Unprotected, true)]);
+    // Nothing changes for requests, but its author thinks so.
+    assert_eq!(kinds(&open, &asking), [(RiskKind::Unprotected, false)]);
+    assert_eq!(kinds(&asking, &asks(open.clone(), "limit-rps")), [(RiskKind::Unprotected, false)]);
+    assert_eq!(kinds(&asking, &asking), []);
+    assert_eq!(kinds(&asking, &open), []);
+    assert_eq!(kinds(&Ir::default(), &open), []);
 }
 
 #[test]

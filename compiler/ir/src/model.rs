@@ -1,6 +1,6 @@
 //! The whole model, and the host walk that decides which virtual hosts a request meets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -104,6 +104,10 @@ pub struct Ir {
     pub tls: BTreeMap<HostPattern, Arc<TlsContext>>,
     /// Plugins in execution order.
     pub plugins: Vec<Arc<PluginUse>>,
+    /// What asks for a protection that nothing gives and is served open nevertheless: by object, the annotations or the
+    /// reason. It changes no answer, but a plan that newly serves it is risky.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unprotected: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Ir {

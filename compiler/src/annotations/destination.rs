@@ -31,6 +31,17 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Vec<Destination>, Unusable
     let lines = reader.lines(KEY);
     let read = lines.into_iter().map(|(line, place)| parse_line(line, place).map_err(|why| (why, place)));
     let lines: Result<Vec<Destination>, (String, Within)> = read.collect();
+    for line in lines.iter().flatten().filter(|line| !line.subset.is_empty()) {
+        let place = Place::annotation_value(reader.entity, KEY).within(line.written);
+        let message = format!(
+            "subset `{}` of `{}` is defined by nothing that Higress makes, so its requests answer 503",
+            line.subset, line.host
+        );
+        let finding = Finding::new(&code::GW0449, place, message)
+            .with_note("a subset comes from a DestinationRule of Istio, which is not modelled")
+            .with_help("name the Service of the subset instead");
+        reader.findings.push(finding);
+    }
     match lines {
         Ok(destinations) if weights_usable(&destinations) => Ok(destinations),
         Ok(_) => {

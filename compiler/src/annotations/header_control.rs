@@ -1,5 +1,7 @@
 //! The header control family: `NAME VALUE` lines and comma lists.
 
+use std::collections::BTreeSet;
+
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderEdits, SharedEdits};
 
@@ -33,10 +35,16 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> HeaderControl {
 
 fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
     let mut edits = HeaderEdits::default();
+    let mut names = Names::default();
     for (verb, map) in [("add", &mut edits.add), ("update", &mut edits.set)] {
         let Some(found) = reader.higress_string(&format!("{family}-{verb}")) else { continue };
         for (line, written) in reader.lines(&found.key) {
-            match pair(line) {
+            let pair = pair(line);
+            if let Some((name, _)) = &pair {
+                let place = Place::annotation_value(reader.entity, &found.key).within(written);
+                names.written(reader, &found.key, name, place);
+            }
+            match pair {
                 // Of the host Istio makes a rewrite, whose text is literal.
                 Some((name, value)) if name == "host" || name.starts_with(':') => {
                     map.insert(name, value);
@@ -65,9 +73,48 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
             .map(|name| unquote(name.trim()).to_ascii_lowercase())
             .filter(|name| !name.is_empty())
             .collect();
+        names.removed(reader, &found.key, &edits);
     }
     report_invalid_names(reader, family, &mut edits);
     edits
+}
+
+/// The names that the annotations of one family edit.
+#[derive(Default)]
+struct Names {
+    seen: BTreeSet<(String, String)>,
+}
+
+impl Names {
+    /// Notes a line; a second one of the same name replaces the first.
+    fn written(&mut self, reader: &mut Reader<'_>, key: &str, name: &str, place: Place) {
+        let request = key.contains("request-header");
+        if (name == "host" || name.starts_with(':')) && !(request && ["host", ":authority"].contains(&name)) {
+            let why = "Istio leaves out the host and names with `:`";
+            super::dependent::unreachable_header(reader, key, name, why, place.clone());
+        }
+        if !self.seen.insert((key.to_owned(), name.to_owned())) {
+            let message = format!("`{name}` stands twice in `{key}`: Higress takes the last line alone");
+            let finding = Finding::new(&code::GW0447, place, message)
+                .with_help("write all values in one line, separated by commas, where the header allows it");
+            reader.findings.push(finding);
+        }
+    }
+
+    /// Reports removals that come before a line which writes the header again.
+    fn removed(&self, reader: &mut Reader<'_>, key: &str, edits: &HeaderEdits) {
+        for name in &edits.remove {
+            let why = if name == "host" || name.starts_with(':') {
+                "Istio leaves out the host and names with `:`"
+            } else if edits.set.contains_key(name) {
+                "`update` sets the header after it was removed"
+            } else {
+                continue;
+            };
+            let place = Place::annotation_value(reader.entity, key);
+            super::dependent::unreachable_header(reader, key, name, why, place);
+        }
+    }
 }
 
 /// Drops names that no HTTP header can have; Envoy would reject the host because of one.

@@ -1,13 +1,12 @@
-//! Every annotation that Higress reads, and what this version makes of it. Everything else gets a warning.
+//! Every annotation that Higress reads, and what this version makes of it. What it does not read is in [`super::unread`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_diagnostics::code;
 
 use super::reader::{HIGRESS, NGINX};
 use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
-use crate::order::ORDER_ANNOTATION;
 
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,8 +130,8 @@ pub static KNOWN: &[KnownAnnotation] = &[
     row("route-limit-burst-multiplier", false, Protection, true, "burst of the rate limit"),
     row("auth-type", true, Protection, false, "basic authentication, removed from Higress 2"),
     row("auth-secret", true, Protection, false, "credentials of `auth-type`"),
-    row("auth-realm", true, Unread, false, "realm of `auth-type`"),
-    row("auth-secret-type", true, Unread, false, "form of `auth-secret`"),
+    row("auth-realm", true, Protection, false, "realm of `auth-type`"),
+    row("auth-secret-type", true, Protection, false, "form of `auth-secret`"),
     row("proxy-next-upstream", true, NotImplemented, true, "conditions of retries"),
     row("proxy-next-upstream-tries", true, NotImplemented, true, "number of retries"),
     row("proxy-next-upstream-timeout", true, NotImplemented, true, "time limit of one try"),
@@ -180,6 +179,14 @@ pub static KNOWN: &[KnownAnnotation] = &[
     row("resource-definer", false, Unread, false, "console marker"),
 ];
 
+impl KnownAnnotation {
+    /// Returns whether its routes are open where it is missing.
+    pub fn protects(&self) -> bool {
+        // The burst belongs to a rate limit and is none by itself.
+        self.support == Protection && self.suffix != "route-limit-burst-multiplier"
+    }
+}
+
 /// Returns the row of a full key, where there is one.
 pub fn lookup(key: &str) -> Option<&'static KnownAnnotation> {
     let (suffix, nginx) = match key.strip_prefix(NGINX) {
@@ -189,15 +196,16 @@ pub fn lookup(key: &str) -> Option<&'static KnownAnnotation> {
     KNOWN.iter().find(|known| known.suffix == suffix && (known.both_prefixes || !nginx))
 }
 
-/// Warns of keys under the two prefixes that have no effect here: unknown, not implemented, or replaced by the base
-/// route of a canary.
+/// Warns of keys of Higress that have no effect here: not implemented, or replaced by the base route of a canary. Of
+/// those that have none in Higress either (`dead`) something else was said.
 pub(super) fn check(
     entity: &EntityKey,
     annotations: &BTreeMap<String, String>,
     canary: bool,
+    dead: &BTreeSet<String>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for key in annotations.keys() {
+    for key in annotations.keys().filter(|key| !dead.contains(*key)) {
         let place = Place::annotation(entity, key);
         match lookup(key) {
             Some(known) if canary && known.from_base && known.support != NotImplemented => {
@@ -215,8 +223,7 @@ pub(super) fn check(
                 )
                 .with_note(format!("in Higress it sets: {}", known.summary)),
             ),
-            Some(_) => {}
-            None => findings.extend(unknown(key, place)),
+            _ => {}
         }
     }
     findings
@@ -225,66 +232,9 @@ pub(super) fn check(
 /// In a manifest, `"true"` lets an apply to a kube cluster take fields from other owners. It has no part in compiling.
 pub const FORCE_CONFLICTS: &str = "gatewright.io/force-conflicts";
 
-fn unknown(key: &str, place: Place) -> Option<Finding> {
-    let ours = key.starts_with("gatewright.io/") && ![ORDER_ANNOTATION, FORCE_CONFLICTS].contains(&key);
-    let theirs = key.starts_with(NGINX) || key.starts_with(HIGRESS);
-    if !(ours || theirs) || super::matching::is_match_key(key) || key.starts_with("disabled.higress.io/") {
-        return None;
-    }
-    let mut finding = Finding::new(&code::GW0401, place, format!("Higress reads no annotation `{key}`"));
-    if let Some(nearest) = nearest(key) {
-        finding = finding.with_help(format!("did you mean `{nearest}`?"));
-    }
-    Some(finding)
-}
-
-/// Returns the known key closest to `key`: the same name under the other prefix, or one of which at most a third of
-/// the letters differ.
-fn nearest(key: &str) -> Option<String> {
-    let suffix = key.split_once('/').map_or(key, |(_, suffix)| suffix);
-    if KNOWN.iter().any(|known| known.suffix == suffix && known.support != Unread) {
-        return Some(format!("{HIGRESS}{suffix}"));
-    }
-    let candidates = KNOWN.iter().filter(|known| known.support != Unread).flat_map(|known| {
-        let nginx = known.both_prefixes.then(|| format!("{NGINX}{}", known.suffix));
-        nginx.into_iter().chain([format!("{HIGRESS}{}", known.suffix)])
-    });
-    candidates
-        .map(|candidate| (edit_distance(key, &candidate), candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= suffix.len() / 3)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_the_nearest_key() {
-        assert_eq!(nearest("higress.io/rewrite-taget").as_deref(), Some("higress.io/rewrite-target"));
-        assert_eq!(
-            nearest("nginx.ingress.kubernetes.io/enable-cor").as_deref(),
-            Some("nginx.ingress.kubernetes.io/enable-cors")
-        );
-        assert_eq!(nearest("higress.io/something-quite-different"), None);
-        assert_eq!(nearest("nginx.ingress.kubernetes.io/timeout").as_deref(), Some("higress.io/timeout"));
-    }
 
     #[test]
     fn single_prefix_keys_are_unknown_under_nginx() {

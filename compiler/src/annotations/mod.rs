@@ -9,10 +9,16 @@ pub(crate) mod path;
 pub(crate) mod redirect;
 pub(crate) mod regex;
 
+pub(crate) mod foreign;
+
 mod cors;
+mod dependent;
 mod matching;
-mod protection;
+pub(crate) mod protection;
 mod reader;
+pub(crate) mod unread;
+mod variables;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +27,7 @@ use gatewright_ir::Cors;
 
 use crate::finding::Finding;
 use crate::manifest::EntityKey;
+use crate::options::Profile;
 use canary::Canary;
 use destination::{Destination, Unusable};
 use header_control::HeaderControl;
@@ -64,11 +71,18 @@ pub(crate) struct FallbackService {
 }
 
 /// Reads all annotations of an Ingress.
-pub(crate) fn read(entity: &EntityKey, annotations: &BTreeMap<String, String>) -> (Policy, Vec<Finding>) {
+pub(crate) fn read(
+    entity: &EntityKey,
+    annotations: &BTreeMap<String, String>,
+    profile: Profile,
+) -> (Policy, Vec<Finding>) {
     let mut reader = Reader::new(entity, annotations);
     let canary = canary::read(&mut reader);
-    // A canary takes its protections from its base route, as Higress copies them; its own are reported as unused.
-    let protections = if canary.is_none() { protection::read(&mut reader) } else { Protections::default() };
+    let asked = unread::check(&mut reader, profile, canary.is_some());
+    let protections = match canary {
+        Some(_) => protection::of_canary(&reader, asked),
+        None => protection::read(&mut reader, asked, profile),
+    };
     let policy = Policy {
         canary,
         destinations: destination::read(&mut reader),
@@ -82,8 +96,11 @@ pub(crate) fn read(entity: &EntityKey, annotations: &BTreeMap<String, String>) -
         fallback_service: fallback_service(&mut reader),
         protections,
     };
+    let canary = policy.canary.is_some();
+    variables::check(&mut reader);
+    let dead = dependent::check(&mut reader, &policy.redirect);
     let mut findings = reader.findings;
-    findings.extend(known::check(entity, annotations, policy.canary.is_some()));
+    findings.extend(known::check(entity, annotations, canary, &dead));
     (policy, findings)
 }
 

@@ -61,6 +61,11 @@ impl PathPolicy {
         (!asked && !found.is_empty() && found.iter().all(|c| *c == '.')).then_some('.')
     }
 
+    /// Returns whether the rewrite's text is taken as it stands, without groups.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.prefix.is_some()
+    }
+
     /// Returns the annotation that rewrites paths.
     pub(crate) fn rewrite_key(&self) -> Option<&str> {
         self.prefix.as_ref().or(self.target.as_ref()).map(|found| found.key.as_str())

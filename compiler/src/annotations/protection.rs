@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use gatewright_diagnostics::{Code, code};
 use gatewright_ir::Refusal;
 
+use super::known;
 use super::reader::Reader;
 use crate::finding::{Finding, Place};
+use crate::options::Profile;
 
 /// The refusals that an Ingress' protections ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,12 +17,35 @@ pub(crate) struct Protections {
     pub(crate) everywhere: Option<Refusal>,
     /// On the TLS listener only: client certificates are a matter of TLS.
     pub(crate) tls_only: Option<Refusal>,
+    /// Annotations that ask for a protection which nothing gives, where the routes are served nevertheless. On a canary,
+    /// whose protections are those of its base: every annotation that asks for one.
+    pub(crate) not_given: Vec<String>,
 }
 
-/// Reads the protections.
-pub(crate) fn read(reader: &mut Reader<'_>) -> Protections {
-    let everywhere = [whitelist(reader), rate_limit(reader), basic_auth(reader)].into_iter().flatten().next();
-    Protections { everywhere, tls_only: client_certificates(reader) }
+/// Reads the protections. `asked` are annotations that ask for one and that Higress does not read.
+pub(super) fn read(reader: &mut Reader<'_>, asked: Vec<String>, profile: Profile) -> Protections {
+    let own = [whitelist(reader), rate_limit(reader), basic_auth(reader)].into_iter().flatten().next();
+    let refuse = !asked.is_empty() && profile == Profile::Native;
+    Protections {
+        everywhere: own.or_else(|| refuse.then(not_given)),
+        tls_only: client_certificates(reader),
+        not_given: if refuse { Vec::new() } else { asked },
+    }
+}
+
+/// Reads what a canary asks for. It takes its protections from its base route, as Higress copies them.
+pub(super) fn of_canary(reader: &Reader<'_>, mut asked: Vec<String>) -> Protections {
+    let known = |key: &&String| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
+    asked.extend(reader.annotations().keys().filter(known).cloned());
+    Protections { not_given: asked, ..Protections::default() }
+}
+
+/// The refusal of routes for which an annotation asks for a protection that nothing gives.
+pub(crate) fn not_given() -> Refusal {
+    Refusal {
+        code: code::GW0441.id.to_owned(),
+        reason: "a protection that is asked for is given by nothing".to_owned(),
+    }
 }
 
 fn refusal(code: &'static Code, reason: &str) -> Option<Refusal> {
@@ -104,7 +129,8 @@ fn rate_limit(reader: &mut Reader<'_>) -> Option<Refusal> {
 }
 
 fn basic_auth(reader: &mut Reader<'_>) -> Option<Refusal> {
-    let key = reader.present("auth-type").or_else(|| reader.present("auth-secret"))?;
+    let suffixes = ["auth-type", "auth-secret", "auth-realm", "auth-secret-type"];
+    let key = suffixes.into_iter().find_map(|suffix| reader.present(suffix))?;
     let message = "basic authentication by annotation was removed from Higress and protects nothing";
     let refusal = broken(reader, &key, message, "authentication by annotation is not supported");
     if let Some(finding) = reader.findings.last_mut() {

@@ -20,6 +20,12 @@ pub(crate) fn test(reader: &mut Reader<'_>, key: &str, written: &str, whole: Str
     }
 }
 
+/// Returns how many groups an expression has; none for one that is invalid.
+pub(crate) fn group_count(expression: &str) -> Option<usize> {
+    let regex = regex::bytes::RegexBuilder::new(expression).unicode(false).build().ok()?;
+    Some(regex.captures_len() - 1)
+}
+
 /// Returns the literal text with which every path begins that an expression matches; `/` where there is none.
 pub(crate) fn literal_prefix(expression: &str) -> &str {
     let special = |c: char| "\\.+*?()|[]{}^$".contains(c);

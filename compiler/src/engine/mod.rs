@@ -8,6 +8,7 @@
 mod broken;
 mod classes;
 mod files;
+mod lost_plugins;
 mod output;
 mod provenance;
 mod references;
@@ -68,6 +69,7 @@ pub struct Engine {
     registry_findings: Vec<Finding>,
     plugins: Vec<PluginScope>,
     plugin_findings: Vec<Finding>,
+    lost_plugin_findings: Vec<Finding>,
     hosts: BTreeMap<HostPattern, HostUnit>,
     /// Hosts that looked something up.
     readers: BTreeMap<Dependency, BTreeSet<HostPattern>>,
@@ -111,6 +113,7 @@ impl Engine {
             registry_findings: Vec::new(),
             plugins: Vec::new(),
             plugin_findings: Vec::new(),
+            lost_plugin_findings: Vec::new(),
             hosts: BTreeMap::new(),
             readers: BTreeMap::new(),
             cluster_users: BTreeMap::new(),
@@ -137,6 +140,7 @@ impl Engine {
         self.update_slices(&changed, &mut stale);
         self.update_registries(&changed, &mut stale);
         self.update_plugins(&changed, &mut stale);
+        self.update_lost_plugins(&mut stale);
         self.mark_readers(&changed, &mut stale);
         drop(changed);
         let lowered = self.lower_hosts(std::mem::take(&mut stale.hosts), &mut counters);
@@ -230,6 +234,7 @@ impl Engine {
         let mut named = Vec::with_capacity(analyzed.len());
         for (key, unit) in analyzed {
             let old = self.ingresses.remove(&key);
+            self.mark_unprotected(&key, unit.as_ref());
             let now = hosts_of(unit.as_ref().and_then(|unit| unit.analyzed.as_deref()));
             for host in hosts_of(old.as_ref().and_then(|unit| unit.analyzed.as_deref())) {
                 if !now.contains(&host)
@@ -246,6 +251,17 @@ impl Engine {
         named.par_sort_unstable();
         stale.hosts.append(&mut named.iter().map(|(host, _)| host.clone()).collect());
         self.name_hosts(named);
+    }
+
+    /// Notes in the model what an Ingress asks for in vain.
+    fn mark_unprotected(&mut self, key: &EntityKey, unit: Option<&IngressUnit>) {
+        let policy = unit.and_then(|unit| unit.analyzed.as_ref()).map(|analyzed| &analyzed.policy);
+        let asked =
+            policy.filter(|policy| policy.canary.is_none()).map(|policy| &policy.protections.not_given);
+        match asked.filter(|asked| !asked.is_empty()) {
+            Some(asked) => self.ir.unprotected.insert(key.to_string(), asked.iter().cloned().collect()),
+            None => self.ir.unprotected.remove(&key.to_string()),
+        };
     }
 
     /// Enters Ingresses, sorted by host, under the hosts that they name.
@@ -333,7 +349,8 @@ impl Engine {
         let (plugins, findings) = plugin::read(manifests, &self.poisoned, &self.options);
         self.plugin_findings = findings;
         if plugins != self.plugins {
-            self.ir.plugins = plugins.iter().map(|scope| scope.plugin.clone()).collect();
+            let runs = plugins.iter().filter(|scope| scope.runs());
+            self.ir.plugins = runs.map(|scope| scope.plugin.clone()).collect();
             self.plugins = plugins;
             stale.hosts.extend(self.by_host.keys().cloned());
         }

@@ -11,7 +11,8 @@ impl Engine {
     /// Returns a finding for every condition that no route, host or upstream of the source meets.
     pub(super) fn unmatched_plugin_rules(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for scope in &self.plugins {
+        // One finding says of a plugin that nothing of it covers anything.
+        for scope in self.plugins.iter().filter(|scope| scope.lost.is_none()) {
             let Some(Body::WasmPlugin(spec)) = self.manifests.get(&scope.key).map(|manifest| &manifest.body)
             else {
                 continue;

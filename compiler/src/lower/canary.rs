@@ -1,12 +1,14 @@
 //! Canary Ingresses: they change the routes of their base and serve nothing by themselves.
 
-use gatewright_diagnostics::code;
+use gatewright_diagnostics::{Severity, code};
 use gatewright_ir::{Conditions, Entry, HeaderMatch, HostPattern};
 
 use super::backend::{self, Destination};
 use super::host::broken;
 use super::route::Draft;
 use crate::annotations::canary::Canary;
+use crate::annotations::protection::not_given;
+use crate::annotations::unread;
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::world::{Reads, World};
@@ -21,19 +23,27 @@ pub(super) fn apply(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) {
+    let mut told = false;
     for rule in ingress.paths.iter().filter(|rule| rule.host == *host && rule.is_valid()) {
         let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer(), world, reads, findings);
         let Some(resolved) = resolved else { continue };
         let key = ingress.rule_key(rule);
         let base = drafts.iter().position(|draft| draft.rule_key == key && !is_canary(draft, ingress));
+        let lost = base.and_then(|base| protection_lost(ingress, &drafts[base], world));
+        if let Some(finding) = &lost {
+            findings.extend((!told).then(|| finding.clone()));
+            told = true;
+        }
+        let refuse = lost.is_some_and(|finding| finding.code.severity == Severity::Error);
         match (base, canary) {
             (None, _) => findings.push(without_base(ingress, rule)),
             (Some(base), Canary::Header(test)) => {
-                let draft = by_header(ingress, rule, &drafts[base], test, resolved.list);
+                let mut draft = by_header(ingress, rule, &drafts[base], test, resolved.list);
+                draft.refusal = draft.refusal.or_else(|| refuse.then(not_given));
                 drafts.insert(base, draft);
             }
             // No share of the base's requests can be kept for it, so all of them stay with the base.
-            (Some(_), Canary::Weight { .. }) if ingress.erroneous => {}
+            (Some(_), Canary::Weight { .. }) if ingress.erroneous || refuse => {}
             (Some(base), Canary::Weight { weight, total }) => {
                 let first = resolved.list.into_iter().next();
                 if let Some(first) = first {
@@ -42,6 +52,20 @@ pub(super) fn apply(
             }
         }
     }
+}
+
+/// Returns the finding for a protection that only the canary asks for: Higress takes those of the base.
+fn protection_lost(ingress: &AnalyzedIngress, base: &Draft, world: &World<'_>) -> Option<Finding> {
+    let key = ingress.policy.protections.not_given.first().filter(|_| base.refusal.is_none())?;
+    let (code, note) = unread::lost(world.options.profile);
+    let message = format!(
+        "`{key}` asks for a protection that nothing gives: a canary has only those of its base Ingress"
+    );
+    let finding = Finding::new(code, Place::annotation(&ingress.key, key), message)
+        .with_related(base.place.clone(), "this route, the base, asks for none")
+        .with_note(note)
+        .with_help("protect the base Ingress");
+    Some(finding)
 }
 
 /// Header canaries of other Ingresses stand in the list too and carry an empty rule key.

@@ -35,6 +35,7 @@ pub(super) fn apply(
     let mut chosen: Option<(&AnalyzedIngress, Draft)> = None;
     for ingress in ingresses.iter().filter(|ingress| concerns(ingress, host)) {
         if has_root {
+            findings.extend(overruled(ingress, host));
             continue;
         }
         let Some(draft) = draft(ingress, host, world, reads, findings) else { continue };
@@ -48,6 +49,16 @@ pub(super) fn apply(
         }
     }
     drafts.extend(chosen.map(|(_, draft)| draft));
+}
+
+/// A host with a path `/` never comes to its default backend. Of `*` that is told where an Ingress has no other host.
+fn overruled(ingress: &AnalyzedIngress, host: &HostPattern) -> Option<Finding> {
+    let about = ingress.opens(host) || ingress.hosts.is_empty();
+    about.then(|| {
+        let message =
+            format!("the default backend has no effect on host `{host}`: a path `/` takes every request");
+        Finding::new(&code::GW0445, Place::key(&ingress.key, POINTER), message)
+    })
 }
 
 /// Returns whether an Ingress' default backend could serve `host`.

@@ -247,7 +247,7 @@ fn virtual_host(
     let mut routes: Vec<Route> = Vec::new();
     for route in drafts.iter().flat_map(|draft| draft.routes(entry, refusal, world)) {
         let ends = route.matches.is_catch_all();
-        routes.extend(plugin::apply(plugins, host, route));
+        routes.extend(plugin::apply(plugins, host, route, world.options.profile));
         // Pilot stops at the first route that takes everything.
         if ends {
             break;

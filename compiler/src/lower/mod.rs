@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod host;
+pub(crate) mod lost_plugin;
 pub(crate) mod plugin;
 pub(crate) mod tls;
 

@@ -10,15 +10,26 @@ use gatewright_ir::{
     PluginUse, Refusal, Route, RouteAction, ValueMatch,
 };
 
+use super::lost_plugin::{self, Loss};
 use crate::finding::{Finding, Place};
 use crate::manifest::{Body, EntityKey, Manifest, MatchRule, WasmPlugin};
-use crate::options::CompileOptions;
+use crate::options::{CompileOptions, Profile};
 
 /// A plugin that acts on requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PluginScope {
     pub(crate) key: EntityKey,
     pub(crate) plugin: Arc<PluginUse>,
+    /// Why it acts on nothing although it is there to keep requests out: it does not run, and what it may be meant for
+    /// is refused.
+    pub(crate) lost: Option<Loss>,
+}
+
+impl PluginScope {
+    /// Returns whether the gateway runs the plugin.
+    pub(crate) fn runs(&self) -> bool {
+        self.lost != Some(Loss::Elsewhere)
+    }
 }
 
 /// Reads all WasmPlugins into execution order: phase, priority descending, name.
@@ -31,7 +42,9 @@ pub(crate) fn read<'a>(
     let mut findings = Vec::new();
     for manifest in manifests {
         let Body::WasmPlugin(spec) = &manifest.body else { continue };
-        if *manifest.key.namespace != *options.system_namespace {
+        let lost = lost_plugin::loss(&manifest.key, spec, options);
+        findings.extend(lost.map(|loss| lost_plugin::finding(&manifest.key, loss, spec, options)));
+        if *manifest.key.namespace != *options.system_namespace && lost.is_none() {
             let namespace = &options.system_namespace;
             let message =
                 format!("only WasmPlugins of namespace `{namespace}` are read, so this one is ignored");
@@ -44,7 +57,9 @@ pub(crate) fn read<'a>(
         }
         let Some(plugin) = plugin_use(&manifest.key, spec, &mut findings) else { continue };
         let plugin = if poisoned.contains(&manifest.key) { refused(plugin) } else { plugin };
-        findings.extend(not_executed(&manifest.key, &plugin));
+        if lost.is_none() {
+            findings.extend(not_executed(&manifest.key, &plugin));
+        }
         if plugin.sha256.is_none() && !plugin.url.is_empty() {
             let message = format!("module `{}` is not pinned by digest", plugin.url);
             findings.push(
@@ -52,7 +67,7 @@ pub(crate) fn read<'a>(
                     .with_help("set `spec.sha256`, or end the address with `@sha256:DIGEST`"),
             );
         }
-        scopes.push(PluginScope { key: manifest.key.clone(), plugin: Arc::new(plugin) });
+        scopes.push(PluginScope { key: manifest.key.clone(), plugin: Arc::new(plugin), lost });
     }
     scopes.sort_by(|a, b| order(&a.plugin).cmp(&order(&b.plugin)));
     (scopes, findings)
@@ -175,10 +190,24 @@ fn digest(config: &serde_json::Value) -> ConfigDigest {
 
 /// Applies the plugins to one route: marks it, and refuses what a FAIL_CLOSE plugin covers. Where a rule names a
 /// narrower host than the route's, a refusing copy for that host comes first.
-pub(super) fn apply(plugins: &[PluginScope], host: &HostPattern, mut route: Route) -> Vec<Route> {
+pub(super) fn apply(
+    plugins: &[PluginScope],
+    host: &HostPattern,
+    mut route: Route,
+    profile: Profile,
+) -> Vec<Route> {
     let mut copies: Vec<Route> = Vec::new();
     let mut refuse = false;
+    let mut vain = false;
     for scope in plugins {
+        if scope.lost.is_some() && profile == Profile::Native {
+            vain |=
+                scope.lost == Some(Loss::NoRoute) || !applications(&scope.plugin, host, &route).is_empty();
+            continue;
+        }
+        if !scope.runs() {
+            continue;
+        }
         for application in applications(&scope.plugin, host, &route) {
             match (application.fail_strategy, &application.only_host) {
                 (FailStrategy::FailClose, None) => refuse = true,
@@ -190,8 +219,9 @@ pub(super) fn apply(plugins: &[PluginScope], host: &HostPattern, mut route: Rout
             route.plugins.push(application);
         }
     }
-    if refuse {
-        route.action = RouteAction::Refuse(Arc::new(refusal()));
+    if refuse || vain {
+        let refusal = if vain { protects_nothing() } else { refusal() };
+        route.action = RouteAction::Refuse(Arc::new(refusal));
         copies.clear();
     }
     copies.push(route);
@@ -202,6 +232,14 @@ fn refusal() -> Refusal {
     Refusal {
         code: code::GW0430.id.to_owned(),
         reason: "a plugin that fails closed is not executed yet".to_owned(),
+    }
+}
+
+/// The refusal of routes for which a plugin may be meant that acts on nothing.
+fn protects_nothing() -> Refusal {
+    Refusal {
+        code: code::GW0443.id.to_owned(),
+        reason: "a plugin that is to keep requests out acts on nothing".to_owned(),
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatewright_behaviour::{Options, shadowed};
+use gatewright_behaviour::{Options, is_normal_path, shadowed};
 use gatewright_diagnostics::code;
 use gatewright_ir::{Entry, HostPattern, PathMatch, Route, RouteId, VirtualHost};
 
 use super::route::Draft;
 use crate::finding::Finding;
+use crate::path_text;
 use crate::world::World;
 
 /// Returns a finding for each manifest path none of whose routes can be reached, the ones behind a catch-all included.
 pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) -> Vec<Finding> {
-    if drafts.len() < 2 || plainly_reachable(drafts) {
+    if plainly_reachable(drafts) {
         return Vec::new();
     }
     let routes: Vec<Route> =
@@ -35,10 +36,11 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
         // What has an error is silent about everything else.
         let sound = drafts.iter().find(|draft| draft.id == hidden.route).filter(|draft| !draft.is_broken());
         let Some(draft) = sound.filter(|_| told.insert(&hidden.route)) else { continue };
-        let message = match &hidden.taken_by {
-            Some(_) => "earlier routes take every request of this path",
-            None => "no request can match this path",
-        };
+        if hidden.taken_by.is_none() {
+            findings.push(never_matches(draft));
+            continue;
+        }
+        let message = "earlier routes take every request of this path";
         let mut finding = Finding::new(&code::GW0306, draft.place.clone(), message);
         if let Some(taker) = hidden.taken_by.as_ref().and_then(place) {
             finding = finding.with_related(taker, "this route takes them");
@@ -51,6 +53,26 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
     findings
 }
 
+/// Returns the finding for a path that no request can have, whatever stands before it.
+fn never_matches(draft: &Draft) -> Finding {
+    let regex = matches!(draft.paths.first(), Some(PathMatch::Regex(_)));
+    let mut place = draft.place.clone();
+    let Some(never) = path_text::never(&draft.declared, regex) else {
+        let message = if draft.conditions.is_empty() {
+            format!("no request can match path `{}`: none has a normal form that fits", draft.declared)
+        } else {
+            format!("no request can match path `{}` with the conditions of its annotations", draft.declared)
+        };
+        return Finding::new(&code::GW0451, place, message)
+            .with_note("paths are compared in normal form, header values without blanks around them, query values as sent");
+    };
+    if draft.kind.is_some() {
+        place.pointer.push_str("/path");
+    }
+    let message = format!("no request can match path `{}`: {}", draft.declared, never.why);
+    Finding { help: never.help, ..Finding::new(&code::GW0451, place, message) }
+}
+
 /// Hosts with more path tests than this are left to the search.
 const FEW_TESTS: usize = 32;
 
@@ -60,10 +82,19 @@ fn plainly_reachable(drafts: &[Draft]) -> bool {
     let tests: Vec<&PathMatch> = drafts.iter().flat_map(|draft| &draft.paths).collect();
     tests.len() <= FEW_TESTS
         && drafts.iter().all(Draft::tests_only_paths)
+        && tests.iter().all(|test| is_plain(test))
         && tests
             .iter()
             .enumerate()
             .all(|(index, test)| !tests[..index].iter().any(|earlier| may_take(earlier, test)))
+}
+
+/// Returns whether a look tells that requests with this path exist.
+fn is_plain(test: &PathMatch) -> bool {
+    match test {
+        PathMatch::Exact(path) | PathMatch::Prefix(path) => is_normal_path(path),
+        PathMatch::Regex(_) => false,
+    }
 }
 
 /// Returns whether a test may take what a later one is for.

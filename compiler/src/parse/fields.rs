@@ -33,6 +33,19 @@ impl<'t> Fields<'t> {
         self.member(name).is_some()
     }
 
+    /// Returns the names of the members that are not null, in order.
+    pub(crate) fn names(self) -> Vec<String> {
+        let members = self.node.map(|node| self.tree.members(node)).unwrap_or_default();
+        let present = members.into_iter().filter(|(_, value)| !self.tree.is_null(*value));
+        present.map(|(name, _)| name.into_owned()).collect()
+    }
+
+    /// Returns whether there is a member that is none of `known`.
+    pub(crate) fn has_others(self, known: &[&str]) -> bool {
+        let members = self.node.map(|node| self.tree.members(node)).unwrap_or_default();
+        members.keys().any(|name| !known.contains(&&**name))
+    }
+
     /// Returns whether there is a member that is neither null nor a text.
     pub(crate) fn has_other_than_text(self, name: &str) -> bool {
         self.member(name).is_some_and(|value| text(self.tree, value).is_none())

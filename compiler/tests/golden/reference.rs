@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use gatewright_compiler::{KNOWN, KnownAnnotation, Support};
+use gatewright_compiler::{Controller, KNOWN, KnownAnnotation, Rest, Role, Support, controllers};
 use gatewright_diagnostics::CODES;
 use gatewright_testkit::assert_generated;
 
@@ -16,8 +16,10 @@ Which annotations of an Ingress this version knows, and what it makes of them. K
 marked with *both* also under `nginx.ingress.kubernetes.io/`, which wins where it has a valid value. The column
 *canary* says which Ingress counts for requests that go to a canary: its own, or the base route's.
 
-Every other key under one of the two prefixes is reported as [GW0401](../diagnostics/GW0401.md), and a value that
-cannot be read as [GW0403](../diagnostics/GW0403.md).
+Every other key under one of the two prefixes is reported as [GW0401](../diagnostics/GW0401.md), one of
+[another controller](other-controllers.md) as [GW0440](../diagnostics/GW0440.md), one that asks for a protection which
+nothing gives as the error [GW0441](../diagnostics/GW0441.md), and a value that cannot be read as
+[GW0403](../diagnostics/GW0403.md).
 ";
 
 const MATCHES: &str = "\
@@ -69,6 +71,48 @@ fn the_page_of_annotations_is_the_table() {
     }
     page.push_str(OWN);
     assert_generated("docs/reference/annotations.md", &page);
+}
+
+const OTHERS: &str = "\
+<!-- Written by `cargo xtask bless` from compiler/src/annotations/foreign. -->
+
+# Annotations of other controllers
+
+Higress reads none of these keys. A key that *protects* is the error [GW0441](../diagnostics/GW0441.md) where its value
+asks for a protection, for its routes would be open; the others are [GW0440](../diagnostics/GW0440.md). The nearest
+equivalent need not mean exactly the same.
+";
+
+#[test]
+fn the_page_of_other_controllers_is_the_table() {
+    let mut page = OTHERS.to_owned();
+    for controller in controllers() {
+        page.push_str(&section(controller));
+    }
+    assert_generated("docs/reference/other-controllers.md", &page);
+}
+
+fn section(controller: &Controller) -> String {
+    let mut out = format!("\n## `{}`\n\nRead by {}.", controller.prefix, controller.name);
+    match controller.rest {
+        Rest::Beside => {
+            out.push_str(" It serves no requests and does its work beside Higress: no finding.\n");
+            return out;
+        }
+        Rest::LikeHigress => out.push_str(" Keys that Higress has under the same name mean the same.\n"),
+        Rest::Foreign => out.push('\n'),
+    }
+    out.push_str("\n| key | | nearest equivalent |\n|---|---|---|\n");
+    for row in controller.keys {
+        let role = match row.role {
+            Role::Protects => "protects",
+            Role::Snippet => "protects, where its statements deny or authenticate",
+            Role::Names => "protects, where it names something that does",
+            Role::Setting | Role::Beside => "",
+        };
+        writeln!(out, "| `{}` | {role} | {} |", row.suffix, row.instead).unwrap();
+    }
+    out
 }
 
 fn row(known: &KnownAnnotation) -> String {

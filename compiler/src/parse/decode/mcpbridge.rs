@@ -29,7 +29,8 @@ pub(super) fn mcp_bridge(spec: Fields<'_>, dialect: &mut Dialect) -> McpBridge {
             }
         }
     }
-    McpBridge { registries }
+    let proxies = spec.list("proxies").map(|proxy| proxy.text("name").unwrap_or_default()).collect();
+    McpBridge { registries, proxies }
 }
 
 fn registry(fields: Fields<'_>, pointer: String, dialect: &mut Dialect) -> Registry {
@@ -60,6 +61,7 @@ fn registry(fields: Fields<'_>, pointer: String, dialect: &mut Dialect) -> Regis
         port: port.unwrap_or_default(),
         protocol: fields.text("protocol"),
         sni: fields.text("sni"),
+        fields: fields.names(),
         pointer,
         misread,
     }
@@ -97,6 +99,7 @@ fn nacos_entry(fields: Fields<'_>, pointer: String) -> Registry {
         port,
         protocol: None,
         sni: None,
+        fields: Vec::new(),
         pointer,
         misread: fields.has_other_than_text("name") || fields.has_other_than_text("address"),
     }

@@ -4,6 +4,27 @@ use super::dialect::{Dialect, Form};
 use crate::manifest::{MatchRule, WasmPlugin};
 use crate::parse::fields::Fields;
 
+/// The fields of `spec`.
+const FIELDS: [&str; 14] = [
+    "defaultConfig",
+    "defaultConfigDisable",
+    "failStrategy",
+    "imagePullPolicy",
+    "imagePullSecret",
+    "matchRules",
+    "phase",
+    "pluginConfig",
+    "pluginName",
+    "priority",
+    "sha256",
+    "url",
+    "verificationKey",
+    "vmConfig",
+];
+
+/// The fields of a match rule.
+const RULE_FIELDS: [&str; 6] = ["config", "configDisable", "domain", "ingress", "routeType", "service"];
+
 pub(super) fn wasm_plugin(spec: Fields<'_>, dialect: &mut Dialect) -> WasmPlugin {
     let mut phase = spec.text("phase");
     if dialect.allowed && phase.as_deref() == Some("DEFAULT") {
@@ -20,6 +41,7 @@ pub(super) fn wasm_plugin(spec: Fields<'_>, dialect: &mut Dialect) -> WasmPlugin
         default_config: spec.free_form("defaultConfig"),
         default_config_disable: spec.boolean("defaultConfigDisable").unwrap_or_default(),
         match_rules: spec.list("matchRules").map(match_rule).collect(),
+        strays: spec.has_others(&FIELDS),
     }
 }
 
@@ -31,5 +53,6 @@ fn match_rule(fields: Fields<'_>) -> MatchRule {
         config: fields.free_form("config"),
         config_disable: fields.boolean("configDisable").unwrap_or_default(),
         route_type: fields.text("routeType"),
+        strays: fields.has_others(&RULE_FIELDS),
     }
 }
