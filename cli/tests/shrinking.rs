@@ -212,3 +212,36 @@ fn a_gateway_does_not_start_on_nothing_unless_it_is_meant() {
     meant.process.wait_for_http(meant.admin, "/ready", PATIENCE);
     assert_ne!(meant.status("h1.test"), 200);
 }
+
+#[test]
+fn a_sync_that_starts_without_a_good_source_looks_after_what_was_good() {
+    let (bench, repository) = (Bench::new(), TempRepo::new());
+    bench.write(repository.path(), 2);
+    repository.commit("two");
+    repository.git(&["branch", "-M", "main"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    bench.write(elsewhere.path(), 1);
+    let mut gateway = bench.serving(elsewhere.path(), ".");
+    assert_eq!(bench.sync(&repository, &[]).0, Some(0));
+    assert_eq!(gateway.status("h2.test"), 200);
+
+    // The gateway forgets what it was ordered to, and the branch is gone.
+    gateway.process.kill();
+    repository.git(&["branch", "-m", "main", "gone"]);
+    let mut gateway = bench.serving(elsewhere.path(), ".");
+    assert_eq!(gateway.status("h2.test"), 404);
+    let (code, told) = bench.sync(&repository, &[]);
+    assert_eq!(code, Some(3), "{told}");
+    assert_eq!(gateway.status("h2.test"), 200);
+
+    gateway.process.kill();
+    repository.git(&["branch", "-m", "gone", "main"]);
+    repository.write("h1.test.yaml", "kind: Ingress\nspec: [\n").commit("broken");
+    let gateway = bench.serving(elsewhere.path(), ".");
+    let (code, told) = bench.sync(&repository, &[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert_eq!((gateway.status("h1.test"), gateway.status("h2.test")), (200, 200));
+    let (code, told) = bench.sync(&repository, &[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("left as it was"), "{told}");
+}

@@ -1,6 +1,9 @@
 //! Carries a round out: the inventory first, objects in their order, deletions last, and says what became of each.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use gatewright_compiler::manifest::EntityKey;
@@ -8,7 +11,8 @@ use serde_json::Value;
 
 use crate::client::{ApplyOptions, Cluster, ClusterError};
 use crate::compare::FieldChange;
-use crate::decide::{Action, Keeping, MANAGER, Round, Step, rank};
+use crate::decide::{Action, Keeping, MANAGER, Round, Step, rank, removal_step};
+use crate::inventory::PART_OF;
 use crate::observe::PARALLEL;
 
 /// What became of one object.
@@ -81,7 +85,7 @@ pub async fn carry_out(
     dry_run: bool,
 ) -> Result<BTreeMap<EntityKey, Outcome>, ClusterError> {
     assert!(round.refusal.is_none(), "a refused round is not carried out");
-    let work = Work { cluster, dry_run };
+    let work = Work { cluster, dry_run, inventory: round.inventory.id() };
     let during = round.inventory_during();
     if let Some(parent) = &during {
         work.write_inventory(round, parent).await?;
@@ -111,9 +115,15 @@ pub async fn carry_out(
     Ok(outcomes)
 }
 
+/// How often a step is tried on an object that changes at the same time, and the pause between.
+const TRIES: usize = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
 struct Work<'a> {
     cluster: &'a Cluster,
     dry_run: bool,
+    /// Id of the inventory.
+    inventory: String,
 }
 
 impl Work<'_> {
@@ -141,7 +151,31 @@ impl Work<'_> {
         outcomes.extend(done);
     }
 
+    /// Deals with one object. One that changed since it was looked at is looked at again within the round.
     async fn step(&self, step: &Step) -> Outcome {
+        let mut current = Cow::Borrowed(step);
+        for _ in 1..TRIES {
+            match self.attempt(&current).await {
+                Outcome::Failed(ClusterError::Moved(_)) => tokio::time::sleep(PAUSE).await,
+                outcome => return outcome,
+            }
+            if !step.action.is_removal() {
+                continue;
+            }
+            match self.cluster.get(&step.key).await {
+                Ok(Some(live)) if live.label(PART_OF) == Some(&self.inventory) => {
+                    current = Cow::Owned(removal_step(&Arc::new(live), None));
+                }
+                Ok(None) => return Outcome::Deleted,
+                // It is none of ours any more.
+                Ok(Some(_)) => return Outcome::Unchanged,
+                Err(error) => return Outcome::Failed(error),
+            }
+        }
+        self.attempt(&current).await
+    }
+
+    async fn attempt(&self, step: &Step) -> Outcome {
         let done = match (&step.action, &step.value, &step.live) {
             (Action::None, ..) => return Outcome::Unchanged,
             (Action::Keep(why), ..) => return Outcome::Kept(*why),

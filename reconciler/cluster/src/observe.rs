@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gatewright_compiler::manifest::{EntityKey, Kind};
 
 use crate::client::{Cluster, ClusterError};
-use crate::inventory::{InventoryName, PART_OF};
+use crate::inventory::{self, InventoryName, PART_OF};
 use crate::live::LiveObject;
 
 /// Requests in flight at once.
@@ -38,6 +38,19 @@ pub struct Observed {
     pub objects: BTreeMap<EntityKey, Arc<LiveObject>>,
     /// The parent of the inventory.
     pub parent: Option<LiveObject>,
+    /// The only namespaces that were looked at, where the rights end there for a kind.
+    pub only: Option<Vec<String>>,
+}
+
+impl Observed {
+    /// Returns what there is to say where not everything could be seen.
+    pub fn limits(&self) -> Option<String> {
+        let namespaces = self.only.as_ref()?;
+        Some(format!(
+            "not allowed to look at all namespaces: what stands outside of {} is not known",
+            namespaces.join(", ")
+        ))
+    }
 }
 
 /// Looks at a cluster without changing anything.
@@ -45,22 +58,59 @@ pub struct Observed {
 /// # Errors
 /// See [`ClusterError`].
 pub async fn observe(cluster: &Cluster, scope: &Scope<'_>) -> Result<Observed, ClusterError> {
+    let parent = cluster.get(&scope.inventory.parent()).await?;
+    let known = scope.known_namespaces(parent.as_ref());
     let mut objects = BTreeMap::new();
-    let member = format!("{PART_OF}={}", scope.inventory.id());
-    let namespaces = scope.namespaces.as_deref();
-    let lists = Kind::ALL.map(|kind| {
-        let selector = (!WHOLE.contains(&kind)).then_some(member.as_str());
-        cluster.list(kind, namespaces, selector)
-    });
-    for list in futures_util::future::try_join_all(lists).await? {
+    let mut only = None;
+    let lists = Kind::ALL.map(|kind| list(cluster, scope, kind, &known));
+    for (list, limited) in futures_util::future::try_join_all(lists).await? {
         objects.extend(keyed(list));
+        if limited {
+            only = Some(known.clone());
+        }
     }
     let unseen = scope.wanted.iter().copied().chain(&scope.referenced);
     let unseen = unseen.filter(|key| !WHOLE.contains(&key.kind) && !objects.contains_key(*key));
     let found = get_all(cluster, unseen.cloned().collect()).await?;
     objects.extend(keyed(found));
-    let parent = cluster.get(&scope.inventory.parent()).await?;
-    Ok(Observed { objects, parent })
+    Ok(Observed { objects, parent, only })
+}
+
+/// Lists the objects of a kind that matter, and says whether others may stand where nobody may look. Who may not list all
+/// namespaces may list those that the source and the inventory have a part in.
+async fn list(
+    cluster: &Cluster,
+    scope: &Scope<'_>,
+    kind: Kind,
+    known: &[String],
+) -> Result<(Vec<LiveObject>, bool), ClusterError> {
+    let member = format!("{PART_OF}={}", scope.inventory.id());
+    let selector = (!WHOLE.contains(&kind)).then_some(member.as_str());
+    match cluster.list(kind, scope.namespaces.as_deref(), selector).await {
+        Err(ClusterError::Forbidden(_)) if scope.namespaces.is_none() && kind.namespaced() => {
+            let list = cluster.list(kind, Some(known), selector).await?;
+            Ok((list, WHOLE.contains(&kind)))
+        }
+        Err(error @ ClusterError::Forbidden(_)) if !kind.namespaced() => {
+            // What nobody wants need not be seen: other classes change nothing of ours.
+            if scope.wanted.iter().any(|key| key.kind == kind) { Err(error) } else { Ok((Vec::new(), false)) }
+        }
+        answer => answer.map(|list| (list, false)),
+    }
+}
+
+impl Scope<'_> {
+    /// Returns the namespaces that the source and the inventory have a part in.
+    fn known_namespaces(&self, parent: Option<&LiveObject>) -> Vec<String> {
+        let keys = self.wanted.iter().copied().chain(&self.referenced);
+        let of_keys = keys.filter(|key| key.kind.namespaced()).map(|key| key.namespace.to_string());
+        let mut known: BTreeSet<String> = of_keys.collect();
+        known.insert(self.inventory.namespace.clone());
+        // One that is somebody else's is refused later.
+        let members = parent.and_then(|parent| inventory::read(self.inventory, parent).ok());
+        known.extend(members.into_iter().flat_map(|members| members.namespaces));
+        known.into_iter().collect()
+    }
 }
 
 /// Adds the EndpointSlices of Services that the source does not have: what is behind them decides about requests too.

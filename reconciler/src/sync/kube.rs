@@ -186,7 +186,8 @@ async fn apply(
     let outcomes = carry_out(&target.cluster, &round, &desired.needs, false).await;
     let outcomes = outcomes.map_err(|error| format!("the inventory cannot be written: {error}"))?;
     let told = outcomes.iter().filter(|(_, outcome)| **outcome != carry_out::Outcome::Unchanged);
-    report.messages = told.map(|(key, outcome)| sentence(key, outcome).1).collect();
+    report.messages = observed.limits().into_iter().collect();
+    report.messages.extend(told.map(|(key, outcome)| sentence(key, outcome).1));
     let counts = Counts::of(&outcomes);
     report.objects = Some(counts);
     if let Some(error) = outcomes.values().find_map(carry_out::Outcome::unreachable) {

@@ -25,6 +25,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use gatewright_cluster::lease::{Candidacy, Tenure};
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
+use gatewright_compiler::source::ReadError;
 use gatewright_diagnostics::{Diagnostic, Severity};
 
 use crate::cluster::DesiredState;
@@ -103,14 +104,17 @@ pub struct Sync {
     loader: Loader,
     engine: Engine,
     record: Option<Record>,
-    /// The last state that was sound, where a cluster is among the targets: it is kept up while the source is not.
-    good: Option<Arc<DesiredState>>,
+    /// The last state that was sound: it is kept up while the source is not.
+    good: Option<Arc<Wanted>>,
     /// For each target that is a cluster, the candidacy for its Lease, from the first round on.
     candidates: Vec<Option<kube::Candidate>>,
 }
 
 /// What is to be served, and applied where a cluster is among the targets.
+#[derive(Clone)]
 struct Wanted {
+    /// A SOURCE that says so.
+    source: String,
     model: String,
     holds: Vec<Hold>,
     served: Extent,
@@ -134,25 +138,30 @@ impl Sync {
     /// The state file cannot be written; nothing was ordered then.
     pub async fn round(&mut self, now: &str) -> Result<Round, StateError> {
         let mut round = Round::of(self.options.source.to_string());
-        let wanted = match self.wanted(&mut round, now).await {
-            Ok(wanted) => wanted,
+        let current = match self.wanted(&mut round, now).await {
+            Ok(wanted) => wanted.map(Arc::new),
             Err(Failure::State(error)) => return Err(error),
             Err(Failure::Unreadable(reason)) => {
                 round.unreadable = Some(reason);
                 None
             }
         };
+        let aim = match &current {
+            Some(wanted) => Some(wanted.clone()),
+            None => self.recalled(),
+        };
         // No target waits for another one.
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.resize_with(self.options.targets.len(), || None);
         let targets = self.options.targets.iter().zip(&mut candidates);
         let trouble = events::trouble(&round);
-        let targets = targets
-            .map(|(target, candidate)| self.bring(target, candidate, wanted.as_ref(), trouble.as_deref()));
+        let targets = targets.map(|(target, candidate)| {
+            self.bring(target, candidate, aim.as_deref(), current.is_some(), trouble.as_deref())
+        });
         round.targets = join_all(targets).await;
         self.candidates = candidates;
-        if let Some(wanted) = wanted {
-            self.remember_served(wanted.served, &round)?;
+        if let Some(wanted) = current {
+            self.remember_served(&wanted.served, &round)?;
         }
         Ok(round)
     }
@@ -173,12 +182,14 @@ impl Sync {
         join_all(candidates.map(|candidate| candidate.tenure.end())).await;
     }
 
-    /// Brings one target to what is wanted; without that, it is left as it is.
+    /// Brings one target to what is wanted; without that, it is left as it is. `current` says that it is what the source says
+    /// now, and no earlier state.
     async fn bring(
         &self,
         target: &TargetSpec,
         candidate: &mut Option<kube::Candidate>,
         wanted: Option<&Wanted>,
+        current: bool,
         trouble: Option<&str>,
     ) -> Target {
         match (target, wanted) {
@@ -187,16 +198,15 @@ impl Sync {
                 let last = self.record.as_ref().and_then(|record| record.served.as_ref());
                 match Extent::shrinkage(last, &wanted.served, process.consent) {
                     Some(shrinkage) => process::refused(&process.socket, wanted, &shrinkage).await,
-                    None => process::bring(&process.socket, self.order(wanted, process), wanted).await,
+                    None => {
+                        let order = self.order(wanted, process);
+                        process::bring(&process.socket, order, wanted, current).await
+                    }
                 }
             }
             (TargetSpec::Cluster(cluster), wanted) => {
-                let current = wanted.and_then(|wanted| wanted.objects.as_ref());
-                let aim = current.or(self.good.as_ref()).map(|desired| kube::Aim {
-                    desired,
-                    current: current.is_some(),
-                    loader: &self.loader,
-                });
+                let desired = wanted.and_then(|wanted| wanted.objects.as_deref());
+                let aim = desired.map(|desired| kube::Aim { desired, current, loader: &self.loader });
                 let candidate = candidate.get_or_insert_with(|| self.candidate(cluster));
                 kube::bring(cluster, candidate, &self.options.leases, aim, trouble).await
             }
@@ -234,16 +244,51 @@ impl Sync {
             round.held = self.held_back(source.holds(), round.revision.as_deref(), now);
         }
         self.remember(&source, &round.held).map_err(Failure::State)?;
-        let model = self.engine.ir().digest().hex();
-        round.model = Some(model.clone());
+        let wanted = self.reached(&source).map_err(QuarantineError::from)?;
+        round.model = Some(wanted.model.clone());
+        let pinned = source.pinned().first().map_or_else(|| wanted.source.clone(), ToString::to_string);
+        self.good = Some(Arc::new(Wanted { source: pinned, ..wanted.clone() }));
+        Ok(Some(wanted))
+    }
+
+    /// Returns what the state says that the engine has reached.
+    fn reached(&self, source: &Source) -> Result<Wanted, ReadError> {
         let clusters = self.options.targets.iter().any(|target| matches!(target, TargetSpec::Cluster(_)));
-        if clusters {
-            let mut objects = DesiredState::of(&source, &self.engine).map_err(QuarantineError::from)?;
-            objects.state = state_of(&source);
-            self.good = Some(Arc::new(objects));
+        let objects = clusters.then(|| {
+            let mut objects = DesiredState::of(source, &self.engine)?;
+            objects.state = state_of(source);
+            Ok(Arc::new(objects))
+        });
+        Ok(Wanted {
+            source: self.options.source.to_string(),
+            model: self.engine.ir().digest().hex(),
+            holds: source.holds().to_vec(),
+            served: Extent::of(&self.engine),
+            objects: objects.transpose()?,
+        })
+    }
+
+    /// Returns the last state that was sound, also that of an earlier process, where its revision can still be read.
+    fn recalled(&mut self) -> Option<Arc<Wanted>> {
+        if self.good.is_none() {
+            match self.recall() {
+                Ok(good) => self.good = good.map(Arc::new),
+                Err(error) => tracing::warn!(%error, "the last good revision cannot be read either"),
+            }
         }
-        let served = Extent::of(&self.engine);
-        Ok(Some(Wanted { model, holds: source.holds().to_vec(), served, objects: self.good.clone() }))
+        self.good.clone()
+    }
+
+    fn recall(&mut self) -> Result<Option<Wanted>, QuarantineError> {
+        let Some(record) = self.record.as_ref().filter(|record| !record.revision.is_empty()) else {
+            return Ok(None);
+        };
+        let held: Vec<Hold> = record.held.iter().map(|held| held.hold.clone()).collect();
+        let revision = record.revision.clone();
+        let source = self.loader.load(&[revision.parse()?])?;
+        let source = self.loader.hold(&source, &held)?;
+        self.engine.update(&source.tree)?;
+        Ok(Some(Wanted { source: revision, ..self.reached(&source)? }))
     }
 
     /// Returns the state that was to be served last: the remembered one, else what a target serves. None is known before
@@ -305,7 +350,7 @@ impl Sync {
     }
 
     /// Remembers how much a state serves, once no process has refused it as suspiciously small.
-    fn remember_served(&mut self, served: Extent, round: &Round) -> Result<(), StateError> {
+    fn remember_served(&mut self, served: &Extent, round: &Round) -> Result<(), StateError> {
         let refused = |target: &Target| {
             matches!((&target.report, &target.outcome), (TargetReport::Process { .. }, Outcome::Refused(_)))
         };
@@ -313,11 +358,12 @@ impl Sync {
             return Ok(());
         }
         let record = match &self.record {
-            Some(record) => Record { served: Some(served), ..record.clone() },
+            Some(record) => Record { served: Some(served.clone()), ..record.clone() },
             // What is in no revision has no name, but a size.
-            None => {
-                Record { served: Some(served), ..Record::new(self.options.source.to_string(), String::new()) }
-            }
+            None => Record {
+                served: Some(served.clone()),
+                ..Record::new(self.options.source.to_string(), String::new())
+            },
         };
         self.write(record)
     }
@@ -339,7 +385,7 @@ impl Sync {
     /// Returns the order to serve what is wanted, whatever is served now.
     fn order(&self, wanted: &Wanted, process: &ControlTarget) -> control::Apply {
         control::Apply {
-            sources: vec![self.options.source.to_string()],
+            sources: vec![wanted.source.clone()],
             working_folder: self.loader.working_folder.display().to_string(),
             base_model: None,
             head_model: Some(wanted.model.clone()),

@@ -16,14 +16,16 @@ pub struct ControlTarget {
     pub consent: Consent,
 }
 
-/// Orders a process to serve what is wanted, unless it does.
-pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted) -> Target {
+/// Orders a process to serve what is wanted, unless it does. Where that is not `current`, a process that serves it is only
+/// left as it was.
+pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current: bool) -> Target {
     let live = match status(socket).await {
         Ok(status) => status,
         Err(reason) => return failed(socket, reason),
     };
     if live.model.as_ref() == Some(&wanted.model) && live.nodes.iter().all(|node| node.acknowledged) {
-        return target(socket, live.model, Outcome::Unchanged, live.nodes);
+        let outcome = if current { Outcome::Unchanged } else { Outcome::Kept };
+        return target(socket, live.model, outcome, live.nodes);
     }
     let order = Question::Apply(Apply { base_model: live.model, ..order });
     match control::ask(socket, &order).await {

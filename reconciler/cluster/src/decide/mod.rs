@@ -255,7 +255,8 @@ fn conflicts(change: &FieldChange) -> bool {
     change.desired.is_some() && (!change.owners.is_empty() || (other_set && change.live.is_some()))
 }
 
-fn removal_step(live: &Arc<LiveObject>, keeping: Option<Keeping>) -> Step {
+/// Returns what is done about a member that is no longer wanted.
+pub(crate) fn removal_step(live: &Arc<LiveObject>, keeping: Option<Keeping>) -> Step {
     let managers = live.managers().into_iter();
     let others = managers.filter(|manager| manager.applied && manager.name != MANAGER);
     let owners: BTreeSet<String> = others.map(|manager| manager.name).collect();

@@ -41,7 +41,7 @@ fn observed_of(names: &[&str]) -> Observed {
     let objects: BTreeMap<_, _> =
         names.iter().map(|name| (key(name), Arc::new(applied(name, json!([]))))).collect();
     let parent = name().manifest(&Members::of(objects.keys()), None);
-    Observed { objects, parent: LiveObject::new(Kind::ConfigMap, parent) }
+    Observed { objects, parent: LiveObject::new(Kind::ConfigMap, parent), only: None }
 }
 
 fn live<'o>(observed: &'o mut Observed, name: &str) -> &'o mut Value {
