@@ -13,3 +13,4 @@ mod scene;
 #[path = "../commands/support.rs"]
 mod support;
 mod sync;
+mod verdicts;
