@@ -23,6 +23,7 @@ mod annotations;
 mod class;
 mod emit;
 mod engine;
+mod global;
 mod ingress;
 mod lower;
 mod order;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gatewright_ir::{ClusterName, Forward};
+use gatewright_ir::{ClusterName, Forward, HostPattern};
 
+use crate::global::{Credential, Credentials};
 use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
 use crate::options::CompileOptions;
 use crate::parse::Promise;
@@ -20,6 +21,8 @@ pub(crate) enum Dependency {
     Secret(EntityKey),
     /// What a registry publishes under a host.
     Registry(String),
+    /// The certificates that ConfigMap `higress-https` chooses.
+    Credentials,
 }
 
 /// The state that units look at. Every lookup names its key, so that it can be recorded.
@@ -32,6 +35,7 @@ pub(crate) struct World<'a> {
     pub(crate) ambiguous_slices: BTreeSet<EntityKey>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
+    pub(crate) credentials: &'a Credentials,
     /// Objects that the source speaks of without showing them, with what each file says.
     pub(crate) promises: &'a BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>,
     pub(crate) parts: &'a Mutex<Parts>,
@@ -106,6 +110,18 @@ impl<'a> World<'a> {
             Some(Body::Secret(secret)) => Some(secret),
             _ => None,
         }
+    }
+
+    /// Returns the certificate that `higress-https` chooses for a host.
+    pub(crate) fn credential(&self, host: &HostPattern, reads: &mut Reads) -> Option<&'a Credential> {
+        reads.insert(Dependency::Credentials);
+        self.credentials.of(host)
+    }
+
+    /// Returns whether `higress-https` stands in for Secrets that are missing.
+    pub(crate) fn replaces_missing(&self, reads: &mut Reads) -> bool {
+        reads.insert(Dependency::Credentials);
+        self.credentials.for_missing
     }
 
     /// Returns where a Secret comes from that is not in the source, as a clause, if the source tells.

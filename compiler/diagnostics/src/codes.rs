@@ -95,6 +95,8 @@ codes! {
     GW0106 "unknown-crd-field" Warning "0.1.0" "the custom resource has no such field, and the API server would drop it";
     GW0110 "makes-objects" Info "0.1.0" "the kind makes objects that are not in the source, or changes how they are made";
     GW0111 "encrypted" Info "0.1.0" "the file or object is encrypted, and is taken as one that the cluster alone has";
+    GW0112 "global-config-refused" Error "0.1.0" "Higress refuses the text of a global ConfigMap, and drops all of it";
+    GW0113 "global-config-unread" Warning "0.1.0" "Higress reads nothing under this key of a global ConfigMap";
     GW0201 "duplicate-entity" Error "0.1.0" "two manifests describe the same object";
     GW0202 "external" Info "0.1.0" "the reference leaves the source";
     GW0203 "port-name" Error "0.1.0" "the Service has no port of this name, so Higress drops the path";
@@ -171,6 +173,8 @@ codes! {
     GW0454 "nginx-variable" Warning "0.1.0" "a variable of nginx in the value stays as it is written";
     GW0460 "certificate-kept" Error "0.1.0" "a Secret has become unusable, and the last good certificate is still served";
     GW0461 "client-certificate-bypass" Warning "0.1.0" "a host asks clients for certificates and answers in clear text without one";
+    GW0462 "global-config-not-implemented" Warning "0.1.0" "the global setting is not implemented yet and has no effect";
+    GW0463 "certificate-by-domain" Info "0.1.0" "ConfigMap higress-https chooses the certificate of the host";
     GW0470 "rewrite-without-slash" Warning "0.1.0" "a rewrite gives a path without a slash at its beginning";
     GW0501 "host-not-served" Error "0.1.0" "an object with an error stands behind this host";
     GW0601 "plan-stale" Error "0.1.0" "the plan was made for other inputs or another live state";

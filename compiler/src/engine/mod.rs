@@ -8,6 +8,7 @@
 mod broken;
 mod classes;
 mod files;
+mod globals;
 mod lost_plugins;
 mod output;
 mod provenance;
@@ -27,6 +28,7 @@ use rayon::prelude::*;
 
 use crate::class::DefaultClass;
 use crate::finding::{Finding, Place};
+use crate::global::Credentials;
 use crate::ingress::{self, AnalyzedIngress};
 use crate::lower::cluster;
 use crate::lower::host::{self, HostUnit};
@@ -64,6 +66,9 @@ pub struct Engine {
     /// What the API server gives Ingresses without class.
     default_class: Option<DefaultClass>,
     class_findings: Vec<Finding>,
+    /// The certificates that ConfigMap `higress-https` chooses.
+    credentials: Credentials,
+    global_findings: Vec<Finding>,
     registries: Registries,
     parts: Mutex<Parts>,
     registry_findings: Vec<Finding>,
@@ -108,6 +113,8 @@ impl Engine {
             slices: BTreeMap::new(),
             default_class: None,
             class_findings: Vec::new(),
+            credentials: Credentials::default(),
+            global_findings: Vec::new(),
             registries: Registries::default(),
             parts: Mutex::default(),
             registry_findings: Vec::new(),
@@ -139,6 +146,7 @@ impl Engine {
         self.update_ingresses(&changed, classed, &mut stale, &mut counters);
         self.update_slices(&changed, &mut stale);
         self.update_registries(&changed, &mut stale);
+        self.update_global(&changed, &mut stale);
         self.update_plugins(&changed, &mut stale);
         self.update_lost_plugins(&mut stale);
         self.mark_readers(&changed, &mut stale);
@@ -389,6 +397,7 @@ impl Engine {
             ambiguous_slices: self.services_with_ambiguous_slices().collect(),
             slices: &self.slices,
             registries: &self.registries,
+            credentials: &self.credentials,
             promises: self.files.promises(),
             parts: &self.parts,
         }

@@ -7,6 +7,7 @@ use gatewright_ir::{HostPattern, RouteId};
 
 use super::{Engine, service_of_slice};
 use crate::finding::Place;
+use crate::global;
 use crate::ingress::{self, AnalyzedIngress};
 use crate::manifest::{DocumentIndex, EntityKey, Kind};
 use crate::world::Dependency;
@@ -62,6 +63,9 @@ impl Engine {
             }
             Kind::WasmPlugin => self.covered_by(&key.name),
             Kind::IngressClass => self.classed_by(key),
+            Kind::ConfigMap if *key == global::https_key(&self.options) => {
+                self.all_readers_of([Dependency::Credentials])
+            }
             Kind::ConfigMap => BTreeSet::new(),
         }
     }

@@ -7,6 +7,7 @@ use gatewright_xds::{names, type_url};
 
 use super::{Engine, service_of_slice};
 use crate::finding::Place;
+use crate::global;
 use crate::graph::{DependencyGraph, Node, Reference, upstream_node};
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, Body, EntityKey, Kind};
@@ -38,6 +39,11 @@ impl Engine {
         for (host, service) in &self.registries.services {
             let bridge = Node::Entity(service.bridge.clone());
             edges.insert((bridge, Reference::Publishes, Node::RegistryService(host.clone())));
+        }
+        let https = Node::Entity(global::https_key(&self.options));
+        for (host, secret) in self.credential_hosts() {
+            edges.insert((Node::host(&host), Reference::Certificate, https.clone()));
+            edges.insert((https.clone(), Reference::Certificate, self.entity(secret)));
         }
         self.plugin_references(&mut edges);
         DependencyGraph::new(nodes, &edges)

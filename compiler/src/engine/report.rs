@@ -95,8 +95,8 @@ impl Engine {
     pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
         let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
-        let objects = self.class_findings.iter().chain(&self.registry_findings).chain(&self.plugin_findings);
-        let objects = objects.chain(&self.lost_plugin_findings);
+        let objects = self.class_findings.iter().chain(&self.global_findings).chain(&self.registry_findings);
+        let objects = objects.chain(&self.plugin_findings).chain(&self.lost_plugin_findings);
         ingresses.chain(hosts).chain(objects).filter(|finding| !self.is_derived(finding))
     }
 }

@@ -6,7 +6,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::finding::{Finding, Place};
-use crate::ingress::{AnalyzedIngress, TlsEntry};
+use crate::global::{Credential, ISSUED};
+use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Kind, Secret};
 use crate::parse;
 use crate::world::{Reads, World};
@@ -19,28 +20,32 @@ pub(super) fn context(
     reads: &mut Reads,
     findings: &mut Vec<Finding>,
 ) -> Option<TlsContext> {
-    let mut chosen: Option<(&AnalyzedIngress, &TlsEntry, SecretRef)> = None;
+    let mut chosen: Option<(&AnalyzedIngress, Choice<'_>)> = None;
     let opening = ingresses.iter().filter(|i| i.policy.canary.is_none() && i.opens(host));
     for ingress in opening {
-        let Some((entry, secret)) = matching_secret(ingress, host) else { continue };
+        let Some(choice) = choice(ingress, host, world, reads) else { continue };
         match &chosen {
-            Some((winner, winning, used)) if *used != secret => {
+            Some((winner, winning)) if winning.secret != choice.secret => {
                 let message = format!("host `{host}` already has the certificate of {}", winner.key);
                 findings.push(
-                    Finding::new(&code::GW0302, Place::value(&ingress.key, entry.pointer.clone()), message)
-                        .with_related(
-                            Place::value(&winner.key, winning.pointer.clone()),
-                            "this one is served",
-                        )
+                    Finding::new(&code::GW0302, choice.entry, message)
+                        .with_related(winning.entry.clone(), "this one is served")
                         .with_note(format!("decided by {}", ingress.age.decided_by(&winner.age))),
                 );
             }
             Some(_) => {}
-            None => chosen = Some((ingress, entry, secret)),
+            None => chosen = Some((ingress, choice)),
         }
     }
-    let (ingress, entry, secret) = chosen?;
-    let place = Place::value(&ingress.key, format!("{}/secretName", entry.pointer));
+    let (ingress, Choice { secret, place, by_domain, .. }) = chosen?;
+    if let Some(credential) = by_domain {
+        let message =
+            format!("ConfigMap `higress-https` gives host `{host}` the certificate of Secret `{secret}`");
+        findings.push(
+            Finding::new(&code::GW0463, place.clone(), message)
+                .with_related(credential.place.clone(), "chosen here, by domain"),
+        );
+    }
     let certificate = match world.secret(&secret.namespace, &secret.name, reads) {
         // What is defined twice, and what no Secret can be called, has a finding of its own.
         None if world.is_ambiguous(Kind::Secret, &secret.namespace, &secret.name)
@@ -49,7 +54,7 @@ pub(super) fn context(
             Certificate::Missing(secret)
         }
         None => {
-            let (finding, certificate) = absent(ingress, host, secret, world, place);
+            let (finding, certificate) = absent(ingress, host, secret, world, place, by_domain);
             findings.push(finding);
             certificate
         }
@@ -79,13 +84,15 @@ fn absent(
     secret: SecretRef,
     world: &World<'_>,
     place: Place,
+    by_domain: Option<&Credential>,
 ) -> (Finding, Certificate) {
+    let issued = by_domain.filter(|credential| credential.issued).map(|_| ISSUED.to_owned());
     let promised = world.promise(&secret.namespace, &secret.name).map(str::to_owned);
     let by_annotation = || {
-        let key = ingress.certificates_by.as_ref()?;
+        let key = ingress.certificates_by.filter(|_| by_domain.is_none())?;
         Some(format!("cert-manager makes it, as the annotation `{key}` asks"))
     };
-    let Some(why) = promised.or_else(by_annotation) else {
+    let Some(why) = promised.or(issued).or_else(by_annotation) else {
         let message = format!("Secret `{secret}` is not in the source, so TLS handshakes for `{host}` fail");
         return (Finding::new(&code::GW0204, place, message), Certificate::Missing(secret));
     };
@@ -96,15 +103,55 @@ fn absent(
     (finding, Certificate::External { secret, why })
 }
 
-/// The first entry that names the host exactly; a wildcard entry covers only the same wildcard.
-fn matching_secret<'i>(
-    ingress: &'i AnalyzedIngress,
+/// The certificate that an Ingress gives a host.
+struct Choice<'w> {
+    secret: SecretRef,
+    /// The entry of `spec.tls`, or all of it.
+    entry: Place,
+    /// What names the Secret, in the Ingress.
+    place: Place,
+    /// The entry of `higress-https` that names it instead.
+    by_domain: Option<&'w Credential>,
+}
+
+/// The first entry that names the host exactly decides; a wildcard entry covers only the same wildcard. Without one, or
+/// where it names no Secret, `higress-https` does, if the Ingress has `tls` at all.
+fn choice<'w>(
+    ingress: &AnalyzedIngress,
     host: &HostPattern,
-) -> Option<(&'i TlsEntry, SecretRef)> {
+    world: &World<'w>,
+    reads: &mut Reads,
+) -> Option<Choice<'w>> {
+    if ingress.tls.is_empty() {
+        return None;
+    }
     let text = host.to_string();
-    let entry = ingress.tls.iter().find(|entry| entry.hosts.contains(&text))?;
-    let name = entry.secret.clone()?;
-    Some((entry, SecretRef { namespace: ingress.key.namespace.to_string(), name }))
+    let entry = ingress.tls.iter().find(|entry| entry.hosts.contains(&text));
+    let pointer = entry.map_or("/spec/tls", |entry| entry.pointer.as_str());
+    let place = |pointer: &str| Place::value(&ingress.key, pointer);
+    if let Some(name) = entry.and_then(|entry| entry.secret.clone()) {
+        let secret = SecretRef { namespace: ingress.key.namespace.to_string(), name };
+        let own = Choice {
+            entry: place(pointer),
+            place: place(&format!("{pointer}/secretName")),
+            by_domain: None,
+            secret,
+        };
+        let there = world.secret(&own.secret.namespace, &own.secret.name, reads).is_some();
+        if there || !world.replaces_missing(reads) {
+            return Some(own);
+        }
+        let Some(credential) = world.credential(host, reads) else { return Some(own) };
+        return Some(Choice { secret: credential.secret.clone(), by_domain: Some(credential), ..own });
+    }
+    let credential = world.credential(host, reads)?;
+    let entry = Place::key(&ingress.key, pointer);
+    Some(Choice {
+        secret: credential.secret.clone(),
+        place: entry.clone(),
+        entry,
+        by_domain: Some(credential),
+    })
 }
 
 /// Certificate chain and key of a Secret, in PEM.

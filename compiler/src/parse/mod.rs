@@ -8,6 +8,7 @@
 mod decode;
 mod encrypted;
 mod fields;
+pub(crate) mod inner;
 mod issue;
 mod json;
 mod kinds;
