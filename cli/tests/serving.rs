@@ -279,7 +279,7 @@ fn a_killed_gateway_leaves_a_socket_that_the_next_one_takes_over() {
     assert_eq!(second.backend("/"), "only");
     assert!(second.process.terminate(PATIENCE).success());
     assert!(!control.exists());
-    assert!(Call::get(second.admin, "x", "/ready").send().is_err());
+    assert!(Call::get(second.admin, "localhost", "/ready").send().is_err());
 }
 
 #[test]
@@ -299,4 +299,34 @@ fn the_demo_says_that_its_port_is_taken() {
     let ended = run(Path::new("."), &["demo", "--http", &taken]);
     assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
     assert!(told(&ended).contains(&taken), "{}", told(&ended));
+}
+
+#[test]
+fn the_admin_pages_answer_when_no_descriptor_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = EchoBackend::start("a");
+    std::fs::write(folder.path().join("web.yaml"), manifests(&[("/", &backend)])).unwrap();
+    let (http, https, admin) = (local(free_port()), local(free_port()), local(free_port()));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 128 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_gatewright"), "gateway"]);
+    command.arg(folder.path()).args([
+        "--workers",
+        "1",
+        "--http",
+        &http.to_string(),
+        "--https",
+        &https.to_string(),
+    ]);
+    let mut gateway = ChildProcess::spawn("gateway", command.args(["--admin", &admin.to_string()]));
+    gateway.wait_for_http(admin, "/ready", PATIENCE);
+    let started = std::time::Instant::now();
+    let _open: Vec<_> = (0..250).map(|_| std::net::TcpStream::connect(http).unwrap()).collect();
+    let warning = "connections cannot be accepted";
+    gateway.wait_for_log(warning, PATIENCE);
+    for _ in 0..5 {
+        assert_eq!(Call::get(admin, "localhost", "/ready").send().unwrap().status, 200);
+        thread::sleep(Duration::from_millis(300));
+    }
+    let warnings = gateway.log().matches(warning).count() as u64;
+    assert!(warnings <= started.elapsed().as_secs() + 1, "{warnings} warnings");
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod configuration;
+mod corpora;
 mod expectation;
 mod fixture;
 mod ground;
@@ -16,6 +17,7 @@ mod shrink;
 mod trace;
 mod vocabulary;
 
+pub(crate) use corpora::unexpected_answers;
 pub(crate) use fixture::replay_all;
 pub(crate) use ground::Ground;
 pub(crate) use report::assert_agreement;

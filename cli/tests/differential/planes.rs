@@ -89,6 +89,11 @@ impl Planes {
         Ok(Planes { addresses, _envoy: envoy, _gateway: gateway, _folder: folder })
     }
 
+    /// Returns where each plane serves clear text.
+    pub(crate) fn plain_addresses(&self) -> impl Iterator<Item = (Plane, SocketAddr)> {
+        self.addresses.iter().map(|(plane, doors)| (*plane, doors.plain))
+    }
+
     /// Sends every request to every plane and returns the answers in the order of the requests.
     pub(crate) fn send(&self, requests: &[&Request]) -> BTreeMap<Plane, Vec<Seen>> {
         let share = requests.len().div_ceil(CLIENTS).max(1);

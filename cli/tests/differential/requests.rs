@@ -231,7 +231,7 @@ fn nudged_path(choices: &mut Choices, path_and_query: &str) -> String {
 const ODD_ENDS: &[&str] = &[
     ":abc", ":-1", ":65536", ":+80", ": 80", ":80:80", "::", ":80,x", ":[1", ":1]", "]:80", "/x", "?x", "#x",
     "\\x", ",x", ", x", ";x", "\"", "'", ".", "..", ".:80", "@x", "@", "%20", "%2e", "%00", "_", "*", "|",
-    "{}", "<>", "^", "`", "é", "\t", " x",
+    "{}", "<>", "^", "`", "é", "\tx", " x",
 ];
 /// Anywhere in a host.
 const ODD_SIGNS: &[&str] =
@@ -247,7 +247,9 @@ fn nudged_host(choices: &mut Choices, host: &str, configuration: &Configuration)
             format!("{}{host}", choices.pick(&["x,", "x, ", ".", "\"", "[", "(", "//", "http://", "u@", ":"]))
         }
         10 => {
-            let at = choices.below(host.len() + 1);
+            // Inside: at its ends white space is none of the value.
+            let inside: Vec<usize> = (1..host.len()).filter(|at| host.is_char_boundary(*at)).collect();
+            let at = if inside.is_empty() { 0 } else { choices.pick(&inside) };
             format!("{}{}{}", &host[..at], choices.pick(ODD_SIGNS), &host[at..])
         }
         2 => host.to_uppercase(),

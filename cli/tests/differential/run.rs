@@ -195,6 +195,10 @@ pub(crate) fn judge_http2<'c>(
         if cookies.count() > 1 || !case.request.path.is_ascii() {
             continue;
         }
+        // A fragment is cut by the client's library, and by the gateway's.
+        if case.request.path.contains('#') {
+            continue;
+        }
         // HTTP/2 has no empty host and no user information, `Host` of HTTP/1.1 may.
         if !is_valid(case.request.authority.as_bytes(), Place::Authority) {
             continue;

@@ -6,8 +6,10 @@ mod config_dump;
 mod hosts;
 mod prometheus;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,13 +72,19 @@ pub(crate) async fn serve(sockets: Vec<(SocketAddr, std::net::TcpListener)>, vie
 }
 
 async fn accept(socket: TcpListener, view: View) {
-    let mut reserve = Reserve::default();
+    let reserve = Rc::new(RefCell::new(Reserve::default()));
+    reserve.borrow_mut().fill();
     loop {
-        reserve.fill();
         match socket.accept().await {
-            Ok((stream, _)) => drop(tokio::task::spawn_local(serve_connection(stream, view.clone()))),
+            Ok((stream, _)) => {
+                let (view, reserve) = (view.clone(), reserve.clone());
+                tokio::task::spawn_local(async move {
+                    serve_connection(stream, view).await;
+                    reserve.borrow_mut().fill();
+                });
+            }
             // Without a pause: the descriptor would go to another connection.
-            Err(_) if reserve.give() => {}
+            Err(_) if reserve.borrow_mut().give() => {}
             Err(error) => {
                 if view.shared.accept_warnings.passes() {
                     tracing::warn!(%error, "admin connections cannot be accepted");
