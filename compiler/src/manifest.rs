@@ -471,4 +471,7 @@ pub struct MatchRule {
     /// The rule has fields that are none of a rule.
     #[serde(skip)]
     pub strays: bool,
+    /// A condition is no list, so that nobody knows what it is; the schema's finding says so.
+    #[serde(skip)]
+    pub misread: bool,
 }

@@ -136,10 +136,9 @@ fn plugin_rule(
     let pointer = format!("/spec/matchRules/{index}");
     if rule.ingress.is_empty() && rule.domain.is_empty() && rule.service.is_empty() {
         let message = "a match rule without ingress, domain or service makes Higress reject the whole plugin";
-        findings.push(
-            Finding::new(&code::GW0432, Place::value(key, pointer), message)
-                .with_help("name what the rule is for, or move its config to `defaultConfig`"),
-        );
+        let finding = Finding::new(&code::GW0432, Place::value(key, pointer), message)
+            .with_help("name what the rule is for, or move its config to `defaultConfig`");
+        findings.extend((!rule.misread).then_some(finding));
         return None;
     }
     if rule.route_type.as_deref() == Some("GRPC") && !rule.ingress.is_empty() {

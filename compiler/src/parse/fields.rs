@@ -146,6 +146,21 @@ impl<'t> Fields<'t> {
         members.into_iter().filter_map(|(key, value)| Some((key, text(self.tree, value)?))).collect()
     }
 
+    /// Returns an object of scalars as they are written, numbers and booleans too.
+    pub(crate) fn written_map(self, name: &str) -> BTreeMap<String, String> {
+        let members = self.member(name).map(|value| self.tree.members(value)).unwrap_or_default();
+        let written = members.into_iter().filter_map(|(key, value)| {
+            match &self.tree.node(self.tree.target(value)).kind {
+                NodeKind::Scalar { .. } => {
+                    let text = text(self.tree, value).or_else(|| self.tree.written(value))?;
+                    Some((key.into_owned(), text.into_owned()))
+                }
+                _ => None,
+            }
+        });
+        written.collect()
+    }
+
     /// Returns the keys of the place itself whose values are not null.
     pub(crate) fn keys(self) -> Vec<Cow<'t, str>> {
         self.node.map(|node| self.tree.members(node)).unwrap_or_default().into_keys().collect()

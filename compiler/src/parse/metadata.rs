@@ -39,7 +39,8 @@ pub(crate) fn read(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) -> M
         issues.push(format_issue("/metadata/namespace", &namespace, rule));
     }
     let metadata = Metadata {
-        annotations: fields.text_map("annotations"),
+        // One of another type is refused, and read as it was meant: nothing follows from its absence.
+        annotations: fields.written_map("annotations"),
         labels: fields.text_map("labels"),
         creation_timestamp: fields.text("creationTimestamp"),
     };

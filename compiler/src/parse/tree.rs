@@ -220,6 +220,14 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Returns the text of a scalar, whatever it means.
+    pub(crate) fn written(&self, id: NodeId) -> Option<Cow<'_, str>> {
+        match &self.node(self.target(id)).kind {
+            NodeKind::Scalar { text, .. } => Some(Cow::Borrowed(&**text)),
+            _ => None,
+        }
+    }
+
     /// Returns whether a node is null.
     pub(crate) fn is_null(&self, id: NodeId) -> bool {
         match &self.node(self.target(id)).kind {

@@ -33,7 +33,7 @@ fn ingress_rule(fields: Fields<'_>) -> IngressRule {
         http: fields
             .some_object("http")
             .map(|http| HttpRule { paths: http.list("paths").map(ingress_path).collect() }),
-        misread: fields.has_other_than_text("host"),
+        misread: fields.has_other_than_text("host") || !fields.is_a_mapping(),
     }
 }
 

@@ -54,5 +54,8 @@ fn match_rule(fields: Fields<'_>) -> MatchRule {
         config_disable: fields.boolean("configDisable").unwrap_or_default(),
         route_type: fields.text("routeType"),
         strays: fields.has_others(&RULE_FIELDS),
+        misread: ["ingress", "domain", "service"]
+            .into_iter()
+            .any(|field| fields.has(field) && !fields.is_list(field)),
     }
 }

@@ -31,12 +31,18 @@ pub(super) fn check(object: &At<'_, '_>, issues: &mut Vec<Issue>) {
     check_hosts(object, issues);
     if let Some(tls) = spec.member("tls") {
         for entry in tls.elements() {
-            if let Some(secret) = entry.member("secretName").filter(|_| !entry.lacks_text("secretName")) {
+            let named = entry.member("secretName").filter(|_| !entry.lacks_text("secretName"));
+            if let Some(secret) = named.filter(|_| !is_made(object)) {
                 secret.follow(names::dns_subdomain, issues);
             }
         }
     }
     check_class(object, &spec, issues);
+}
+
+/// Returns whether the object is one of a cluster: some rules are about new ones alone.
+fn is_made(object: &At<'_, '_>) -> bool {
+    object.member("metadata").is_some_and(|metadata| metadata.has("creationTimestamp"))
 }
 
 /// Adds the hosts that are none, of rules and of certificates.
@@ -74,6 +80,9 @@ fn refuse_host(host: &At<'_, '_>, rule: fn(&str) -> Result<(), &'static str>, is
 fn check_class(object: &At<'_, '_>, spec: &At<'_, '_>, issues: &mut Vec<Issue>) {
     let Some(class) = spec.member("ingressClassName") else { return };
     class.follow(names::dns_subdomain, issues);
+    if is_made(object) {
+        return;
+    }
     let Some(metadata) = object.member("metadata") else { return };
     let Some(annotations) = metadata.member("annotations") else { return };
     let Some(annotation) = annotations.member(CLASS_ANNOTATION) else { return };

@@ -135,6 +135,16 @@ fn names_in_an_ingress_are_those_of_the_api_server() {
 }
 
 #[test]
+fn an_ingress_that_is_there_may_have_two_classes() {
+    let text = |made: &str| {
+        ingress(&format!("{made}  annotations: {{kubernetes.io/ingress.class: other}}\n"))
+            .replace("spec:\n", "spec:\n  ingressClassName: higress\n")
+    };
+    assert!(parse(&text("")).findings[0].message.ends_with("unless they are the same"));
+    check(&text("  creationTimestamp: 2026-01-31T12:00:00Z\n"), &[]);
+}
+
+#[test]
 fn a_literal_path_is_written_out() {
     let path = |entry: &str| {
         ingress_of(&format!(

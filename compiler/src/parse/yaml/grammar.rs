@@ -9,7 +9,7 @@ use crate::parse::text::CharSpan;
 
 /// What is expected next.
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(super) enum State {
     /// A document, which needs no `---`.
     FirstDocument,
     /// A document behind another one.
@@ -46,7 +46,7 @@ enum State {
 /// Reads the documents of a text.
 pub(crate) struct Parser<'a> {
     scanner: Scanner<'a>,
-    state: State,
+    pub(super) state: State,
     states: Vec<State>,
     /// Handles of tags with what they stand for, as the document's directives say.
     handles: Vec<(&'a str, Cow<'a, str>)>,
@@ -54,7 +54,7 @@ pub(crate) struct Parser<'a> {
 
 /// Where a node may stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Where {
+pub(super) enum Where {
     Flow,
     Block,
     /// Behind a key of a block, where a list needs no indentation.
@@ -70,7 +70,7 @@ struct Properties<'a> {
     end: u32,
 }
 
-type Next<'a> = Result<Placed<'a>, Fault>;
+pub(super) type Next<'a> = Result<Placed<'a>, Fault>;
 
 impl<'a> Parser<'a> {
     /// Starts at the beginning of a text.
@@ -117,12 +117,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Returns whether the next token is one of some.
-    fn is(&mut self, wanted: fn(&Token<'a>) -> bool) -> Result<bool, Fault> {
+    pub(super) fn is(&mut self, wanted: fn(&Token<'a>) -> bool) -> Result<bool, Fault> {
         Ok(wanted(&self.peek()?.token))
     }
 
     /// Takes the next token and returns its place.
-    fn take(&mut self) -> Result<CharSpan, Fault> {
+    pub(super) fn take(&mut self) -> Result<CharSpan, Fault> {
         let found = self.peek()?;
         let place = CharSpan { start: found.start, end: found.end };
         self.scanner.take();
@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Goes on with a node, and then with a state.
-    fn node_then(&mut self, place: Where, state: State) -> Next<'a> {
+    pub(super) fn node_then(&mut self, place: Where, state: State) -> Next<'a> {
         self.states.push(state);
         self.node(place)
     }
@@ -146,18 +146,18 @@ impl<'a> Parser<'a> {
     }
 
     /// A node that is not written, in front of the next token.
-    fn nothing_here(&mut self) -> Next<'a> {
+    pub(super) fn nothing_here(&mut self) -> Next<'a> {
         let start = self.peek()?.start;
         Ok(nothing_at(start))
     }
 
     /// Ends a collection at the next token, and takes that.
-    fn end(&mut self, event: Event<'a>) -> Next<'a> {
+    pub(super) fn end(&mut self, event: Event<'a>) -> Next<'a> {
         self.pop();
         Ok((event, self.take()?))
     }
 
-    fn fault(&mut self, why: Why) -> Next<'a> {
+    pub(super) fn fault(&mut self, why: Why) -> Next<'a> {
         Err(Fault { at: self.peek()?.start, why })
     }
 
@@ -380,92 +380,9 @@ impl<'a> Parser<'a> {
         }
         self.node_then(Where::BlockValue, next)
     }
-
-    fn flow_entry(&mut self, first: bool) -> Next<'a> {
-        if first {
-            self.take()?;
-        }
-        if self.is(|token| *token == Token::FlowSequenceEnd)? {
-            return self.end(Event::SequenceEnd);
-        }
-        if !first {
-            if !self.is(|token| *token == Token::FlowEntry)? {
-                return self.fault(Why::OpenSequence);
-            }
-            self.take()?;
-        }
-        if self.is(|token| *token == Token::Key)? {
-            self.state = State::PairKey;
-            let place = self.take()?;
-            return Ok((Event::MappingStart(None), CharSpan { end: place.start, ..place }));
-        }
-        if self.is(|token| *token == Token::FlowSequenceEnd)? {
-            return self.end(Event::SequenceEnd);
-        }
-        self.node_then(Where::Flow, State::FlowEntry { first: false })
-    }
-
-    fn pair_key(&mut self) -> Next<'a> {
-        if self.is(|token| matches!(token, Token::Value | Token::FlowEntry | Token::FlowSequenceEnd))? {
-            // The library forgets the sign, and so the value behind it.
-            let sign = self.take()?;
-            self.state = State::PairValue;
-            return Ok(nothing_at(sign.end));
-        }
-        self.node_then(Where::Flow, State::PairValue)
-    }
-
-    fn pair_value(&mut self) -> Next<'a> {
-        if self.is(|token| *token == Token::Value)? {
-            self.take()?;
-            if !self.is(|token| matches!(token, Token::FlowEntry | Token::FlowSequenceEnd))? {
-                return self.node_then(Where::Flow, State::PairEnd);
-            }
-        }
-        self.state = State::PairEnd;
-        self.nothing_here()
-    }
-
-    fn flow_key(&mut self, first: bool) -> Next<'a> {
-        if first {
-            self.take()?;
-        }
-        if self.is(|token| *token == Token::FlowMappingEnd)? {
-            return self.end(Event::MappingEnd);
-        }
-        if !first {
-            if !self.is(|token| *token == Token::FlowEntry)? {
-                return self.fault(Why::OpenMapping);
-            }
-            self.take()?;
-        }
-        if self.is(|token| *token == Token::Key)? {
-            self.take()?;
-            if self.is(|token| matches!(token, Token::Value | Token::FlowEntry | Token::FlowMappingEnd))? {
-                self.state = State::FlowValue;
-                return self.nothing_here();
-            }
-            return self.node_then(Where::Flow, State::FlowValue);
-        }
-        if self.is(|token| *token == Token::FlowMappingEnd)? {
-            return self.end(Event::MappingEnd);
-        }
-        self.node_then(Where::Flow, State::NoValue)
-    }
-
-    fn flow_value(&mut self) -> Next<'a> {
-        if self.is(|token| *token == Token::Value)? {
-            self.take()?;
-            if !self.is(|token| matches!(token, Token::FlowEntry | Token::FlowMappingEnd))? {
-                return self.node_then(Where::Flow, State::FlowKey { first: false });
-            }
-        }
-        self.state = State::FlowKey { first: false };
-        self.nothing_here()
-    }
 }
 
-fn nothing_at<'a>(start: u32) -> Placed<'a> {
+pub(super) fn nothing_at<'a>(start: u32) -> Placed<'a> {
     let event = Event::Scalar { text: "".into(), style: Style::Plain, tag: Tag::Implicit, anchor: None };
     (event, CharSpan { start, end: start })
 }

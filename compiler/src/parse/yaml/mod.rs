@@ -1,9 +1,10 @@
 //! YAML 1.1 as Kubernetes' library reads it: text to events, each with its place. The library is a child of libyaml, and
 //! so is this reader in what it takes: what is no YAML by the specification, and read all the same by everybody's
-//! clusters, is read here too. `tests/yaml_reader.rs` holds the two against each other.
+//! clusters, is read here too. `tests/twin.rs` holds the two against each other.
 
 mod cursor;
 mod directives;
+mod flow;
 mod grammar;
 mod quoted;
 mod scalars;
