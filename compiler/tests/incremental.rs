@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{Engine, compile};
@@ -215,6 +216,41 @@ fn apply(files: &mut BTreeMap<String, String>, edit: &Edit) {
     }
 }
 
+/// Does what an edit does where every object has a file of its own, with a name that says which.
+fn apply_to_objects(files: &mut BTreeMap<EntityKey, String>, edit: &Edit) {
+    let key = |kind, namespace: &str, name: String| EntityKey::new(kind, namespace, name);
+    let (key, text) = match edit {
+        Edit::Ingress(_, spec) => {
+            (key(Kind::Ingress, NAMESPACES[spec.namespace], format!("i{}", spec.name)), ingress(spec))
+        }
+        Edit::Service(n, ns, grpc) => {
+            (key(Kind::Service, NAMESPACES[*ns], format!("s{n}")), service(*n, *ns, *grpc))
+        }
+        Edit::Slice(n, ns, ip, ready) => {
+            (key(Kind::EndpointSlice, NAMESPACES[*ns], format!("s{n}-x")), slice(*n, *ns, *ip, *ready))
+        }
+        Edit::Bridge(port) => (key(Kind::McpBridge, "higress-system", "default".into()), bridge(*port)),
+        Edit::Plugin(open, rule) => {
+            (key(Kind::WasmPlugin, "higress-system", "guard".into()), plugin(*open, *rule))
+        }
+        Edit::Garbage(file) | Edit::Remove(file) | Edit::Move(file, _) | Edit::Join(file, _) => {
+            let names: Vec<EntityKey> = files.keys().cloned().collect();
+            if let Some(key) = names.get(*file) {
+                files.remove(key);
+            }
+            return;
+        }
+    };
+    files.insert(key, text);
+}
+
+fn named(files: &BTreeMap<EntityKey, String>) -> BTreeMap<String, String> {
+    files
+        .iter()
+        .map(|(key, text)| (format!("{}.yaml", key.to_string().replace('/', "-")), text.clone()))
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -227,6 +263,40 @@ proptest! {
             engine.update(&tree(&files)).unwrap();
             prop_assert_eq!(shown(&engine), cold(&files));
         }
+    }
+
+    #[test]
+    fn what_is_supposed_is_cold(
+        old in prop::collection::vec(edit(), 1..16),
+        edits in prop::collection::vec(edit(), 1..8),
+        masks in prop::collection::vec(any::<u64>(), 1..4),
+    ) {
+        let mut base = BTreeMap::new();
+        old.iter().for_each(|edit| apply_to_objects(&mut base, edit));
+        let mut head = base.clone();
+        edits.iter().for_each(|edit| apply_to_objects(&mut head, edit));
+        let mut engine = Engine::new(CompileOptions::higress_defaults());
+        engine.update(&tree(&named(&base))).unwrap();
+        let before = engine.provenance();
+        engine.update(&tree(&named(&head))).unwrap();
+        let changed: Vec<EntityKey> = engine.provenance().changed(&before).into_iter().collect();
+        for mask in masks {
+            let taken = changed.iter().enumerate().filter(|(index, _)| mask >> (index % 64) & 1 == 1);
+            let taken: Vec<&EntityKey> = taken.map(|(_, key)| key).collect();
+            engine.suppose(taken.iter().map(|key| ((*key).clone(), before.said(key))).collect());
+            let mut mixed = head.clone();
+            for key in taken {
+                match base.get(key) {
+                    Some(text) => drop(mixed.insert(key.clone(), text.clone())),
+                    None => drop(mixed.remove(key)),
+                }
+            }
+            let (supposed, expected) = (shown(&engine), cold(&named(&mixed)));
+            prop_assert_eq!(supposed.ir, expected.ir);
+            prop_assert_eq!(supposed.xds, expected.xds);
+        }
+        engine.update(&tree(&named(&head))).unwrap();
+        prop_assert_eq!(shown(&engine), cold(&named(&head)));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Plan {
             return Ok(None);
         }
         let after = ManuallyDrop::new(State::of(&engine, &head.source)?);
-        Ok(Some(planning::plan(&before, &after, &engine, options)?))
+        Ok(Some(planning::plan(&before, &after, &mut engine, options)?))
     }
 
     /// Makes the plan of an apply to a cluster; none where the head has errors, which are told.
@@ -168,7 +168,7 @@ impl Plan {
         let after = State::of_cluster(&both, &head.source, &new, found)?;
         let beside = base.map(|base| cluster::wanted(&base.source)).transpose()?;
         let level = planning::cluster_level(&looked, &name, beside.as_ref());
-        Ok(Some(planning::plan(&before, &after, &both, options)?.with_cluster(level)))
+        Ok(Some(planning::plan(&before, &after, &mut both, options)?.with_cluster(level)))
     }
 
     fn render(&self, plan: &PlanDocument, color: bool) -> String {

@@ -30,8 +30,8 @@ pub fn diff(before: &Ir, after: &Ir, options: &Options) -> BehaviourDiff {
 }
 
 /// One side with the outcomes of the virtual hosts that were needed.
-struct Side<'a> {
-    ir: &'a Ir,
+pub(crate) struct Side<'a> {
+    pub(crate) ir: &'a Ir,
     outcomes: BTreeMap<Key, Arc<Vec<Outcome>>>,
 }
 
@@ -74,16 +74,16 @@ struct Piece {
 }
 
 /// The routes that requests for a host meet on one side, in order.
-struct Chain<'a> {
-    routes: Vec<(&'a Route, Outcome)>,
+pub(crate) struct Chain<'a> {
+    pub(crate) routes: Vec<(&'a Route, Outcome)>,
 }
 
 impl<'a> Comparison<'a> {
     fn new(before: &'a Ir, after: &'a Ir, options: &'a Options) -> Self {
         let bounds = Bounds { automaton_bytes: options.automaton_bytes, states: options.automaton_states };
         Comparison {
-            before: Side { ir: before, outcomes: BTreeMap::new() },
-            after: Side { ir: after, outcomes: BTreeMap::new() },
+            before: Side::new(before),
+            after: Side::new(after),
             options,
             solver: Solver::new(Regexes::new(bounds)),
             counters: Counters::default(),
@@ -197,7 +197,11 @@ impl<'a> Comparison<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn chain(&mut self, entry: Entry, pattern: &HostPattern) -> Chain<'a> {
+    pub(crate) fn new(ir: &'a Ir) -> Self {
+        Side { ir, outcomes: BTreeMap::new() }
+    }
+
+    pub(crate) fn chain(&mut self, entry: Entry, pattern: &HostPattern) -> Chain<'a> {
         let mut routes = Vec::new();
         for host in self.ir.chain(entry, pattern) {
             let outcomes = self.outcomes(host);
@@ -217,7 +221,7 @@ impl<'a> Side<'a> {
 
 impl<'a> Chain<'a> {
     /// Returns the routes that may match in a path atom, with what remains to be tested, and 404 at the end.
-    fn rows(&self, entry: Entry, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
+    pub(crate) fn rows(&self, entry: Entry, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
         let mut rows = Vec::new();
         for (route, outcome) in &self.routes {
             let Some(tests) = remaining_tests(entry, atom, route, solver) else { continue };

@@ -117,7 +117,7 @@ pub(crate) fn affected(a: &Ir, b: &Ir, changed: &BTreeSet<Key>) -> BTreeSet<Key>
 }
 
 /// Whether `narrow` is a strictly narrower pattern than `wide`.
-fn is_below(narrow: &HostPattern, wide: &HostPattern) -> bool {
+pub(crate) fn is_below(narrow: &HostPattern, wide: &HostPattern) -> bool {
     match (narrow, wide) {
         (HostPattern::Exact(name), _) => *narrow != *wide && wide.covers(name),
         (HostPattern::Suffix(inner), HostPattern::Suffix(_)) => wide.covers(inner),
@@ -155,7 +155,7 @@ pub(crate) fn changed_handshakes(a: &Ir, b: &Ir) -> Vec<(HostPattern, Handshake,
 }
 
 /// What names of a pattern get that no narrower entry takes.
-fn handshake_at(ir: &Ir, pattern: &HostPattern) -> Handshake {
+pub(crate) fn handshake_at(ir: &Ir, pattern: &HostPattern) -> Handshake {
     let context = match ir.tls.get(pattern) {
         Some(context) => Some(context),
         None => pattern.wider().iter().find_map(|wide| ir.tls.get(wide)),

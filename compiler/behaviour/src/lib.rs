@@ -18,6 +18,7 @@
 //!   that it failed. [`Trail::matched`] names the route, whose [`gatewright_ir::RouteId`] is the key to provenance.
 //! - [`diff`] compares two models: a [`BehaviourDiff`] of [`BehaviourClass`]es (rows), each made of [`Case`]s that have a
 //!   region, one outcome before and one after, the routes of both sides, a [`Certainty`] and a witness.
+//! - [`Agreement`] tells whether a model does with the requests of a region what another one does.
 //! - [`risks`] marks what a careful operator would stop a merge for.
 //! - [`shadowed`] finds routes of a virtual host that no request can reach, and which route takes theirs.
 //! - [`twin::observe`] is the slow, obvious reference that the tests compare all of this with.
@@ -35,6 +36,7 @@
 //! assert!(diff(&before, &after, &Options::default()).is_empty());
 //! ```
 
+mod agree;
 mod automata;
 mod canonical;
 mod class;
@@ -63,6 +65,7 @@ mod verdict;
 mod witness;
 mod words;
 
+pub use agree::{Agreement, Compared, Names};
 pub use canonical::{BadRequest, Canonical, host_of, is_normal_path, normalize_path};
 pub use class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
 pub use decide::{Decision, HostStep, Mismatch, Model, RouteStep, Tables, Trail};

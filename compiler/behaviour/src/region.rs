@@ -138,6 +138,25 @@ impl Region {
         self.parts.iter().any(|part| part.contains(request, canonical.as_ref(), &patterns))
     }
 
+    /// Returns the part of the region at one of its [`Self::hosts`].
+    pub fn at(&self, host: &HostPattern) -> Region {
+        let part = |part: &Part| match (&part.http, &part.server_names) {
+            (Some(http), _) => {
+                let start = http.hosts.partition_point(|set| set.pattern < *host);
+                let found = http.hosts[start..].iter().take_while(|set| set.pattern == *host);
+                let hosts: Vec<HostSet> = found.cloned().collect();
+                let (paths, conditions) = (http.paths.clone(), http.conditions.clone());
+                (!hosts.is_empty()).then(|| Part {
+                    http: Some(HttpPart { hosts, paths, conditions }),
+                    ..part.outside_http()
+                })
+            }
+            (None, ServerNames::Of(set)) => (set.pattern == *host).then(|| part.clone()),
+            (None, _) => Some(part.clone()),
+        };
+        Region { parts: self.parts.iter().filter_map(part).collect() }
+    }
+
     /// Returns every host of the region, sorted.
     pub fn hosts(&self) -> BTreeSet<HostPattern> {
         let http = self.parts.iter().filter_map(|part| part.http.as_ref());
@@ -152,6 +171,10 @@ impl Region {
 }
 
 impl Part {
+    fn outside_http(&self) -> Part {
+        Part { http: None, entries: self.entries.clone(), server_names: self.server_names.clone() }
+    }
+
     fn contains(&self, request: &Request, canonical: Option<&Canonical>, patterns: &Patterns) -> bool {
         self.entries.contains(&request.entry)
             && (request.entry == Entry::Plain || self.server_names.contains(request.sni.as_deref()))

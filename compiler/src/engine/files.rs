@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::output::WorkCounters;
 use super::put_all;
+use super::suppose::Said;
 use crate::manifest::{Backend, Body, DocumentIndex, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
@@ -28,10 +29,17 @@ pub(super) struct Files {
     held: BTreeMap<EntityKey, Held>,
     /// Objects that files speak of without showing them, with what each file says.
     promises: Promises,
+    /// Objects that are supposed to be otherwise, see [`Files::suppose`].
+    supposed: BTreeMap<EntityKey, Said>,
+    /// What the files promise of those.
+    promised: BTreeMap<EntityKey, Option<PromisesOfFiles>>,
 }
 
 /// Promised objects with what each file says of them.
-pub(super) type Promises = BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>;
+pub(super) type Promises = BTreeMap<EntityKey, PromisesOfFiles>;
+
+/// What each file says of a promised object.
+pub(super) type PromisesOfFiles = BTreeMap<Arc<str>, Promise>;
 
 /// What changed files concern.
 #[derive(Default)]
@@ -51,7 +59,7 @@ struct Held {
 type Listed = (Arc<str>, ContentId);
 
 /// One definition of an entity.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Definition {
     pub(super) path: Arc<str>,
     pub(super) manifest: Arc<Manifest>,
@@ -76,7 +84,7 @@ impl Files {
         let (removed, changed) = self.compare(tree);
         let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
         let held = self.hold(tree, profile, counters)?;
-        let mut touched = Touched::default();
+        let mut touched = self.suppose(BTreeMap::new());
         for path in removed {
             self.forget(&path, &mut touched);
         }
@@ -236,14 +244,38 @@ impl Files {
         }
     }
 
+    /// Takes objects as another state had them, instead of those that were taken so before. Returns all of them.
+    pub(super) fn suppose(&mut self, said: BTreeMap<EntityKey, Said>) -> Touched {
+        let mut touched = Touched::default();
+        touched.objects.extend(self.supposed.keys().chain(said.keys()).cloned());
+        for (key, promises) in std::mem::take(&mut self.promised) {
+            self.promise(&key, promises);
+            touched.promised.insert(key);
+        }
+        for (key, Said { promises, .. }) in &said {
+            if self.promises.get(key) != promises.as_ref() {
+                let here = self.promise(key, promises.clone());
+                self.promised.insert(key.clone(), here);
+                touched.promised.insert(key.clone());
+            }
+        }
+        self.supposed = said;
+        touched
+    }
+
+    /// Replaces what is promised of an object, and returns what was.
+    fn promise(&mut self, key: &EntityKey, promises: Option<PromisesOfFiles>) -> Option<PromisesOfFiles> {
+        match promises {
+            Some(promises) => self.promises.insert(key.clone(), promises),
+            None => self.promises.remove(key),
+        }
+    }
+
     /// Returns what an entity stands for. One that is defined several times is nobody's choice: an Ingress keeps the
     /// hosts and paths of all its definitions, poisoned, so that their requests fall to no neighbour; a plugin keeps its
     /// scope; anything else counts as missing.
     pub(super) fn effective(&self, key: &EntityKey) -> Option<Definition> {
-        if let Some(held) = self.held(key) {
-            return Some(held.clone());
-        }
-        let definitions = match self.definitions.get(key)?.as_slice() {
+        let definitions = match self.definitions(key) {
             [only] => return Some(only.clone()),
             several => several,
         };
@@ -271,11 +303,14 @@ impl Files {
 
     /// Returns whether an entity is defined several times.
     pub(super) fn is_ambiguous(&self, key: &EntityKey) -> bool {
-        self.held(key).is_none() && self.definitions.get(key).is_some_and(|definitions| definitions.len() > 1)
+        self.definitions(key).len() > 1
     }
 
-    /// Returns the definitions of an entity, by path and position; of a held one that which counts.
+    /// Returns the definitions of an entity, by path and position; of a held or supposed one those which count.
     pub(super) fn definitions(&self, key: &EntityKey) -> &[Definition] {
+        if let Some(supposed) = self.supposed.get(key) {
+            return &supposed.definitions;
+        }
         match self.held(key) {
             Some(held) => std::slice::from_ref(held),
             None => self.definitions.get(key).map_or(&[], Vec::as_slice),

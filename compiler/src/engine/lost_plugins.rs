@@ -27,14 +27,19 @@ impl Engine {
             Some(Loss::NoRoute) | None => {}
         }
         let spec = self.spec_of(scope)?;
-        let by_rules = scope.plugin.global_config.is_none() && !scope.plugin.rules.is_empty();
         let routes = self.ingresses.values().any(|unit| unit.analyzed.is_some());
         // Without any route in the source its routes are elsewhere.
-        if !by_rules || !routes || !lost_plugin::protects(&scope.key, spec) {
+        if !routes || !self.can_be_lost(scope) {
             return None;
         }
         let enabled = spec.match_rules.iter().filter(|rule| !rule.config_disable);
         enabled.into_iter().all(|rule| !self.covers_something(rule)).then_some(Loss::NoRoute)
+    }
+
+    /// Returns whether a plugin is lost where its rules cover no route.
+    pub(super) fn can_be_lost(&self, scope: &PluginScope) -> bool {
+        let by_rules = scope.plugin.global_config.is_none() && !scope.plugin.rules.is_empty();
+        by_rules && self.spec_of(scope).is_some_and(|spec| lost_plugin::protects(&scope.key, spec))
     }
 
     fn spec_of(&self, scope: &PluginScope) -> Option<&WasmPlugin> {

@@ -14,6 +14,7 @@ mod output;
 mod provenance;
 mod references;
 mod report;
+mod suppose;
 mod twice;
 mod uncovered;
 mod unmatched;
@@ -40,11 +41,12 @@ use crate::small_set::SmallSet;
 use crate::source::{ReadError, SourceTree};
 use crate::world::{Dependency, Parts, World};
 
-use files::Files;
+use files::{Files, Touched};
 
 pub use broken::Broken;
 pub use output::{Delta, WorkCounters};
 pub use provenance::Provenance;
+pub use suppose::{Reach, Said};
 
 /// The label that ties an EndpointSlice to its Service.
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -137,6 +139,11 @@ impl Engine {
     pub fn update(&mut self, tree: &SourceTree) -> Result<Delta, ReadError> {
         let mut counters = WorkCounters::default();
         let touched = self.files.update(tree, self.options.profile, &mut counters)?;
+        Ok(self.recompute(touched, counters))
+    }
+
+    /// Recomputes what depends on objects that may have changed.
+    fn recompute(&mut self, touched: Touched, mut counters: WorkCounters) -> Delta {
         let changed = self.replace_manifests(touched.objects);
         let mut stale = Stale::default();
         for object in touched.promised {
@@ -155,7 +162,7 @@ impl Engine {
         let hosts = self.install_hosts(lowered, &mut stale);
         let clusters = self.lower_clusters(&stale.clusters, &mut counters);
         let changes = output::Changes { hosts, clusters, secrets: stale.secrets, fallbacks: stale.fallbacks };
-        Ok(self.emit(changes, counters))
+        self.emit(changes, counters)
     }
 
     /// Returns the settings.

@@ -3,20 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{HostPattern, RouteId};
+use gatewright_ir::{Digest, HostPattern, RouteId};
 
-use super::{Engine, service_of_slice};
+use super::files::{Definition, Promises};
+use super::{Engine, Said, service_of_slice};
 use crate::finding::Place;
 use crate::global;
 use crate::ingress::{self, AnalyzedIngress};
-use crate::manifest::{DocumentIndex, EntityKey, Kind};
+use crate::manifest::{DocumentIndex, EntityKey, Kind, Manifest};
 use crate::world::Dependency;
 
-/// The side table of one state: the place of every route, and the file of every manifest.
+/// The side table of one state: the place of every route, and every manifest with its file.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
-    files: BTreeMap<EntityKey, (Arc<str>, DocumentIndex)>,
+    manifests: BTreeMap<EntityKey, Known>,
     ingresses: BTreeMap<EntityKey, Arc<AnalyzedIngress>>,
+    promises: Promises,
+    /// Objects that are defined several times.
+    several: BTreeMap<EntityKey, Vec<Definition>>,
+}
+
+/// A manifest and where it stands.
+#[derive(Clone, Debug)]
+struct Known {
+    path: Arc<str>,
+    document: DocumentIndex,
+    manifest: Arc<Manifest>,
+    poisoned: bool,
 }
 
 impl Provenance {
@@ -27,21 +40,74 @@ impl Provenance {
 
     /// Returns the file of a manifest, and where in it the manifest stands.
     pub fn file(&self, entity: &EntityKey) -> Option<(&str, DocumentIndex)> {
-        self.files.get(entity).map(|(path, document)| (&**path, *document))
+        self.manifests.get(entity).map(|known| (&*known.path, known.document))
+    }
+
+    /// Returns what the state says about an object.
+    pub fn said(&self, entity: &EntityKey) -> Said {
+        let known = self.manifests.get(entity);
+        let one = known.map(|Known { path, manifest, poisoned, .. }| Definition {
+            path: path.clone(),
+            manifest: manifest.clone(),
+            poisoned: *poisoned,
+        });
+        let definitions = self.several.get(entity).cloned().unwrap_or_else(|| one.into_iter().collect());
+        Said { definitions, promises: self.promises.get(entity).cloned() }
+    }
+
+    /// Returns the objects of which two states do not say the same, wherever they say it.
+    pub fn changed(&self, other: &Self) -> BTreeSet<EntityKey> {
+        let differs = |(key, known): &(&EntityKey, &Known)| {
+            other.manifests.get(*key).is_none_or(|other| !known.agrees(other))
+        };
+        let here = self.manifests.iter().filter(differs).map(|(key, _)| key);
+        let there = other.manifests.keys().filter(|key| !self.manifests.contains_key(*key));
+        let promised = self.promises.keys().chain(other.promises.keys());
+        let promised = promised.filter(|key| self.promise(key) != other.promise(key));
+        let several = self.several.keys().chain(other.several.keys());
+        let several = several.filter(|key| self.fingerprints(key) != other.fingerprints(key));
+        here.chain(there).chain(promised).chain(several).cloned().collect()
+    }
+
+    /// Returns what an object is in each of several definitions, in no order of places.
+    fn fingerprints(&self, entity: &EntityKey) -> BTreeSet<Digest> {
+        let definitions = self.several.get(entity).into_iter().flatten();
+        definitions.map(|definition| definition.manifest.fingerprint).collect()
+    }
+
+    /// Returns what models know of the promises of an object.
+    fn promise(&self, entity: &EntityKey) -> Option<&str> {
+        self.promises.get(entity)?.values().map(|promise| promise.why.as_str()).min()
+    }
+}
+
+impl Known {
+    fn agrees(&self, other: &Self) -> bool {
+        let same = Arc::ptr_eq(&self.manifest, &other.manifest)
+            || self.manifest.fingerprint == other.manifest.fingerprint;
+        same && self.poisoned == other.poisoned
     }
 }
 
 impl Engine {
     /// Returns the side table of the current state.
     pub fn provenance(&self) -> Provenance {
-        let files = self.manifests.keys().filter_map(|key| {
+        let manifests = self.manifests.iter().filter_map(|(key, manifest)| {
             let found = self.files.definitions(key).first()?;
-            Some((key.clone(), (found.path.clone(), found.manifest.document)))
+            let (path, document) = (found.path.clone(), found.manifest.document);
+            let poisoned = self.poisoned.contains(key);
+            Some((key.clone(), Known { path, document, manifest: manifest.clone(), poisoned }))
         });
         let ingresses =
             self.ingresses.iter().filter_map(|(key, unit)| Some((key.clone(), unit.analyzed.clone()?)));
-        let (files, ingresses) = rayon::join(|| files.collect(), || ingresses.collect());
-        Provenance { files, ingresses }
+        let (manifests, ingresses) = rayon::join(|| manifests.collect(), || ingresses.collect());
+        let several = self.ambiguous.iter().map(|key| (key.clone(), self.files.definitions(key).to_vec()));
+        Provenance {
+            manifests,
+            ingresses,
+            promises: self.files.promises().clone(),
+            several: several.collect(),
+        }
     }
 
     /// Returns the hosts whose routes depend on an object, whether the source has it or not.
@@ -70,7 +136,10 @@ impl Engine {
         }
     }
 
-    fn all_readers_of(&self, dependencies: impl IntoIterator<Item = Dependency>) -> BTreeSet<HostPattern> {
+    pub(super) fn all_readers_of(
+        &self,
+        dependencies: impl IntoIterator<Item = Dependency>,
+    ) -> BTreeSet<HostPattern> {
         let readers = dependencies.into_iter().filter_map(|dependency| self.readers.get(&dependency));
         readers.flatten().cloned().collect()
     }

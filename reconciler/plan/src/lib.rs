@@ -6,12 +6,13 @@
 //! and carries a digest over all of it. It never holds the value of a Secret or the configuration of a plugin.
 //!
 //! The planner is given plain values ([`Side`]); what it has to know of the few things that differ it asks for
-//! ([`Describe`]).
+//! ([`Describe`]), and so it does for what would be if only some of the changes had been made ([`Changes`]).
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod behaviour;
+mod causes;
 pub mod cluster;
 mod model;
 pub mod objects;
@@ -22,9 +23,10 @@ pub mod xds;
 
 use gatewright_diagnostics::{Code, Diagnostic, Severity, code};
 
+pub use causes::{Changes, Reach, Supposed};
 /// What sides and options are made of, for those who make them.
 pub use gatewright_behaviour::{RiskKind, RiskLevel, RiskOptions};
-pub use gatewright_ir::{Ir, RouteId};
+pub use gatewright_ir::{HostPattern, Ir, RouteId};
 pub use model::{FORMAT, Finding, Level, Plan, Risk, State, Verdict};
 pub use saved::LoadError;
 pub use side::{Describe, EntityName, Location, Side};
@@ -38,11 +40,12 @@ pub struct PlanOptions {
     pub risks: RiskOptions,
 }
 
-/// Compares two states of the input.
-pub fn plan(base: &Side<'_>, head: &Side<'_>, options: &PlanOptions) -> Plan {
-    let (objects, reach) = objects::compare(base, head);
-    let (mut behaviour, risks) = behaviour::compare(base, head, &options.risks);
-    behaviour::find_causes(&mut behaviour, &objects.changes, &reach);
+/// Compares two states of the input. `changes` are those between them, to find out which of them made a difference.
+pub fn plan(base: &Side<'_>, head: &Side<'_>, changes: &mut dyn Changes, options: &PlanOptions) -> Plan {
+    let objects = objects::compare(base, head);
+    let (mut behaviour, risks, diff) = behaviour::compare(base, head, &options.risks);
+    let found = causes::find(&diff, head.ir, changes);
+    behaviour::name_causes(&mut behaviour, &found, changes.objects(), &objects.changes);
     let mut plan = Plan {
         format: FORMAT.to_owned(),
         digest: String::new(),

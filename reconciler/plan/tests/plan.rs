@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{State, plan};
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{State, Together, entity, plan, plan_with};
 use gatewright_plan::cluster::{ClusterAction, ClusterField, ClusterLevel, ClusterStep, shown_value};
 use gatewright_plan::render::{MARKDOWN_LIMIT, TextOptions, markdown, text};
-use gatewright_plan::{EntityName, FORMAT, Level, LoadError, Plan, Verdict};
+use gatewright_plan::{EntityName, FORMAT, Level, LoadError, Plan, Reach, Verdict};
 use gatewright_testkit::assert_golden;
 use serde_json::{Value, json};
 
@@ -36,14 +38,59 @@ fn small() -> (State, State) {
     (base, head)
 }
 
+/// Plans the small change: the canary does what is seen, the rest nothing.
+fn small_plan() -> Plan {
+    let (base, head) = small();
+    let host = Reach::Hosts(BTreeSet::from(["shop.example.com".parse().unwrap()]));
+    let nothing = Reach::Hosts(BTreeSet::new());
+    let mut changes = Together {
+        base: &base.ir,
+        head: &head.ir,
+        alone: BTreeMap::from([(0, &head.ir)]),
+        names: vec![
+            entity("Ingress", "canary"),
+            entity("Ingress", "web"),
+            entity("Secret", "tls"),
+            entity("Service", "legacy"),
+        ],
+        reach: vec![host.clone(), host, nothing.clone(), nothing],
+        work: 1,
+    };
+    plan_with(&base, &head, &mut changes)
+}
+
 #[test]
 fn a_small_change_reads_well_in_every_form() {
-    let (base, head) = small();
-    let plan = plan(&base, &head);
+    let plan = small_plan();
     assert_golden("plan/small.txt", &as_text(&plan));
     assert_golden("plan/small.md", &markdown(&plan, &Level::ALL));
     assert_golden("plan/small.json", &plan.to_json());
     assert!(as_text(&plan).lines().all(|line| line.chars().count() <= 100));
+}
+
+/// Which of the changes it is has no answer within the work that a plan may take.
+#[test]
+fn what_is_too_much_to_be_tried_is_told_as_perhaps() {
+    let (base, head) = small();
+    let mut changes = Together {
+        base: &base.ir,
+        head: &head.ir,
+        alone: BTreeMap::new(),
+        names: (0..6).map(|n| entity("Ingress", &format!("i{n}"))).collect(),
+        reach: vec![Reach::Everything; 6],
+        work: 90_000,
+    };
+    let plan = plan_with(&base, &head, &mut changes);
+    let class = &plan.behaviour.classes[0];
+    assert!(class.candidates && class.causes.len() == 6, "{class:?}");
+    let (shown, comment) = (as_text(&plan), markdown(&plan, &Level::ALL));
+    for form in [&shown, &comment] {
+        assert!(form.contains("perhaps") && !form.contains("because"), "{form}");
+        assert!(form.contains("too many changes to tell"), "{form}");
+    }
+    changes.work = 1;
+    let class = &plan_with(&base, &head, &mut changes).behaviour.classes[0];
+    assert!(!class.candidates && class.causes.len() == 6, "{class:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod changed;
 mod kube;
+mod suppose;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use gatewright_compiler::finding::Part;
 use gatewright_compiler::manifest::DocumentIndex;
+use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::parse::Locator;
 use gatewright_compiler::source::{ReadError, SourceTree};
 use gatewright_compiler::{Engine, Provenance};
@@ -23,6 +25,7 @@ pub use kube::cluster_level;
 use crate::cluster::Projection;
 use crate::source::Source;
 use changed::{Object, Objects};
+use suppose::Between;
 
 /// One compiled state, kept while its engine goes on to another one. Model and resources share their parts with the
 /// engine's.
@@ -30,6 +33,7 @@ pub struct State<'s> {
     source: &'s Source,
     /// Where the state is one of a kube cluster.
     projection: Option<&'s Projection>,
+    options: CompileOptions,
     provenance: Provenance,
     ir: Ir,
     xds: XdsSnapshot,
@@ -55,6 +59,7 @@ impl<'s> State<'s> {
         Ok(State {
             source,
             projection: None,
+            options: engine.options().clone(),
             provenance: engine.provenance(),
             ir: engine.ir().clone(),
             xds: engine.xds().clone(),
@@ -89,6 +94,7 @@ impl<'s> State<'s> {
         Ok(State {
             source,
             projection: Some(projection),
+            options: engine.options().clone(),
             provenance: engine.provenance(),
             ir: engine.ir().clone(),
             xds: engine.xds().clone(),
@@ -172,24 +178,27 @@ impl<'s> State<'s> {
     }
 }
 
-/// Compares two states. `engine` is the one that has reached the head.
+/// Compares two states. `engine` is the one that has reached the head; afterwards it is in no state of the source.
 ///
 /// # Errors
 /// A file that differs cannot be read any more.
 pub fn plan(
     base: &State<'_>,
     head: &State<'_>,
-    engine: &Engine,
+    engine: &mut Engine,
     options: &PlanOptions,
 ) -> Result<Plan, ReadError> {
     let (old, new) = changed::objects(base, head)?;
-    let old = View { state: base, objects: &old, engine: None };
-    let new = View { state: head, objects: &new, engine: Some(engine) };
+    let dependents = dependents(&old, &new, engine);
+    let old = View { state: base, objects: &old, dependents: &BTreeMap::new() };
+    let new = View { state: head, objects: &new, dependents: &dependents };
     let revisions = [base, head].map(State::shown_revisions);
     let of_base = |path: &str| revisions[0].get(path).cloned();
     let of_head = |path: &str| revisions[1].get(path).cloned();
-    let plan = gatewright_plan::plan(&base.side(&old, &of_base), &head.side(&new, &of_head), options);
-    match base.failure.take().or(head.failure.take()) {
+    let (old, new) = (base.side(&old, &of_base), head.side(&new, &of_head));
+    let mut changes = Between::new(base, head, engine);
+    let plan = gatewright_plan::plan(&old, &new, &mut changes, options);
+    match base.failure.take().or(head.failure.take()).or(changes.failure()) {
         Some(error) => Err(error),
         None => Ok(plan),
     }
@@ -215,8 +224,8 @@ impl State<'_> {
 struct View<'a> {
     state: &'a State<'a>,
     objects: &'a Objects,
-    /// Where the state is the one that the engine has reached.
-    engine: Option<&'a Engine>,
+    /// Of the objects of both states, as far as the engine of this state knows.
+    dependents: &'a BTreeMap<EntityName, BTreeSet<String>>,
 }
 
 impl Describe for View<'_> {
@@ -234,12 +243,20 @@ impl Describe for View<'_> {
     }
 
     fn dependents(&self, entity: &EntityName) -> BTreeSet<String> {
-        match (self.engine, changed::key_of(entity)) {
-            (Some(engine), Some(key)) => engine.dependents(&key).iter().map(ToString::to_string).collect(),
-            // The engine has left this state; what is left of it are the manifests.
-            _ => self.objects.get(entity).map(Object::hosts).unwrap_or_default(),
-        }
+        // The engine has left the base; what is left of it are the manifests.
+        let of_manifest = || self.objects.get(entity).map(Object::hosts).unwrap_or_default();
+        self.dependents.get(entity).cloned().unwrap_or_else(of_manifest)
     }
+}
+
+/// Returns the hosts that depend on each object of two states, as the engine has reached the second.
+fn dependents(old: &Objects, new: &Objects, engine: &Engine) -> BTreeMap<EntityName, BTreeSet<String>> {
+    let names = old.names().into_iter().chain(new.names());
+    let known = names.filter_map(|name| {
+        let hosts = engine.dependents(&changed::key_of(&name)?);
+        Some((name, hosts.iter().map(ToString::to_string).collect()))
+    });
+    known.collect()
 }
 
 /// Returns the digest of a source and its settings that a plan carries.

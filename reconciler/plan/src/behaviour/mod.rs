@@ -2,12 +2,13 @@
 
 mod region;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_behaviour::{Answer, BehaviourDiff, Case, Certainty, Observability, Outcome, RiskOptions};
 use gatewright_ir::RouteId;
 use serde::{Deserialize, Serialize};
 
+use crate::causes::Found;
 use crate::model::Risk;
 use crate::objects::{Change, ObjectChange};
 use crate::side::{EntityName, Location, Side};
@@ -48,9 +49,12 @@ pub struct BehaviourClass {
     /// Kinds of risks that this class has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risks: Vec<String>,
-    /// Objects that changed and on which these hosts depend: one of them, or several, made the difference.
+    /// The changes without which this would be another class, or none: with all others taken back it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
+    /// Whether `causes` are only the changes that may have to do with it, because there are too many to try them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub candidates: bool,
     /// Requests with one outcome before and one after; never empty.
     pub cases: Vec<BehaviourCase>,
 }
@@ -167,7 +171,7 @@ pub(crate) fn compare(
     base: &Side<'_>,
     head: &Side<'_>,
     options: &RiskOptions,
-) -> (BehaviourLevel, Vec<Risk>) {
+) -> (BehaviourLevel, Vec<Risk>, BehaviourDiff) {
     let diff = gatewright_behaviour::diff(base.ir, head.ir, &gatewright_behaviour::Options::default());
     let found = gatewright_behaviour::risks(base.ir, head.ir, &diff, options);
     let mut level = Rows { base, head }.level(&diff);
@@ -191,20 +195,29 @@ pub(crate) fn compare(
     let mut risks: Vec<Risk> = risks.collect();
     // What a merge is stopped for comes first; within that, the order of the classes.
     risks.sort_by_key(|risk| std::cmp::Reverse(risk.level));
-    (level, risks)
+    (level, risks, diff)
 }
 
-/// Names, for each class, the changed objects whose reach (in the order of the objects) has one of its hosts.
-pub(crate) fn find_causes(level: &mut BehaviourLevel, objects: &[ObjectChange], reach: &[BTreeSet<String>]) {
-    for class in &mut level.classes {
-        let reaches = |hosts: &BTreeSet<String>| class.hosts.iter().any(|host| hosts.contains(host));
-        let behind = objects.iter().zip(reach).filter(|(_, hosts)| reaches(hosts));
-        let causes = behind.map(|(row, _)| Cause {
-            entity: row.entity.clone(),
+/// Names the changes that were found behind each class. `names` are those of all changes, `rows` what a plan says of them.
+pub(crate) fn name_causes(
+    level: &mut BehaviourLevel,
+    found: &[Found],
+    names: &[EntityName],
+    rows: &[ObjectChange],
+) {
+    let rows: BTreeMap<&EntityName, &ObjectChange> = rows.iter().map(|row| (&row.entity, row)).collect();
+    let cause = |name: &EntityName| match rows.get(name) {
+        Some(row) => Cause {
+            entity: name.clone(),
             change: row.change,
             location: row.after.clone().or_else(|| row.before.clone()),
-        });
-        class.causes = causes.collect();
+        },
+        // What is written is the same; that it was written twice, or the settings, is not.
+        None => Cause { entity: name.clone(), change: Change::Changed, location: None },
+    };
+    for (class, found) in level.classes.iter_mut().zip(found) {
+        class.causes = found.changes.iter().filter_map(|change| names.get(*change)).map(cause).collect();
+        class.candidates = found.candidates;
     }
 }
 
@@ -244,6 +257,7 @@ impl Rows<'_> {
             },
             risks: Vec::new(),
             causes: Vec::new(),
+            candidates: false,
             cases: class.cases.iter().map(|case| self.case(case)).collect(),
         }
     }

@@ -3,8 +3,6 @@
 mod fields;
 pub(crate) mod hidden;
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -104,8 +102,8 @@ pub enum FieldValue {
     Hidden,
 }
 
-/// Compares the objects of two states. With each change comes how far it reaches: the hosts that depend on the object.
-pub(crate) fn compare(base: &Side<'_>, head: &Side<'_>) -> (ObjectLevel, Vec<BTreeSet<String>>) {
+/// Compares the objects of two states.
+pub(crate) fn compare(base: &Side<'_>, head: &Side<'_>) -> ObjectLevel {
     let mut level = ObjectLevel::default();
     for entity in base.entities.union(&head.entities) {
         match (base.entities.contains(entity), head.entities.contains(entity)) {
@@ -115,14 +113,12 @@ pub(crate) fn compare(base: &Side<'_>, head: &Side<'_>) -> (ObjectLevel, Vec<BTr
         }
         level.compared += 1;
     }
-    let mut reach = Vec::new();
     for row in &mut level.changes {
         let mut hosts = base.describe.dependents(&row.entity);
         hosts.extend(head.describe.dependents(&row.entity));
         row.dependents = hosts.len();
-        reach.push(hosts);
     }
-    (level, reach)
+    level
 }
 
 fn one_sided(entity: &EntityName, change: Change, side: &Side<'_>) -> ObjectChange {

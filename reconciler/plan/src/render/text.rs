@@ -300,11 +300,19 @@ impl Writer {
     }
 
     fn causes(&mut self, class: &BehaviourClass) {
-        for cause in class.causes.iter().take(NAMED) {
-            self.labeled(4, "because", &words::cause(cause));
+        for (place, cause) in class.causes.iter().take(NAMED).enumerate() {
+            let label = match (class.candidates, place) {
+                (true, _) => "perhaps",
+                (false, 0) => "because",
+                (false, _) => "and",
+            };
+            self.labeled(4, label, &words::cause(cause));
         }
         if class.causes.len() > NAMED {
             self.labeled(4, "", &format!("… and {} more objects", class.causes.len() - NAMED));
+        }
+        if class.candidates {
+            self.labeled(4, "", words::CANDIDATES);
         }
     }
 

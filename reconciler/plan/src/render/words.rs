@@ -155,6 +155,9 @@ pub(crate) fn further_changes(class: &BehaviourClass) -> impl Iterator<Item = &b
     class.changes.iter().filter(move |change| !shown(change))
 }
 
+/// What is said where the changes behind a class could not be told from those that reach it.
+pub(crate) const CANDIDATES: &str = "these reach it; there are too many changes to tell which of them matter";
+
 /// Returns a changed object with its place.
 pub(crate) fn cause(cause: &Cause) -> String {
     let place = cause.location.iter().map(|location| format!("  {location}")).collect::<String>();

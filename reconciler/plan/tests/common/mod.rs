@@ -9,7 +9,9 @@ use gatewright_ir::{
     LoweredHost, PathMatch, Route, RouteAction, RouteId, RouteMatch, Target, UpstreamCluster,
     UpstreamProtocol, VirtualHost,
 };
-use gatewright_plan::{Describe, EntityName, Location, Plan, PlanOptions, RiskOptions, Side};
+use gatewright_plan::{
+    Changes, Describe, EntityName, Location, Plan, PlanOptions, Reach, RiskOptions, Side, Supposed,
+};
 use gatewright_xds::envoy::config::route::v3::VirtualHost as XdsHost;
 use gatewright_xds::{Resource, XdsSnapshot};
 use serde_json::Value;
@@ -143,8 +145,62 @@ pub(crate) fn entity(kind: &str, name: &str) -> EntityName {
     EntityName { kind: kind.into(), namespace: "shop".into(), name: name.into() }
 }
 
-/// Plans from one state to another.
+/// Plans from one state to another. Nothing but all changes together makes the head.
 pub(crate) fn plan(base: &State, head: &State) -> Plan {
+    let names: BTreeSet<&EntityName> = base.manifests.keys().chain(head.manifests.keys()).collect();
+    let differs = |name: &&&EntityName| base.manifests.get(**name) != head.manifests.get(**name);
+    let names: Vec<EntityName> = names.iter().filter(differs).map(|name| (*name).clone()).collect();
+    let reach = names.iter().map(|name| reach(name, base, head)).collect();
+    let mut together =
+        Together { base: &base.ir, head: &head.ir, alone: BTreeMap::new(), names, reach, work: 1 };
+    plan_with(base, head, &mut together)
+}
+
+/// An object reaches the host that is called as it is, and all where there is none.
+fn reach(name: &EntityName, base: &State, head: &State) -> Reach {
+    let host: HostPattern = format!("{}.example.com", name.name).parse().expect("a host pattern");
+    let known = [base, head].iter().any(|state| state.ir.hosts.contains_key(&(Entry::Plain, host.clone())));
+    if known { Reach::Hosts(BTreeSet::from([host])) } else { Reach::Everything }
+}
+
+/// Plans from one state to another with changes that a test has thought out.
+pub(crate) fn plan_with(base: &State, head: &State, changes: &mut dyn Changes) -> Plan {
     let options = PlanOptions { xds_text: false, risks: RiskOptions::default() };
-    gatewright_plan::plan(&base.side(), &head.side(), &options)
+    gatewright_plan::plan(&base.side(), &head.side(), changes, &options)
+}
+
+/// Changes that make the head together and leave the base as it is otherwise; with exceptions.
+pub(crate) struct Together<'a> {
+    pub(crate) base: &'a Ir,
+    pub(crate) head: &'a Ir,
+    /// What some changes make alone.
+    pub(crate) alone: BTreeMap<usize, &'a Ir>,
+    pub(crate) names: Vec<EntityName>,
+    pub(crate) reach: Vec<Reach>,
+    /// What a try costs.
+    pub(crate) work: usize,
+}
+
+impl Changes for Together<'_> {
+    fn objects(&self) -> &[EntityName] {
+        &self.names
+    }
+
+    fn owner(&self, _: &RouteId) -> Option<usize> {
+        None
+    }
+
+    fn reach(&mut self) -> Option<Vec<Reach>> {
+        Some(self.reach.clone())
+    }
+
+    fn with(&mut self, made: &BTreeSet<usize>) -> Option<Supposed<'_>> {
+        let alone = made.first().filter(|_| made.len() == 1).and_then(|only| self.alone.get(only));
+        let ir = match alone {
+            Some(ir) => ir,
+            None if made.len() == self.names.len() => self.head,
+            None => self.base,
+        };
+        Some(Supposed { ir, work: self.work })
+    }
 }

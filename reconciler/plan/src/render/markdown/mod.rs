@@ -311,7 +311,11 @@ fn class(class: &BehaviourClass) -> String {
         class.causes.iter().take(NAMED).map(|cause| code(&words::cause(cause))).collect();
     if !causes.is_empty() {
         let more = if class.causes.len() > NAMED { ", …" } else { "" };
-        out.push_str(&format!("  - because {}{more}\n", causes.join(", ")));
+        let (label, note) = match class.candidates {
+            true => ("perhaps", format!(" ({})", words::CANDIDATES)),
+            false => ("because", String::new()),
+        };
+        out.push_str(&format!("  - {label} {}{more}{note}\n", causes.join(", ")));
     }
     let remark = words::remark(class).map(|remark| format!(" ({})", prose(&remark))).unwrap_or_default();
     if let Some(witness) = class.witness() {
