@@ -363,3 +363,14 @@ fn a_client_that_goes_away_is_noticed() {
     let line = rig.log.line("/gone");
     assert_eq!((&line["response_flags"], &line["response_code"]), (&"DC".into(), &0.into()));
 }
+
+#[test]
+fn an_empty_cookie_of_http2_is_none() {
+    let backend = EchoBackend::start("a");
+    let rig = rig(upstream("a", &[backend.address()]));
+    for (protocol, cookie) in [(Protocol::Http1, Some("")), (Protocol::Http2, None)] {
+        let call = Call::get(rig.http(), HOST, "/").header("cookie", "").protocol(protocol);
+        assert_eq!(call.send().unwrap().status, 200);
+        assert_eq!(backend.take_requests()[0].header("cookie").as_deref(), cookie, "{protocol:?}");
+    }
+}

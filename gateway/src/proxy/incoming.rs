@@ -227,6 +227,10 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
     headers.remove(header::EXPECT);
     if head.version == Version::HTTP_2 {
         join_lines(headers, &header::COOKIE, b"; ");
+        // Put together from nothing there is none.
+        if headers.get(header::COOKIE).is_some_and(HeaderValue::is_empty) {
+            headers.remove(header::COOKIE);
+        }
     }
     if http.use_remote_address {
         for name in &INTERNAL {
