@@ -74,8 +74,9 @@ fn expand(substitution: &str, groups: &Captures<'_>) -> String {
                     let group = digit as usize - '0' as usize;
                     out.push_str(groups.get(group).map_or("", |text| text.as_str()));
                 }
-                Some(other) => out.push(other),
-                None => {}
+                Some('\\') => out.push('\\'),
+                // RE2 gives up there and keeps what it has.
+                _ => return out,
             },
             (c, false) => out.push(c),
         }
@@ -123,6 +124,8 @@ mod tests {
             ("(a)|(b)", r"<\2>", "/rr6ab", "/rr6<><b>"),
             ("a*$", "E", "/rr9aa", "/rr9E"),
             ("b*", r"/n\1", "/x/y", "/x/y"),
+            ("/b/(.*)", r"/x/\1/\uri", "/b/q/r", "/x/q/r/"),
+            ("/c/(.*)", r"/x/\1/y\", "/c/q", "/x/q/y"),
             ("^/svc/(.*)", r"\1", "/svc/a/b", "a/b"),
             ("^/svc/(.*)", r"\1", "/svc/", "/svc/"),
         ] {

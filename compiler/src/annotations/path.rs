@@ -33,7 +33,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> PathPolicy {
 }
 
 /// nginx's `$1` is RE2's `\1`; where a digit follows any dollar, Higress replaces all of them.
-fn groups(target: &str) -> String {
+pub(super) fn groups(target: &str) -> String {
     let has_group = target.as_bytes().windows(2).any(|pair| pair[0] == b'$' && pair[1].is_ascii_digit());
     if has_group { target.replace('$', "\\") } else { target.to_owned() }
 }

@@ -61,6 +61,9 @@ pub(super) fn check(reader: &mut Reader<'_>) {
     for suffix in VALUES {
         let Some(key) = reader.present(suffix) else { continue };
         let Some(value) = reader.annotations().get(&key) else { continue };
+        if suffix == "rewrite-target" && cut_off(reader, &key, value) {
+            continue;
+        }
         for name in variables(value) {
             report(reader, &key, &name, help(suffix, &name));
         }
@@ -83,6 +86,25 @@ pub(super) fn check(reader: &mut Reader<'_>) {
             report(reader, &key, &name, None);
         }
     }
+}
+
+/// Reports a rewrite that ends at what is no group. Beside a group Higress turns every dollar sign into a backslash.
+fn cut_off(reader: &mut Reader<'_>, key: &str, value: &str) -> bool {
+    let substitution = super::path::groups(value);
+    let mut rest = substitution.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' || matches!(rest.next(), Some('\\' | '0'..='9')) {
+            continue;
+        }
+        let place = Place::annotation_value(reader.entity, key);
+        let message = format!("the rewrite of `{key}` ends at a `$` or `\\` that names no group");
+        let finding = Finding::new(&code::GW0453, place, message)
+            .with_note("Higress makes groups of all `$` beside `$1`, and Envoy leaves out what stands behind a wrong one")
+            .with_help("name groups of the path, `$1` to `$9`, and nothing else with `$`");
+        reader.findings.push(finding);
+        return true;
+    }
+    false
 }
 
 fn report(reader: &mut Reader<'_>, key: &str, name: &str, help: Option<String>) {

@@ -188,15 +188,16 @@ fn path_rewrite(
 fn regex_rewrite(message: RegexMatchAndSubstitute) -> Result<PathRewrite, FieldError> {
     let pattern = message.pattern.ok_or_else(|| FieldError::missing("pattern"))?;
     let pattern = anywhere(pattern).within("pattern")?;
-    let substitution = substitution(&message.substitution, pattern.captures_len())?;
+    let substitution = substitution(&message.substitution, pattern.captures_len());
     Ok(PathRewrite::Regex { pattern, substitution })
 }
 
 /// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`). One that asks
-/// for a group which the pattern does not have changes nothing, as in Envoy.
-fn substitution(text: &str, groups: usize) -> Result<Box<[u8]>, FieldError> {
+/// for a group which the pattern does not have changes nothing, and one with another escape ends before it, as in Envoy.
+fn substitution(text: &str, groups: usize) -> Box<[u8]> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut highest = 0;
+    let mut end = None;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
@@ -207,15 +208,14 @@ fn substitution(text: &str, groups: usize) -> Result<Box<[u8]>, FieldError> {
                     out.push_str(&format!("${{{digit}}}"));
                     highest = highest.max(digit as usize - '0' as usize);
                 }
-                _ => {
-                    let problem = "`\\` stands before neither a digit nor `\\`";
-                    return Err(FieldError::new("substitution", problem.to_owned()));
-                }
+                // Groups behind it count all the same.
+                _ => end = end.or(Some(out.len())),
             },
             other => out.push(other),
         }
     }
-    Ok(if highest < groups { out.into_bytes().into() } else { b"${0}".as_slice().into() })
+    out.truncate(end.unwrap_or(out.len()));
+    if highest < groups { out.into_bytes().into() } else { b"${0}".as_slice().into() }
 }
 
 fn redirect(mut message: xds::RedirectAction) -> Result<Redirect, FieldError> {
@@ -277,10 +277,12 @@ mod tests {
 
     #[test]
     fn substitutions_keep_their_meaning_in_the_other_notation() {
-        let check = |text: &str| substitution(text, 3).map(|bytes| String::from_utf8(bytes.into()).unwrap());
-        assert_eq!(check(r"/\2/x\1y").unwrap(), "/${2}/x${1}y");
-        assert_eq!(check(r"$1\\").unwrap(), r"$$1\");
-        assert_eq!(check(r"a\3").unwrap(), "${0}", "what matched stays");
-        assert!(check(r"\x").is_err() && check(r"x\").is_err());
+        let check = |text: &str| String::from_utf8(substitution(text, 3).into()).unwrap();
+        assert_eq!(check(r"/\2/x\1y"), "/${2}/x${1}y");
+        assert_eq!(check(r"$1\\"), r"$$1\");
+        assert_eq!(check(r"a\3"), "${0}", "what matched stays");
+        // Measured on Envoy 1.40.
+        assert_eq!((check(r"/\1/\uri\2"), check(r"x\")), ("/${1}/".to_owned(), "x".to_owned()));
+        assert_eq!(check(r"/\uri\3"), "${0}", "a group that is missing counts behind it too");
     }
 }
