@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use gatewright_cluster::carry_out::Outcome;
@@ -9,10 +10,12 @@ use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::connect::{Access, ConnectError, connect};
 use gatewright_cluster::decide::{Drift, PruneBudget};
 use gatewright_cluster::inventory::InventoryName;
+use gatewright_cluster::lease::{Candidacy, Standing, Tenure};
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::cluster::{Counts, Feed, Feeding, Target, sentence};
 use gatewright_reconciler::sync::ClusterTarget;
+use jiff::Timestamp;
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
@@ -98,6 +101,50 @@ pub fn access(kubeconfig: Option<PathBuf>, context: &str, allow_exec: bool) -> A
 /// Returns the inventory that is used unless another one is named.
 pub fn inventory(options: &CompileOptions) -> InventoryName {
     InventoryName { namespace: options.system_namespace.clone(), name: "gatewright".to_owned() }
+}
+
+/// Seconds that a Lease is held without a renewal, unless something else is said.
+pub const LEASE: u64 = 15;
+
+/// Returns a name for this process that no other one has, by which people find it.
+pub fn identity() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = host.as_deref().map_or("gatewright", str::trim).to_owned();
+    let start = Timestamp::now().as_nanosecond();
+    let id = blake3::hash(format!("{host} {} {start}", std::process::id()).as_bytes()).to_hex();
+    format!("{host}_{}", &id[..8])
+}
+
+/// Returns the time of day after RFC 3339, with microseconds.
+pub fn clock() -> String {
+    Timestamp::now().strftime("%FT%T%.6fZ").to_string()
+}
+
+/// Asks for the Lease of a cluster, which says who looks after it.
+///
+/// # Errors
+/// Another instance holds it and is alive, or the API server does not say.
+pub async fn campaign(target: &ClusterTarget) -> Result<Tenure, CliError> {
+    let mut tenure = Tenure::begin(Candidacy {
+        access: target.access.clone(),
+        name: target.inventory.clone(),
+        identity: identity(),
+        duration: Duration::from_secs(LEASE),
+        clock,
+    });
+    let name = &target.inventory;
+    let refusal = match tenure.standing(true).await {
+        Standing::Held(_) => return Ok(tenure),
+        Standing::Waiting(holder) | Standing::Standby(holder) => CliError::environment(format!(
+            "{holder} looks after the cluster and holds the Lease {name}; nothing is changed"
+        ))
+        .with_hint("commit to what it follows, or end it first"),
+        Standing::Failed(reason) => CliError::environment(reason),
+        Standing::Unknown => CliError::bug("it is not known who holds the Lease"),
+    };
+    tenure.end().await;
+    Err(refusal)
 }
 
 /// Returns how much may be deleted.

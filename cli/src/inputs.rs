@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::{Compiled, compile};
+use gatewright_compiler::{Compiled, Engine, compile};
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::source::{Credentials, Loader, Source, SourceSpec};
 
@@ -20,6 +20,9 @@ pub struct InputArgs {
     /// What to read: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; several merge
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<SourceSpec>,
+    /// Go on with SOURCEs that hold no manifest
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Where and what is compiled.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -31,6 +34,8 @@ pub struct Inputs {
     pub source: Source,
     /// Settings of the compilation.
     pub options: CompileOptions,
+    /// Whether SOURCEs without a manifest are meant.
+    allow_empty: bool,
     /// What is wrong with the settings file.
     settings: Option<Settled>,
 }
@@ -49,7 +54,8 @@ impl Context {
     pub fn inputs(&self, arguments: &InputArgs) -> Result<Inputs, CliError> {
         let source = self.loader()?.load(&arguments.sources)?;
         let settings = self.settings(&arguments.settings, Some(&source))?;
-        Ok(Inputs { source, options: settings.options, settings: settings.problem })
+        let allow_empty = arguments.allow_empty;
+        Ok(Inputs { source, options: settings.options, allow_empty, settings: settings.problem })
     }
 
     /// Reads what is to be served, and its settings; without SOURCEs, which a kube cluster can stand in for, the settings
@@ -68,7 +74,9 @@ impl Context {
             configured.refuse_problem(&self.terminal, WHAT)?;
             return Ok((Source::nothing(), configured.options));
         }
-        let inputs = self.inputs(&InputArgs { sources: sources.to_vec(), settings: settings.clone() })?;
+        let settings = settings.clone();
+        // Whoever serves refuses also what holds manifests and serves nothing.
+        let inputs = self.inputs(&InputArgs { sources: sources.to_vec(), allow_empty: true, settings })?;
         inputs.refuse_settings_errors(&self.terminal, WHAT)?;
         Ok((inputs.source, inputs.options))
     }
@@ -140,9 +148,24 @@ impl Configured {
 }
 
 impl Inputs {
-    /// Compiles the SOURCEs from nothing.
+    /// Compiles the SOURCEs from nothing. That they hold no manifest is a finding.
     pub fn compile(&self) -> Result<Compiled, CliError> {
-        Ok(compile(&self.source.tree, &self.options)?)
+        let mut compiled = compile(&self.source.tree, &self.options)?;
+        compiled.diagnostics.extend(self.nothing(&compiled.engine));
+        Ok(compiled)
+    }
+
+    fn nothing(&self, engine: &Engine) -> Option<Diagnostic> {
+        engine.without_manifest().filter(|_| !self.allow_empty)
+    }
+
+    /// Refuses SOURCEs that hold no manifest, and shows what stands in the way of one.
+    pub fn refuse_nothing(&self, engine: &Engine, terminal: &Terminal, what: &str) -> Result<(), CliError> {
+        let Some(nothing) = self.nothing(engine) else { return Ok(()) };
+        let mut diagnostics = engine.diagnostics()?;
+        diagnostics.push(nothing);
+        self.findings(&diagnostics).at_least(Severity::Warning).tell(terminal);
+        Err(CliError::findings(format!("{what} of SOURCEs without a manifest")))
     }
 
     /// Returns findings for showing, those about the settings file included.

@@ -28,8 +28,13 @@ impl Settled {
     pub fn refuse(&self, terminal: &Terminal, what: &str) -> Result<(), CliError> {
         let text = std::str::from_utf8(&self.text).ok().map(Arc::<str>::from);
         let files = [self.path.clone()];
-        let report =
-            Report { diagnostics: &self.findings, files: &files, version: VERSION, fail_on: Severity::Error };
+        let report = Report {
+            diagnostics: &self.findings,
+            files: &files,
+            passed_over: 0,
+            version: VERSION,
+            fail_on: Severity::Error,
+        };
         let source = |_: &str| text.clone();
         let options = TextOptions { color: terminal.stderr_color(), source: &source };
         terminal.tell(&render::text(&report, &options));
@@ -41,6 +46,7 @@ impl Settled {
 pub struct Findings<'a> {
     source: &'a Source,
     diagnostics: Vec<Diagnostic>,
+    passed_over: usize,
     other: Option<&'a Settled>,
 }
 
@@ -73,7 +79,13 @@ pub enum Format {
 impl<'a> Findings<'a> {
     /// Takes the findings about a source, and those about another file beside it.
     pub fn new(source: &'a Source, diagnostics: &[Diagnostic], other: Option<&'a Settled>) -> Self {
-        Findings { source, diagnostics: diagnostics.to_vec(), other }
+        Findings { source, diagnostics: diagnostics.to_vec(), passed_over: 0, other }
+    }
+
+    /// Says how many files of the source hold no manifest.
+    pub fn passing_over(mut self, files: usize) -> Self {
+        self.passed_over = files;
+        self
     }
 
     /// Leaves out what is milder than `severity`.
@@ -96,7 +108,9 @@ impl<'a> Findings<'a> {
         let mut files: Vec<String> =
             self.source.tree.files.keys().map(|path| self.shown(reader, path)).collect();
         files.sort();
-        let report = Report { diagnostics: &diagnostics, files: &files, version: VERSION, fail_on };
+        let passed_over = self.passed_over;
+        let report =
+            Report { diagnostics: &diagnostics, files: &files, passed_over, version: VERSION, fail_on };
         match format {
             Format::Text => {
                 let source = |path: &str| self.text(places.get(path).map(AsRef::as_ref), path);

@@ -51,12 +51,12 @@ where
     })
 }
 
-/// Runs `work` to its end on the current thread; a signal ends the program.
+/// Runs `work` to its end; a signal ends the program. What it has spawned goes on while it waits for a person.
 ///
 /// # Errors
 /// What `work` returns, or the runtime cannot be started.
 pub fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| CliError::environment(format!("cannot start: {error}")))?;
     runtime.block_on(work)
 }

@@ -79,7 +79,11 @@ impl Serving {
                 show(terminal, &source, &diagnostics, Severity::Warning);
                 return Err(refused("nothing is served"));
             }
-            Offer::Shrunk(shrinkage) => resume(terminal, &loader, &mut live, &shrinkage)?,
+            Offer::Shrunk { shrinkage, diagnostics } => {
+                // What is left out, and why, is the first that one wants to know.
+                show(terminal, &source, &diagnostics, Severity::Warning);
+                resume(terminal, &loader, &mut live, &shrinkage)?;
+            }
         }
         let (live, feed) = (Arc::new(Mutex::new(live)), Mutex::new(feed));
         Ok(Serving { live, server, loader, source, feed, terminal: terminal.clone() })
@@ -160,7 +164,8 @@ impl Serving {
                 show(&self.terminal, &source, &diagnostics, Severity::Error);
                 self.terminal.tell("still serving the last state without errors\n");
             }
-            Ok(Offer::Shrunk(shrinkage)) => {
+            Ok(Offer::Shrunk { shrinkage, diagnostics }) => {
+                show(&self.terminal, &source, &diagnostics, Severity::Warning);
                 self.terminal.tell(&format!("{}still serving the last good state\n", suspicion(&shrinkage)));
             }
             Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
@@ -202,7 +207,7 @@ fn resume(
             terminal.tell(&text);
             Ok(())
         }
-        Offer::Refused { .. } | Offer::Shrunk(_) => Err(refused("nothing is served")),
+        Offer::Refused { .. } | Offer::Shrunk { .. } => Err(refused("nothing is served")),
     }
 }
 

@@ -40,12 +40,21 @@ pub struct SourceTree {
     /// Content by path (with `/`, relative to the source). Persistent: a tree that was made by editing another one is
     /// compared with it in the time that the edits ask for.
     pub files: OrdMap<Arc<str>, ContentId>,
-    /// Folders that need rendering: path of the `Chart.yaml` or `kustomization.yaml` that says so.
-    pub unrendered: Vec<String>,
+    /// What must be rendered before it holds manifests.
+    pub unrendered: Vec<Unrendered>,
     /// Objects that are taken as another state had them: what `files` say about such an object does not count.
     pub held: BTreeMap<EntityKey, HeldFile>,
     /// Access to the bytes, those of held files included.
     pub reader: Arc<dyn ReadFile>,
+}
+
+/// A Helm chart or a Kustomization, whose parts are no manifests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unrendered {
+    /// Path of the `Chart.yaml` or `kustomization.yaml` that says so.
+    pub path: String,
+    /// How many files are left out as its parts; none where it cannot be told which they are, so that none is.
+    pub parts: Option<usize>,
 }
 
 /// The file of another state that an object is taken from.

@@ -39,6 +39,7 @@ fn show(compiled: &Compiled, bytes: &[u8]) {
     let files = ["any.yaml".to_owned(), "surroundings.yaml".to_owned()];
     let report = render::Report {
         diagnostics: &compiled.diagnostics,
+        passed_over: 0,
         files: &files,
         version: "0.0.0",
         fail_on: Severity::Error,

@@ -56,7 +56,12 @@ pub enum Offer {
         diagnostics: Vec<Diagnostic>,
     },
     /// It serves so much less than the last good one that somebody must say it is meant; what was published before stays.
-    Shrunk(Shrinkage),
+    Shrunk {
+        /// What would be lost.
+        shrinkage: Shrinkage,
+        /// Everything that was found.
+        diagnostics: Vec<Diagnostic>,
+    },
 }
 
 /// A compiler with the server that it feeds.
@@ -210,7 +215,7 @@ impl Live {
             return Ok(Offer::Refused { diagnostics });
         }
         if let Some(shrinkage) = self.measure(&source, &model, consent)? {
-            return Ok(Offer::Shrunk(shrinkage));
+            return Ok(Offer::Shrunk { shrinkage, diagnostics });
         }
         let kept = self.keep_certificates(&source)?;
         if !kept.is_empty() {

@@ -50,7 +50,7 @@ impl Bench {
                     .filter(|found| found.severity == gatewright_diagnostics::Severity::Error);
                 errors.map(|found| found.code.id).collect()
             }
-            Offer::Refused { .. } | Offer::Shrunk(_) => panic!("it is served in spite of errors"),
+            Offer::Refused { .. } | Offer::Shrunk { .. } => panic!("it is served in spite of errors"),
         }
     }
 

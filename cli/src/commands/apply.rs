@@ -4,12 +4,12 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gatewright_cluster::carry_out::carry_out;
+use gatewright_cluster::carry_out::{Needs, carry_out};
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
 use gatewright_plan::cluster::ClusterLevel;
-use gatewright_reconciler::cluster::{self as target, Depth, DesiredState};
+use gatewright_reconciler::cluster::{self as target, Depth, DesiredState, Looked, Target};
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
 use gatewright_reconciler::planning;
 use gatewright_reconciler::quarantine::quarantine;
@@ -97,7 +97,7 @@ impl Apply {
         Plan::from_json(&text).map(Some).map_err(|error| CliError::usage(format!("`{path}`: {error}")))
     }
 
-    /// Applies what differs to a cluster, if the plan that was read still says what would be done.
+    /// Applies what differs to a cluster, as the one who holds its Lease.
     fn apply_to_cluster(&self, context: &Context, name: &str, plan: Option<&Plan>) -> Result<Exit, CliError> {
         let sources = plan.map_or_else(|| self.what.clone(), sources_of);
         let (inputs, engine) = self.compiled(context, &sources)?;
@@ -108,26 +108,55 @@ impl Apply {
         runtime::block_on(async {
             let to = context.target(&self.target, name, &inputs.options).await?;
             let looked = target::look(&to, &desired, Depth::Managed).await?;
-            let name = to.cluster.name();
-            if let Some(refusal) = &looked.round.refusal {
-                return Err(CliError::findings(format!("GW0611 {refusal}")).with_hint(
-                    "look at it with `gatewright plan --cluster`; --prune-budget allows deletions",
-                ));
+            let input = planning::input_of(&engine, &inputs.source);
+            let apply = |looked| self.apply_to(context, &to, plan, &input, looked, &desired.needs);
+            // Where nothing is written nobody is in the way.
+            if self.server_dry_run || looked.round.refusal.is_some() || looked.round.is_settled() {
+                return apply(looked).await;
             }
-            let level = planning::cluster_level(&looked, name, None);
-            match plan {
-                Some(plan) => fresh(plan, &planning::input_of(&engine, &inputs.source), &level)?,
-                None if self.server_dry_run || looked.round.is_settled() => {}
-                None => {
-                    context
-                        .terminal
-                        .tell(&gatewright_plan::render::cluster(&level, context.terminal.stderr_color()));
-                    self.confirm(context)?;
-                }
-            }
-            let outcomes = carry_out(&to.cluster, &looked.round, &desired.needs, self.server_dry_run).await?;
-            cluster::report(context, name, &outcomes, self.server_dry_run)
+            let mut tenure =
+                cluster::campaign(&context.cluster_target(&self.target, name, &inputs.options)).await?;
+            let applied = tokio::select! {
+                // Who held it before may have changed something since.
+                applied = async { apply(target::look(&to, &desired, Depth::Managed).await?).await } => applied,
+                () = tenure.lost() => Err(CliError::environment(format!("the Lease {} was lost", to.inventory))),
+            };
+            tenure.end().await;
+            applied
         })
+    }
+
+    /// Applies what differs in a cluster that was looked at, if the plan that was read still says what would be done.
+    async fn apply_to(
+        &self,
+        context: &Context,
+        to: &Target,
+        plan: Option<&Plan>,
+        input: &str,
+        looked: Looked,
+        needs: &Needs,
+    ) -> Result<Exit, CliError> {
+        if let Some(limits) = looked.observed.limits() {
+            context.terminal.tell(&format!("{limits}\n"));
+        }
+        let name = to.cluster.name();
+        if let Some(refusal) = &looked.round.refusal {
+            return Err(CliError::findings(format!("GW0611 {refusal}"))
+                .with_hint("look at it with `gatewright plan --cluster`; --prune-budget allows deletions"));
+        }
+        let level = planning::cluster_level(&looked, name, None);
+        match plan {
+            Some(plan) => fresh(plan, input, &level)?,
+            None if self.server_dry_run || looked.round.is_settled() => {}
+            None => {
+                context
+                    .terminal
+                    .tell(&gatewright_plan::render::cluster(&level, context.terminal.stderr_color()));
+                self.confirm(context)?;
+            }
+        }
+        let outcomes = carry_out(&to.cluster, &looked.round, needs, self.server_dry_run).await?;
+        cluster::report(context, name, &outcomes, self.server_dry_run)
     }
 
     /// Reads and compiles SOURCEs, and tells what is wrong with them.
@@ -138,10 +167,15 @@ impl Apply {
                 text.parse().map_err(|error| CliError::usage(format!("`{text}` is no SOURCE: {error}")))
             })
             .collect::<Result<_, _>>()?;
-        let inputs = context.inputs(&InputArgs { sources, settings: self.settings.clone() })?;
+        let inputs = context.inputs(&InputArgs {
+            sources,
+            allow_empty: self.allow_empty,
+            settings: self.settings.clone(),
+        })?;
         inputs.refuse_settings_errors(&context.terminal, "nothing is applied")?;
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
+        inputs.refuse_nothing(&engine, &context.terminal, "nothing is applied")?;
         inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
         Ok((inputs, engine))
     }

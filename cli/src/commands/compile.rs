@@ -95,6 +95,7 @@ impl Compile {
         // The process ends with the output: to take the model apart first would be a tenth of its time.
         let mut engine = ManuallyDrop::new(Engine::new(inputs.options.clone()));
         engine.update(&inputs.source.tree)?;
+        inputs.refuse_nothing(&engine, &context.terminal, "nothing is emitted")?;
         let errors = engine.has_errors() || inputs.has_settings_errors();
         // A summary is what a benchmark times: places are looked up only when there is something to say.
         if errors || self.format != Artefact::Summary {

@@ -85,7 +85,11 @@ impl Plan {
             ));
         }
         let options = PlanOptions { xds_text: self.show_xds, risks: self.risk_options(context)? };
-        let base_arguments = InputArgs { sources: self.base.clone(), settings: self.input.settings.clone() };
+        let base_arguments = InputArgs {
+            sources: self.base.clone(),
+            allow_empty: true,
+            settings: self.input.settings.clone(),
+        };
         let base = || (!self.base.is_empty()).then(|| context.inputs(&base_arguments)).transpose();
         let (base, head) = rayon::join(base, || context.inputs(&self.input));
         let (base, head) = (base?, head?);
@@ -129,6 +133,7 @@ impl Plan {
             *engine = Engine::new(head.options.clone());
             engine.update(&head.source.tree)?;
         }
+        head.refuse_nothing(&engine, &context.terminal, "nothing is planned")?;
         if engine.has_errors() || head.has_settings_errors() {
             head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Ok(None);
@@ -148,6 +153,7 @@ impl Plan {
     ) -> Result<Option<PlanDocument>, CliError> {
         let mut engine = Engine::new(head.options.clone());
         engine.update(&head.source.tree)?;
+        head.refuse_nothing(&engine, &context.terminal, "nothing is planned")?;
         if engine.has_errors() || head.has_settings_errors() {
             head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Ok(None);
@@ -156,6 +162,9 @@ impl Plan {
         let (looked, name) = runtime::block_on(async {
             let target = context.target(&self.target, name, &head.options).await?;
             let looked = cluster::look(&target, &desired, Depth::Referenced).await?;
+            if let Some(limits) = looked.observed.limits() {
+                context.terminal.tell(&format!("{limits}\n"));
+            }
             Ok((looked, target.cluster.name().to_owned()))
         })?;
         let old = cluster::base(&looked, &name);

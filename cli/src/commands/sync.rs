@@ -18,7 +18,7 @@ use gatewright_reconciler::sync::{
 use jiff::Timestamp;
 
 use crate::Context;
-use crate::cluster::{TargetArgs, budget};
+use crate::cluster::{self, TargetArgs, budget};
 use crate::errors::{CliError, Exit};
 use crate::inputs::{Configured, state_folder};
 use crate::runtime::{self, Shutdown};
@@ -92,8 +92,7 @@ const SECONDS: u64 = 30;
 const SECRET: &str = "GATEWRIGHT_WEBHOOK_SECRET";
 const SECRET_FILE: &str = "GATEWRIGHT_WEBHOOK_SECRET_FILE";
 
-/// Seconds that a Lease is held without a renewal, unless something else is said, and at least.
-const LEASE: u64 = 15;
+/// Seconds that a Lease is held without a renewal at least.
 const SHORTEST_LEASE: u64 = 3;
 
 /// What arguments and settings come to.
@@ -154,10 +153,10 @@ impl Sync {
                 state_file,
                 state_needed,
                 leases: LeaseOptions {
-                    identity: identity(),
-                    duration: seconds(self.lease, settings.lease, LEASE),
+                    identity: cluster::identity(),
+                    duration: seconds(self.lease, settings.lease, cluster::LEASE),
                     once: self.once,
-                    clock: || Timestamp::now().strftime("%FT%T%.6fZ").to_string(),
+                    clock: cluster::clock,
                 },
                 compile: options,
             },
@@ -275,16 +274,6 @@ fn webhook_secret() -> Result<Option<WebhookSecret>, CliError> {
 /// Returns a number between 0 and 1 that two instances hardly share.
 fn fraction() -> f64 {
     f64::from(Timestamp::now().subsec_nanosecond()) / 1e9
-}
-
-/// Returns a name for this process that no other one has, by which people find it.
-fn identity() -> String {
-    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
-    let host = host.as_deref().map_or("gatewright", str::trim).to_owned();
-    let start = Timestamp::now().as_nanosecond();
-    let id = blake3::hash(format!("{host} {} {start}", std::process::id()).as_bytes()).to_hex();
-    format!("{host}_{}", &id[..8])
 }
 
 /// Returns the time after RFC 3339, in whole seconds.

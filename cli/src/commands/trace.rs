@@ -67,7 +67,8 @@ impl Trace {
         let request = self.request(request)?;
         let sources: Vec<SourceSpec> =
             sources.iter().map(|source| source.parse()).collect::<std::result::Result<_, _>>()?;
-        let inputs = context.inputs(&InputArgs { sources, settings: self.settings.clone() })?;
+        let inputs =
+            context.inputs(&InputArgs { sources, allow_empty: true, settings: self.settings.clone() })?;
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         let errors = engine.has_errors() || inputs.has_settings_errors();

@@ -50,7 +50,8 @@ impl Validate {
         }
         let inputs = context.inputs(&self.input)?;
         let compiled = inputs.compile()?;
-        let findings = inputs.findings(&compiled.diagnostics);
+        let passed_over = compiled.engine.passed_over().count();
+        let findings = inputs.findings(&compiled.diagnostics).passing_over(passed_over);
         let fail_on = self.fail_on();
         let color = context.terminal.stdout_color();
         context.terminal.print(&findings.render(self.format, fail_on, color))?;

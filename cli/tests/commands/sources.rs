@@ -106,9 +106,10 @@ fn standard_input_is_a_source() {
 }
 
 #[test]
-fn an_empty_source_is_no_mistake() {
+fn an_empty_source_is_fine_where_it_is_meant() {
     let folder = Folder::new();
-    let run = folder.run(&["validate", "."]);
+    assert_eq!(folder.run(&["validate", "."]).code, 1);
+    let run = folder.run(&["validate", ".", "--allow-empty"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "no findings in 0 files\n"));
 }
 
@@ -127,4 +128,52 @@ fn a_reader_that_goes_away_is_no_failure() {
     let shell = format!("'{}' schema Ingress | head -n 1", env!("CARGO_BIN_EXE_gatewright"));
     let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
     assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn a_run_without_a_manifest_is_an_error_unless_it_is_meant() {
+    let folder = Folder::new();
+    folder.write("chart/Chart.yaml", "name: x\n").write("chart/templates/a.yaml", "{{ broken\n");
+    folder.write("chart/tasks.yaml", "tasks: [greet]\n").write("shop/web.yaml", &ingress("web", "a.test"));
+    let message = "no manifest was read: 1 file without one, 1 file of a chart or a Kustomization";
+    let commands = [
+        &["validate", "chart"][..],
+        &["compile", "chart"],
+        &["plan", "chart", "--base", "shop"],
+        &["graph", "chart"],
+        &["apply", "chart", "--control", "c.sock", "--yes"],
+    ];
+    for arguments in commands {
+        let run = folder.run(arguments);
+        assert!(run.code == 1 || arguments[0] == "graph", "{run:?}");
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(told.contains(&format!("error[GW0008]: {message}")), "{told}");
+        assert!(arguments[0] == "graph" || told.contains("GW0006"), "{told}");
+    }
+    let json = folder.run(&["validate", "chart", "--format", "json"]).json();
+    assert_eq!(json["summary"]["passed_over"], 1);
+    for arguments in [&["validate", "chart"][..], &["compile", "chart"], &["plan", "chart", "--base", "shop"]]
+    {
+        let run = folder.run(&[arguments, &["--allow-empty"]].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    // The base of a plan may be from a time before there was anything.
+    assert_eq!(folder.run(&["plan", "shop", "--base", "chart"]).code, 0);
+}
+
+#[test]
+fn a_kustomization_hides_what_it_names_and_the_rest_is_checked() {
+    let folder = Folder::new();
+    folder.write("shop/kustomization.yaml", "resources: [namespace.yaml, teams]\n");
+    folder.write("shop/namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
+    folder.write("shop/teams/cart/web.yaml", &ingress("web", "BAD.test"));
+    folder.write("shop/notes.json", "{\"a\": 1}\n{\"a\": 2}\n");
+    let run = folder.run(&["validate", "shop"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.stdout.contains("the folder holds a Kustomization: 1 file that it names is not read"),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("shop/teams/cart/web.yaml"), "{run:?}");
+    assert!(run.stdout.contains(" in 2 files; 1 of them holds no manifest and was passed over\n"), "{run:?}");
 }

@@ -344,7 +344,7 @@ impl Files {
     }
 
     /// Returns every file with what was parsed from it, held ones left out.
-    fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
+    pub(super) fn parsed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ParsedFile>)> {
         self.by_path.iter()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
+use gatewright_diagnostics::{Diagnostic, Label, Position, Severity, Span, code, sort};
 use gatewright_ir::{Certificate, TlsContext};
 
 use super::Engine;
@@ -11,7 +11,7 @@ use super::files::Definition;
 use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
 use crate::parse::{FileFinding, Locator};
-use crate::source::ReadError;
+use crate::source::{ReadError, Unrendered};
 
 impl Engine {
     /// Returns whether an error stands, without looking for spans.
@@ -53,10 +53,43 @@ impl Engine {
             diagnostics.push(spans.duplicate(key, definitions)?);
         }
         let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
-        diagnostics.extend(unrendered.map(|path| needs_rendering(path)));
+        diagnostics.extend(unrendered.map(needs_rendering));
         diagnostics.retain(|diagnostic| diagnostic.severity <= severity);
         sort(&mut diagnostics);
         Ok(diagnostics)
+    }
+
+    /// Returns the files that hold no manifest and were passed over.
+    pub fn passed_over(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.files.parsed().filter(|(_, parsed)| parsed.passed_over).map(|(path, _)| path)
+    }
+
+    /// Returns what there is to say where no file holds a manifest.
+    pub fn without_manifest(&self) -> Option<Diagnostic> {
+        let files = self.files.parsed().count();
+        if self.passed_over().count() < files {
+            return None;
+        }
+        let tree = self.files.tree();
+        let unrendered = || tree.into_iter().flat_map(|tree| &tree.unrendered);
+        let parts: usize = unrendered().filter_map(|unrendered| unrendered.parts).sum();
+        let first = self.passed_over().next().map(|path| path.to_string());
+        let first = first.or_else(|| unrendered().next().map(|unrendered| unrendered.path.clone()));
+        let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+        let message = match (files, parts) {
+            (0, 0) => "no manifest was read: there is no file".to_owned(),
+            (_, 0) => format!("no manifest was read: {} without one", counted(files)),
+            (0, _) => format!("no manifest was read: {} of a chart or a Kustomization", counted(parts)),
+            _ => format!(
+                "no manifest was read: {} without one, {} of a chart or a Kustomization",
+                counted(files),
+                counted(parts)
+            ),
+        };
+        let mut diagnostic =
+            Diagnostic::new(&code::GW0008, message, file_label(first.as_deref().unwrap_or(".")));
+        diagnostic.help = Some("look at the SOURCE; where this is right, give --allow-empty".to_owned());
+        Some(diagnostic)
     }
 
     /// Returns the file and span of a place.
@@ -196,15 +229,20 @@ fn of_file(path: &str, finding: &FileFinding) -> Diagnostic {
     diagnostic
 }
 
-fn needs_rendering(path: &str) -> Diagnostic {
-    let (what, how) = if path.ends_with("Chart.yaml") {
-        ("a Helm chart", "helm template")
-    } else {
-        ("a Kustomization", "kubectl kustomize")
+fn needs_rendering(unrendered: &Unrendered) -> Diagnostic {
+    let chart = unrendered.path.ends_with("Chart.yaml");
+    let (what, how) =
+        if chart { ("a Helm chart", "helm template") } else { ("a Kustomization", "kubectl kustomize") };
+    let left_out = match (unrendered.parts, chart) {
+        (None, _) => " that cannot be read: no file is left out for it".to_owned(),
+        (Some(0), _) => ": no file is left out for it".to_owned(),
+        (Some(1), true) => ": 1 of its files is not read".to_owned(),
+        (Some(1), false) => ": 1 file that it names is not read".to_owned(),
+        (Some(parts), true) => format!(": {parts} of its files are not read"),
+        (Some(parts), false) => format!(": {parts} files that it names are not read"),
     };
-    let code: &'static Code = &code::GW0006;
-    let mut diagnostic =
-        Diagnostic::new(code, format!("the folder holds {what} and is not read"), file_label(path));
+    let message = format!("the folder holds {what}{left_out}");
+    let mut diagnostic = Diagnostic::new(&code::GW0006, message, file_label(&unrendered.path));
     diagnostic.help = Some(format!("render it first: `{how} FOLDER | gatewright validate -`"));
     diagnostic
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::scalar::{self, Style, Tag};
+use super::stream;
 use super::syntax::{self, Complaint};
 use super::text::{CharSpan, LineIndex, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
@@ -92,6 +93,8 @@ pub(crate) struct Loader<'s, 'a> {
     base: Base,
     /// Start of the current document, or of what follows the last one, in characters.
     boundary: u32,
+    /// The values of a JSON stream that are still to be read.
+    values: std::vec::IntoIter<std::ops::Range<usize>>,
     next_index: u32,
     syntax_errors: usize,
     ended: bool,
@@ -130,11 +133,14 @@ pub(crate) struct Loaded {
 impl<'s, 'a> Loader<'s, 'a> {
     /// Starts at the beginning.
     pub(crate) fn new(source: &'s Source<'a>) -> Self {
+        let mut values = stream::values(source.text).into_iter();
+        let first = values.next().unwrap_or(0..source.text.len());
         Loader {
             source,
-            parser: Parser::new(source.text),
+            parser: Parser::new(&source.text[..first.end]),
             base: Base::default(),
             boundary: 0,
+            values,
             next_index: 0,
             syntax_errors: 0,
             ended: false,
@@ -155,7 +161,7 @@ impl<'s, 'a> Loader<'s, 'a> {
         let mut problems = Vec::new();
         while !self.ended {
             match self.parser.next() {
-                Ok((Event::StreamEnd, _)) => self.ended = true,
+                Ok((Event::StreamEnd, _)) => self.next_value(),
                 Ok((Event::DocumentStart, span)) => self.boundary = self.place(span).start,
                 Ok((Event::DocumentEnd, span)) => {
                     self.boundary = self.place(span).start;
@@ -169,6 +175,17 @@ impl<'s, 'a> Loader<'s, 'a> {
             }
         }
         None
+    }
+
+    /// Goes on with the next value of a JSON stream, or ends.
+    fn next_value(&mut self) {
+        match self.values.next() {
+            Some(value) => {
+                self.restart(Some(value.start));
+                self.parser = Parser::new(&self.source.text[value]);
+            }
+            None => self.ended = true,
+        }
     }
 
     fn loaded(&mut self, problems: Vec<Problem>) -> Loaded {

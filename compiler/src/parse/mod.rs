@@ -8,6 +8,7 @@
 mod decode;
 mod encrypted;
 mod fields;
+mod hints;
 pub(crate) mod inner;
 mod issue;
 mod json;
@@ -19,12 +20,15 @@ mod metadata;
 mod names;
 mod nearest;
 mod objects;
+mod placeholders;
 mod placing;
 mod problem;
+mod purpose;
 mod reader;
 mod rules;
 mod scalar;
 mod schema;
+mod stream;
 mod stretch;
 mod syntax;
 mod text;
@@ -37,7 +41,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use gatewright_diagnostics::{Code, Fix, Severity, Span};
+use gatewright_diagnostics::{Code, Fix, Severity, Span, code};
 
 pub use encrypted::encryption_of;
 pub use locate::Locator;
@@ -58,6 +62,8 @@ pub struct ParsedFile {
     pub findings: Vec<FileFinding>,
     /// Objects that cannot be read in it, though it says that there will be some.
     pub promises: Vec<Promise>,
+    /// Whether it holds no manifest, so that what is wrong in it as YAML is nobody's business.
+    pub passed_over: bool,
 }
 
 /// An object that cannot be read here and will be in the cluster: something makes it, or it is encrypted.
@@ -130,7 +136,14 @@ pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
     };
     let mut parsed = match text {
         Ok(text) => reader::read(&text, profile),
-        Err(finding) => ParsedFile { findings: vec![finding], ..ParsedFile::default() },
+        Err(finding) => {
+            let unreadable = finding.code.id == code::GW0004.id;
+            let mut parsed = ParsedFile { findings: vec![finding], ..ParsedFile::default() };
+            if unreadable && !purpose::may_be_manifests(bytes) {
+                purpose::pass_over(&mut parsed);
+            }
+            parsed
+        }
     };
     parsed.findings.sort_by(|a, b| {
         (a.span.start.offset, a.code.id, &a.message).cmp(&(b.span.start.offset, b.code.id, &b.message))

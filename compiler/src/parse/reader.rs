@@ -17,7 +17,9 @@ use super::rules;
 use super::scalar::{self, Meaning, Style};
 use super::schema::{self, Schema};
 use super::tree::{NodeId, NodeKind, Tree};
-use super::{FileFinding, ParsedFile, Promise, encrypted, makers, metadata, problem};
+use super::{
+    FileFinding, ParsedFile, Promise, encrypted, hints, makers, metadata, placeholders, problem, purpose,
+};
 use crate::finding::escape;
 use crate::manifest::{Body, DocumentIndex, EntityKey, Kind, Manifest, Metadata};
 use crate::options::Profile;
@@ -31,18 +33,27 @@ const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 pub(crate) fn read(text: &str, profile: Profile) -> ParsedFile {
     let source = Source::new(text);
     let mut loader = Loader::new(&source);
-    let mut reader = Reader { source: &source, profile, parsed: ParsedFile::default(), objects: Vec::new() };
+    let replaced = ["${", "{{", "{%"].iter().any(|open| text.contains(open));
+    let parsed = ParsedFile::default();
+    let mut reader = Reader { source: &source, profile, parsed, objects: Vec::new(), meant: false, replaced };
     let mut tree = Tree::default();
+    let mut broken = false;
     while let Some(loaded) = loader.next(&mut tree) {
+        broken |= !loaded.usable;
         let first_finding = reader.parsed.findings.len();
         for problem in loaded.problems {
-            reader.parsed.findings.push(problem::finding(problem, source.lines()));
+            let mut finding = problem::finding(problem, source.lines());
+            hints::explain(&mut finding, text, source.lines());
+            reader.parsed.findings.push(finding);
         }
         if loaded.usable
             && let Some(root) = tree.root()
         {
             reader.document(&tree, root, loaded.index, first_finding);
         }
+    }
+    if !reader.meant && !(broken && purpose::names_a_kind(text)) {
+        purpose::pass_over(&mut reader.parsed);
     }
     reader.parsed
 }
@@ -53,6 +64,10 @@ struct Reader<'s, 'a> {
     parsed: ParsedFile,
     /// The objects of the current document that have a key.
     objects: Vec<(NodeId, EntityKey)>,
+    /// Whether a document was meant to be a manifest.
+    meant: bool,
+    /// Whether something may stand in the text that is replaced before it is applied.
+    replaced: bool,
 }
 
 /// What an object says it is.
@@ -82,6 +97,7 @@ impl<'a> Reader<'_, 'a> {
         if is_empty(tree, root) {
             return;
         }
+        self.meant |= purpose::is_manifest(tree, root);
         self.objects.clear();
         let place = Place { node: root, document: DocumentIndex { document: index, item: None } };
         if self.is_sealed(tree, root) {
@@ -119,8 +135,8 @@ impl<'a> Reader<'_, 'a> {
             }
             (None, None) if inherited.is_some() => return inherited.cloned(),
             (None, None) => "neither `apiVersion` nor `kind`",
-            (None, Some(_)) => "no `apiVersion`",
-            (Some(_), None) => "no `kind`",
+            (None, Some(_)) => return self.incomplete(tree, node, "apiVersion"),
+            (Some(_), None) => return self.incomplete(tree, node, "kind"),
         };
         let message = match tree.node(tree.target(node)).kind {
             NodeKind::Mapping(_) => format!("the document has {missing} and is left out"),
@@ -128,7 +144,18 @@ impl<'a> Reader<'_, 'a> {
         };
         let span = self.span(tree, node);
         let mut finding = FileFinding::new(&code::GW0005, span, message);
-        finding.help = Some("list files that are no manifests in `.gatewrightignore`".into());
+        finding.help = Some("add `apiVersion` and `kind`, or move it to a file without manifests".into());
+        self.parsed.findings.push(finding);
+        None
+    }
+
+    /// kubectl refuses what says only a half of what it is.
+    fn incomplete(&mut self, tree: &Tree<'_>, node: NodeId, missing: &str) -> Option<TypeMeta> {
+        let span = self.span(tree, node);
+        let message = format!("the object has no `{missing}`");
+        let mut finding = FileFinding::new(&code::GW0009, span, message);
+        finding.help = Some(format!("add `{missing}`"));
+        finding.notes.push("kubectl refuses the whole file".into());
         self.parsed.findings.push(finding);
         None
     }
@@ -277,6 +304,9 @@ impl<'a> Reader<'_, 'a> {
         issues.retain(|issue| !of_encryption(tree, place.node, issue));
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
         issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
+        if self.replaced {
+            placeholders::explain(tree, place.node, &mut issues);
+        }
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         if let Some(key) = key {
             self.keep(place, key, metadata, decoded.body);

@@ -69,6 +69,7 @@ impl Manifests {
         let report = Report {
             diagnostics: &compiled.diagnostics,
             files: &files,
+            passed_over: compiled.engine.passed_over().count(),
             version: "0.0.0",
             fail_on: Severity::Error,
         };

@@ -167,7 +167,7 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
             live.remember(Some(Path::new(&order.working_folder)));
             Ok(version)
         }
-        Offer::Shrunk(shrinkage) => {
+        Offer::Shrunk { shrinkage, .. } => {
             Err(Box::new(Answer::Shrunk { reason: shrinkage.to_string(), consent: shrinkage.consent() }))
         }
         Offer::Refused { .. } => Err(Box::new(Answer::Refused { errors: errors(&source, &diagnostics) })),

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
+use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree, Unrendered};
 
 use crate::cluster::LIVE;
 
@@ -432,7 +432,10 @@ impl Merge {
             let found = part.found();
             merge.put(index, &found.manifests, &mut files);
             merge.put(index, found.tests.iter().map(|(path, content)| (path, content)), &mut tests);
-            unrendered.extend(found.unrendered.iter().map(|path| merge.place(index, path).to_string()));
+            unrendered.extend(found.unrendered.iter().map(|found| Unrendered {
+                path: merge.place(index, &found.path).to_string(),
+                parts: found.parts,
+            }));
             if let (None, Some((path, _))) = (&settings, &found.settings) {
                 settings = Some(merge.place(index, path));
             }

@@ -11,6 +11,7 @@ mod error;
 mod folder;
 mod hold;
 mod loader;
+mod parts;
 mod remote;
 mod revision;
 mod signature;

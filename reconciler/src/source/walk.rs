@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gatewright_compiler::source::ContentId;
+use gatewright_compiler::source::{ContentId, Unrendered};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use imbl::OrdMap;
 
 use super::error::SourceError;
+use super::parts::{self, Kustomization};
 
 /// Names files and folders that are left out, in the syntax of .gitignore.
 const IGNORE_FILE: &str = ".gatewrightignore";
-/// Their presence says that a folder must be rendered before it holds manifests.
-const RENDERED: [&str; 4] = ["Chart.yaml", "kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// The settings file, which is no manifest.
 pub(super) const SETTINGS_FILE: &str = "gatewright.yaml";
 /// Ends of the names of route tests, which are no manifests.
@@ -63,8 +62,8 @@ pub(super) struct Found<F> {
     pub(super) settings: Option<(Arc<str>, F)>,
     /// Route tests, sorted.
     pub(super) tests: Vec<(Arc<str>, F)>,
-    /// Files that say that their folder must be rendered, sorted.
-    pub(super) unrendered: Vec<String>,
+    /// Charts and Kustomizations, sorted.
+    pub(super) unrendered: Vec<Unrendered>,
 }
 
 /// What belongs to a source, with its content.
@@ -76,8 +75,8 @@ pub(super) struct Contents {
     pub(super) settings: Option<(Arc<str>, ContentId)>,
     /// Route tests, sorted.
     pub(super) tests: Vec<(Arc<str>, ContentId)>,
-    /// Files that say that their folder must be rendered, sorted.
-    pub(super) unrendered: Vec<String>,
+    /// Charts and Kustomizations, sorted.
+    pub(super) unrendered: Vec<Unrendered>,
 }
 
 impl Contents {
@@ -120,10 +119,13 @@ pub(super) fn walk<T: Tree>(
         ignores: Vec::new(),
         seen: BTreeSet::from([identity.to_owned()]),
         links: Vec::new(),
+        chart: None,
+        kustomizations: Vec::new(),
         found: Found { manifests: Vec::new(), settings: None, tests: Vec::new(), unrendered: Vec::new() },
     };
     walk.folder(root, "")?;
     walk.follow_links()?;
+    walk.leave_parts_out();
     let mut found = walk.found;
     found.manifests.sort_by(|a, b| a.0.cmp(&b.0));
     found.tests.sort_by(|a, b| a.0.cmp(&b.0));
@@ -139,7 +141,18 @@ struct Walk<'a, T: Tree> {
     seen: BTreeSet<String>,
     /// Links met on the way.
     links: Vec<Link<T>>,
+    /// The chart that the current place is a part of, among what must be rendered.
+    chart: Option<usize>,
+    kustomizations: Vec<Named>,
     found: Found<T::File>,
+}
+
+/// A Kustomization.
+struct Named {
+    /// Its place among what must be rendered.
+    index: usize,
+    /// Paths that it names.
+    paths: BTreeSet<String>,
 }
 
 /// Ignore files: length of their folder's path, and patterns.
@@ -159,19 +172,31 @@ impl<T: Tree> Walk<'_, T> {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let depth = self.ignores.len();
         self.load_ignore_file(&entries, path)?;
-        let result = match self.rendered_by(&entries, path) {
-            Some(name) => {
-                self.found.unrendered.push(join(path, name));
-                Ok(())
-            }
-            None => entries.into_iter().try_for_each(|entry| self.entry(entry, path)),
-        };
+        let result = self.entries(entries, path);
         self.ignores.truncate(depth);
         result
     }
 
+    fn entries(&mut self, entries: Vec<Entry<T>>, path: &str) -> Result<(), SourceError> {
+        let outer = self.chart;
+        let own = self.chart_of(&entries, path).filter(|_| outer.is_none());
+        let kustomization = if outer.is_none() { self.kustomization_of(&entries, path)? } else { None };
+        for entry in entries {
+            if kustomization.as_ref() == Some(&entry.name) {
+                continue;
+            }
+            self.chart = outer.or_else(|| own.filter(|_| parts::is_of_chart(&entry.name)));
+            self.entry(entry, path)?;
+        }
+        self.chart = outer;
+        Ok(())
+    }
+
     fn entry(&mut self, entry: Entry<T>, folder: &str) -> Result<(), SourceError> {
         let path = join(folder, &entry.name);
+        if entry.link && self.chart.is_some() {
+            return Ok(());
+        }
         if entry.link {
             self.links.push(Link { path, entry, ignores: self.ignores.clone() });
             return Ok(());
@@ -189,17 +214,21 @@ impl<T: Tree> Walk<'_, T> {
                 self.folder(&folder, &path)
             }
             Ok(Node::File(file)) => {
-                if let Some(list) = place_of(&entry.name, &path)
-                    && !self.is_ignored(&path, false)
-                    && self.seen.insert(entry.identity)
-                {
-                    self.put(list, path, file);
+                let list = place_of(&entry.name, &path).filter(|_| !self.is_ignored(&path, false));
+                match (list, self.chart) {
+                    (Some(List::Manifests), Some(chart)) if entry.name != parts::CHART => {
+                        self.count_part(chart)
+                    }
+                    (Some(list), None) if self.seen.insert(entry.identity) => self.put(list, path, file),
+                    _ => {}
                 }
                 Ok(())
             }
             Ok(Node::Other) => Ok(()),
             Err(error) => {
-                let wanted = place_of(&entry.name, &path).is_some() && !self.is_ignored(&path, false);
+                let wanted = self.chart.is_none()
+                    && place_of(&entry.name, &path).is_some()
+                    && !self.is_ignored(&path, false);
                 if wanted { Err(error) } else { Ok(()) }
             }
         }
@@ -233,11 +262,66 @@ impl<T: Tree> Walk<'_, T> {
         Ok(())
     }
 
-    fn rendered_by<'e>(&self, entries: &'e [Entry<T>], folder: &str) -> Option<&'e str> {
-        let files = entries.iter().filter(|entry| matches!(entry.node, Ok(Node::File(_))));
-        let names: BTreeSet<&str> = files.map(|entry| entry.name.as_str()).collect();
-        let present = RENDERED.iter().find_map(|name| names.get(name).copied())?;
-        (!self.is_ignored(&join(folder, present), false)).then_some(present)
+    /// Notes that a folder is a chart.
+    fn chart_of(&mut self, entries: &[Entry<T>], folder: &str) -> Option<usize> {
+        self.file_of(entries, folder, parts::CHART)?;
+        if self.chart.is_some() {
+            return None;
+        }
+        Some(self.unrendered(join(folder, parts::CHART), Some(0)))
+    }
+
+    /// Notes the Kustomization of a folder, and returns the name of its file.
+    fn kustomization_of(
+        &mut self,
+        entries: &[Entry<T>],
+        folder: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let found = parts::KUSTOMIZATIONS.into_iter().find_map(|name| {
+            let file = self.file_of(entries, folder, name)?.clone();
+            Some((name, file))
+        });
+        let Some((name, file)) = found else { return Ok(None) };
+        let path = join(folder, name);
+        match Kustomization::read(&self.tree.read(&file, &path)?) {
+            Kustomization::Object => return Ok(None),
+            Kustomization::Unreadable => _ = self.unrendered(path, None),
+            Kustomization::Names(names) => {
+                let index = self.unrendered(path, Some(0));
+                let paths = names.iter().filter_map(|name| parts::place(folder, name)).collect();
+                self.kustomizations.push(Named { index, paths });
+            }
+        }
+        Ok(Some(name.to_owned()))
+    }
+
+    fn file_of<'e>(&self, entries: &'e [Entry<T>], folder: &str, name: &str) -> Option<&'e T::File> {
+        let entry = entries.iter().find(|entry| entry.name == name)?;
+        let Ok(Node::File(file)) = &entry.node else { return None };
+        (!self.is_ignored(&join(folder, name), false)).then_some(file)
+    }
+
+    fn unrendered(&mut self, path: String, parts: Option<usize>) -> usize {
+        self.found.unrendered.push(Unrendered { path, parts });
+        self.found.unrendered.len() - 1
+    }
+
+    fn count_part(&mut self, index: usize) {
+        let parts = self.found.unrendered.get_mut(index).and_then(|unrendered| unrendered.parts.as_mut());
+        parts.into_iter().for_each(|parts| *parts += 1);
+    }
+
+    /// Leaves out what Kustomizations name, wherever it was found.
+    fn leave_parts_out(&mut self) {
+        let mut manifests = std::mem::take(&mut self.found.manifests);
+        let kustomizations = std::mem::take(&mut self.kustomizations);
+        manifests.retain(|(path, _)| {
+            let naming = kustomizations.iter().filter(|named| named.paths.contains(&**path));
+            let naming: Vec<usize> = naming.map(|named| named.index).collect();
+            naming.iter().for_each(|index| self.count_part(*index));
+            naming.is_empty()
+        });
+        self.found.manifests = manifests;
     }
 
     /// Returns whether the innermost ignore file that speaks of a path leaves it out. Folders that are left out are not

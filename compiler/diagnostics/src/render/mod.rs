@@ -31,6 +31,8 @@ pub struct Report<'a> {
     pub diagnostics: &'a [Diagnostic],
     /// Paths of all files that were looked at, sorted, written like those of the findings.
     pub files: &'a [String],
+    /// How many of them hold no manifest and were passed over.
+    pub passed_over: usize,
     /// Version of the program.
     pub version: &'a str,
     /// The mildest severity that makes the run fail.
@@ -46,6 +48,7 @@ impl Report<'_> {
             warnings: of(Severity::Warning),
             infos: of(Severity::Info),
             files: self.files.len(),
+            passed_over: self.passed_over,
         }
     }
 
@@ -60,6 +63,8 @@ impl Report<'_> {
 pub struct Counts {
     /// Files that were looked at.
     pub files: usize,
+    /// Those of them that hold no manifest and were passed over.
+    pub passed_over: usize,
     /// Findings with severity error.
     pub errors: usize,
     /// Findings with severity warning.
@@ -77,7 +82,12 @@ impl fmt::Display for Counts {
             write!(parts, "{comma}{count} {word}{}", plural(count))?;
         }
         let parts = if parts.is_empty() { "no findings" } else { &parts };
-        write!(f, "{parts} in {} file{}", self.files, plural(self.files))
+        write!(f, "{parts} in {} file{}", self.files, plural(self.files))?;
+        match self.passed_over {
+            0 => Ok(()),
+            1 => f.write_str("; 1 of them holds no manifest and was passed over"),
+            several => write!(f, "; {several} of them hold no manifest and were passed over"),
+        }
     }
 }
 

@@ -111,7 +111,7 @@ fn a_long_chain_of_merge_keys_ends() {
     for level in 1..20_000 {
         text.push_str(&format!("a{level}: &a{level} {{<<: *a{}}}\n", level - 1));
     }
-    assert_eq!(parse(&format!("{text}<<: *a19999\n")).findings[0].code.id, "GW0005");
+    assert!(parse(&format!("{text}<<: *a19999\n")).passed_over);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn very_many_paths_of_merge_keys_are_no_trap() {
         text.push_str(&format!("a{level}: &a{level}\n  <<: [{aliases}]\n"));
     }
     let document = format!("{text}<<: *a39\n");
-    assert_eq!(parse(&document).findings[0].code.id, "GW0005");
+    assert!(parse(&document).passed_over);
     let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\n{document}");
     assert_eq!(parse(&object).findings[0].code.id, "GW0003");
     let first = crate::manifest::DocumentIndex { document: 0, item: None };

@@ -65,21 +65,69 @@ fn settings_and_route_tests_are_no_manifests() {
     }
 }
 
+/// Checks what must be rendered, with the number of files that are left out for it.
+fn unrendered(sources: &[Source], expected: &[(&str, Option<usize>)]) {
+    for source in sources {
+        let found = source.tree.unrendered.iter().map(|found| (found.path.as_str(), found.parts));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+}
+
 #[test]
-fn folders_to_be_rendered_are_listed_and_not_entered() {
+fn the_parts_of_a_chart_are_counted_and_what_stands_beside_them_is_read() {
     let files = [
         "chart/Chart.yaml",
+        "chart/values.yaml",
+        "chart/values-prod.yaml",
         "chart/templates/a.yaml",
-        "overlay/kustomization.yaml",
-        "overlay/b.yaml",
-        "plain/kustomization.yaml",
-        "plain/c.yaml",
+        "chart/templates/tests/b.yaml",
+        "chart/templates/c.tpl",
+        "chart/charts/sub/Chart.yaml",
+        "chart/charts/sub/templates/d.yaml",
+        "chart/examples/e.yaml",
+        "chart/f.yaml",
     ];
-    let mut files = files.map(|path| (path, "x")).to_vec();
-    files.push((".gatewrightignore", "plain/kustomization.yaml\n"));
-    for source in check(&files, &[], &["plain/c.yaml"]).1 {
-        assert_eq!(source.tree.unrendered, ["chart/Chart.yaml", "overlay/kustomization.yaml"]);
-    }
+    let (_repo, both) =
+        check(&files.map(|path| (path, "x")), &[], &["chart/examples/e.yaml", "chart/f.yaml"]);
+    unrendered(&both, &[("chart/Chart.yaml", Some(5))]);
+}
+
+#[test]
+fn a_kustomization_hides_what_it_names_and_nothing_else() {
+    let overlay =
+        "resources: [../base, web.yaml, https://example.com/x.yaml]\npatches: [{path: patch.yaml}]\n";
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n";
+    let files = [
+        ("kustomization.yaml", "resources: [namespace.yaml, shop]\n"),
+        ("namespace.yaml", "x"),
+        ("shop/ingress.yaml", "x"),
+        ("base/kustomization.yml", "resources:\n- a.yaml\n- ../shared/s.yaml\n"),
+        ("base/a.yaml", "x"),
+        ("base/b.yaml", "x"),
+        ("shared/s.yaml", "x"),
+        ("prod/Kustomization", overlay),
+        ("prod/web.yaml", "x"),
+        ("prod/patch.yaml", "x"),
+        ("prod/extra/c.yaml", "x"),
+        ("broken/kustomization.yaml", "resources: ["),
+        ("broken/d.yaml", "x"),
+        ("flux/kustomization.yaml", flux),
+        ("plain/kustomization.yaml", "resources: [e.yaml]\n"),
+        ("plain/e.yaml", "x"),
+        (".gatewrightignore", "plain/kustomization.yaml\n"),
+    ];
+    let read =
+        ["base/b.yaml", "broken/d.yaml", "flux/kustomization.yaml", "plain/e.yaml", "prod/extra/c.yaml"];
+    let (_repo, both) = check(&files, &[], &[&read[..], &["shop/ingress.yaml"]].concat());
+    unrendered(
+        &both,
+        &[
+            ("base/kustomization.yml", Some(2)),
+            ("broken/kustomization.yaml", None),
+            ("kustomization.yaml", Some(1)),
+            ("prod/Kustomization", Some(2)),
+        ],
+    );
 }
 
 #[test]
