@@ -13,6 +13,7 @@ use gatewright_cluster::inventory::InventoryName;
 use gatewright_cluster::lease::{Candidacy, Standing, Tenure};
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
+use gatewright_diagnostics::outlet::visible;
 use gatewright_reconciler::cluster::{Counts, Feed, Feeding, Target, sentence};
 use gatewright_reconciler::sync::ClusterTarget;
 use jiff::Timestamp;
@@ -227,14 +228,14 @@ pub fn report(
     for (key, outcome) in outcomes {
         let (sign, sentence) = sentence(key, outcome);
         if outcome.is_failure() {
-            context.terminal.tell(&format!("{sentence}\n"));
+            context.terminal.remark(&format!("{sentence}"));
         } else if *outcome != Outcome::Unchanged {
-            text.push_str(&format!("{sign} {sentence}\n"));
+            text.push_str(&format!("{sign} {}\n", visible(&sentence)));
         }
     }
     let done = if dry_run { "would apply to" } else { "applied to" };
-    text.push_str(&format!("{done} {cluster}: {}\n", Counts::of(outcomes)));
-    context.terminal.print(&text)?;
+    text.push_str(&format!("{done} {}: {}\n", visible(cluster), Counts::of(outcomes)));
+    context.terminal.show(&text)?;
     Ok(if outcomes.values().any(|outcome| outcome.unreachable().is_some()) {
         Exit::Environment
     } else if outcomes.values().any(Outcome::is_failure) {

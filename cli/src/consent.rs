@@ -55,7 +55,7 @@ impl ConsentArgs {
         };
         let (memory, problem) = Memory::open(path, loader, source);
         if let Some(problem) = problem {
-            context.terminal.tell(&format!("warning: {problem}\n"));
+            context.terminal.remark(&format!("warning: {problem}"));
         }
         Some(memory)
     }

@@ -1,10 +1,12 @@
 //! Every failure of the program with its sentence, hint and exit code.
 
-use std::io::Write as _;
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use gatewright_compiler::source::ReadError;
+use gatewright_diagnostics::outlet::{Form, is_hidden, record, sealed, visible};
 use gatewright_reconciler::control::ControlError;
 use gatewright_reconciler::quarantine::QuarantineError;
 use gatewright_reconciler::source::SourceError;
@@ -42,35 +44,47 @@ impl From<Exit> for ExitCode {
 pub struct CliError {
     exit: Exit,
     message: String,
+    details: Vec<String>,
     hint: Option<String>,
 }
 
 impl CliError {
     /// Returns a failure of the arguments.
     pub fn usage(message: impl Into<String>) -> Self {
-        CliError { exit: Exit::Usage, message: message.into(), hint: None }
+        CliError { exit: Exit::Usage, message: message.into(), details: Vec::new(), hint: None }
     }
 
     /// Returns a refusal because of what the user wrote, which findings have told already.
     pub fn findings(message: impl Into<String>) -> Self {
-        CliError { exit: Exit::Findings, message: message.into(), hint: None }
+        CliError { exit: Exit::Findings, message: message.into(), details: Vec::new(), hint: None }
     }
 
     /// Returns a failure of the surroundings.
     pub fn environment(message: impl Into<String>) -> Self {
-        CliError { exit: Exit::Environment, message: message.into(), hint: None }
+        CliError { exit: Exit::Environment, message: message.into(), details: Vec::new(), hint: None }
     }
 
     /// Returns a broken rule of gatewright itself.
     pub fn bug(message: impl Into<String>) -> Self {
         let hint = Some(format!("this is a bug in gatewright {VERSION}; please report it with this message"));
-        CliError { exit: Exit::Bug, message: message.into(), hint }
+        CliError { exit: Exit::Bug, message: message.into(), details: Vec::new(), hint }
     }
 
     /// Adds what the user can do about it.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds what belongs to the message, each on a line of its own.
+    pub fn with_details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Returns what belongs to the message.
+    pub fn details(&self) -> &[String] {
+        &self.details
     }
 
     /// Returns the exit code.
@@ -90,7 +104,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
         let exit = if error.is_usage() { Exit::Usage } else { Exit::Environment };
-        CliError { exit, message: error.to_string(), hint: error.hint().map(str::to_owned) }
+        CliError {
+            exit,
+            message: error.to_string(),
+            details: Vec::new(),
+            hint: error.hint().map(str::to_owned),
+        }
     }
 }
 
@@ -136,10 +155,36 @@ impl From<RenderError> for CliError {
 }
 
 /// Shows what clap says about the arguments (help and version included) and returns the exit code that goes with it.
-pub fn show_usage(error: &clap::Error) -> Exit {
-    // A closed pipe is no reason to complain about the pipe.
-    error.print().ok();
-    if error.use_stderr() { Exit::Usage } else { Exit::Fine }
+/// Clap repeats arguments as they are; in a CI run they may be the name of anybody's branch.
+pub fn show_usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Exit {
+    if !error.use_stderr() {
+        // A closed pipe is no reason to complain about the pipe.
+        error.print().ok();
+        return Exit::Fine;
+    }
+    let odd = odd_parts(arguments);
+    if odd.is_empty() && std::io::stderr().is_terminal() {
+        error.print().ok();
+        return Exit::Usage;
+    }
+    let text = odd.iter().fold(error.to_string(), |text, part| text.replace(part, &visible(part)));
+    let text: String = sealed(Form::Text { color: false }, &text).collect();
+    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+    Exit::Usage
+}
+
+/// Returns arguments, and values of options in them, that have characters which are not seen; longest first.
+fn odd_parts(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    let mut parts: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .flat_map(|argument| {
+            let value = argument.split_once('=').map(|(_, value)| value.to_owned());
+            std::iter::once(argument).chain(value)
+        })
+        .filter(|part| part.chars().any(is_hidden))
+        .collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
 }
 
 /// Tells of a panic in words that a user can report.
@@ -147,9 +192,10 @@ pub fn report_panic(info: &PanicHookInfo<'_>) {
     let place =
         info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
     let message = info.payload_as_str().unwrap_or("no message");
+    let first = record(Form::Text { color: false }, &format!("error: internal error{place}: {message}"));
     let mut stderr = std::io::stderr().lock();
     // With standard error gone there is nobody to tell.
-    writeln!(stderr, "error: internal error{place}: {message}").ok();
+    stderr.write_all(first.as_bytes()).ok();
     writeln!(stderr, "  = help: this is a bug in gatewright {VERSION}; please report it with this message")
         .ok();
 }

@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod serving;
 pub mod settings;
 pub mod terminal;
+pub mod yaml;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ fn guarded(work: impl FnOnce() -> Exit) -> Exit {
 fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return errors::show_usage(&error),
+        Err(error) => return errors::show_usage(&error, std::env::args_os().skip(1)),
     };
     let terminal = Terminal::new(cli.color);
     log_to_stderr(&terminal);
@@ -65,7 +66,8 @@ fn log_to_stderr(terminal: &Terminal) {
     let asked = std::env::var("GATEWRIGHT_LOG").unwrap_or_default();
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).parse_lossy(asked);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal.stderr_color());
-    log.with_writer(std::io::stderr).init();
+    let writer = terminal.log();
+    log.with_writer(move || writer).init();
 }
 
 /// The surroundings of a command.

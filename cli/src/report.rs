@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatewright_diagnostics::outlet::Form;
 use gatewright_diagnostics::render::{self, Report, TextOptions};
-use gatewright_diagnostics::{Diagnostic, Severity, sort};
+use gatewright_diagnostics::{Diagnostic, Severity, condense, sort};
 use gatewright_reconciler::source::Source;
 
 use crate::errors::{CliError, VERSION};
@@ -48,6 +49,7 @@ pub struct Findings<'a> {
     diagnostics: Vec<Diagnostic>,
     passed_over: usize,
     other: Option<&'a Settled>,
+    condense: bool,
 }
 
 /// Whom paths are for.
@@ -76,15 +78,33 @@ pub enum Format {
     Gitlab,
 }
 
+impl Format {
+    /// Returns what it is written in.
+    pub fn form(self, color: bool) -> Form {
+        match self {
+            Format::Text => Form::Text { color },
+            Format::Json | Format::Sarif | Format::Gitlab => Form::Json,
+            Format::Junit => Form::Xml,
+            Format::Github => Form::Github,
+        }
+    }
+}
+
 impl<'a> Findings<'a> {
     /// Takes the findings about a source, and those about another file beside it.
     pub fn new(source: &'a Source, diagnostics: &[Diagnostic], other: Option<&'a Settled>) -> Self {
-        Findings { source, diagnostics: diagnostics.to_vec(), passed_over: 0, other }
+        Findings { source, diagnostics: diagnostics.to_vec(), passed_over: 0, other, condense: false }
     }
 
     /// Says how many files of the source hold no manifest.
     pub fn passing_over(mut self, files: usize) -> Self {
         self.passed_over = files;
+        self
+    }
+
+    /// Shows one finding in place of all that say the same of the objects of a folder.
+    pub fn condensed(mut self) -> Self {
+        self.condense = true;
         self
     }
 
@@ -104,7 +124,10 @@ impl<'a> Findings<'a> {
     pub fn render(&self, format: Format, fail_on: Severity, color: bool) -> String {
         let reader = if format == Format::Text { Reader::Person } else { Reader::Program };
         let mut places = BTreeMap::new();
-        let diagnostics = self.placed(reader, &mut places);
+        let mut diagnostics = self.placed(reader, &mut places);
+        if self.condense {
+            condense(&mut diagnostics);
+        }
         let mut files: Vec<String> =
             self.source.tree.files.keys().map(|path| self.shown(reader, path)).collect();
         files.sort();
@@ -170,8 +193,21 @@ impl<'a> Findings<'a> {
     }
 }
 
+/// Whether a command can go on without the objects that have errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepGoing {
+    /// It has `--keep-going`.
+    Possible,
+    /// It has not.
+    Impossible,
+}
+
 /// Returns the failure of a command that goes no further because of errors in its SOURCE.
-pub fn refused(what: &str) -> CliError {
-    CliError::findings(format!("{what} while an error stands"))
-        .with_hint("correct the errors above, or go on without the objects that have them: --keep-going")
+pub fn refused(what: &str, keep_going: KeepGoing) -> CliError {
+    CliError::findings(format!("{what} while an error stands")).with_hint(match keep_going {
+        KeepGoing::Possible => {
+            "correct the errors above, or go on without the objects that have them: --keep-going"
+        }
+        KeepGoing::Impossible => "correct the errors above",
+    })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatewright_compiler::options::CompileOptions;
+use gatewright_diagnostics::outlet::visible;
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::cluster::{Change, Feed, Overlay};
 use gatewright_reconciler::control::{self, Control, ControlError};
@@ -16,7 +17,7 @@ use gatewright_reconciler::source::{Loader, Source, Watch};
 use tokio::sync::Mutex;
 
 use crate::errors::CliError;
-use crate::report::{Findings, refused};
+use crate::report::{Findings, KeepGoing, refused};
 use crate::runtime::Shutdown;
 use crate::terminal::Terminal;
 
@@ -77,7 +78,7 @@ impl Serving {
             Offer::Published { diagnostics, .. } => show(terminal, &source, &diagnostics, Severity::Warning),
             Offer::Refused { diagnostics } => {
                 show(terminal, &source, &diagnostics, Severity::Warning);
-                return Err(refused("nothing is served"));
+                return Err(refused("nothing is served", KeepGoing::Possible));
             }
             Offer::Shrunk { shrinkage, diagnostics } => {
                 // What is left out, and why, is the first that one wants to know.
@@ -103,7 +104,7 @@ impl Serving {
                 change = next(&mut feed) => self.take(change, &mut errors).await,
                 state = watch.changed() => match state {
                     Ok(source) => self.offer(source).await,
-                    Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
+                    Err(error) => self.terminal.remark(&format!("still serving the last state: {error}")),
                 },
                 changed = status.changed() => {
                     if changed.is_err() {
@@ -130,9 +131,9 @@ impl Serving {
         let objects = match change {
             Change::Objects(objects) => objects,
             Change::Failing(error) => {
-                return self.terminal.tell(&format!("still serving what is known of the cluster: {error}\n"));
+                return self.terminal.remark(&format!("still serving what is known of the cluster: {error}"));
             }
-            Change::Followed => return self.terminal.tell("the cluster is followed again\n"),
+            Change::Followed => return self.terminal.remark("the cluster is followed again"),
         };
         let mut live = self.live.lock().await;
         live.put_beside(objects);
@@ -144,7 +145,7 @@ impl Serving {
                 show(&self.terminal, source, &now, Severity::Error);
                 *errors = now;
             }
-            Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
+            Err(error) => self.terminal.remark(&format!("still serving the last state: {error}")),
         }
     }
 
@@ -154,21 +155,21 @@ impl Serving {
             Ok(Offer::Published { version, changed, removed, diagnostics }) => {
                 show(&self.terminal, &source, &diagnostics, Severity::Error);
                 if changed + removed > 0 {
-                    let text = format!(
-                        "serving version {version}: {changed} resources changed, {removed} removed\n"
-                    );
-                    self.terminal.tell(&text);
+                    let text =
+                        format!("serving version {version}: {changed} resources changed, {removed} removed");
+                    self.terminal.remark(&text);
                 }
             }
             Ok(Offer::Refused { diagnostics }) => {
                 show(&self.terminal, &source, &diagnostics, Severity::Error);
-                self.terminal.tell("still serving the last state without errors\n");
+                self.terminal.remark("still serving the last state without errors");
             }
             Ok(Offer::Shrunk { shrinkage, diagnostics }) => {
                 show(&self.terminal, &source, &diagnostics, Severity::Warning);
-                self.terminal.tell(&format!("{}still serving the last good state\n", suspicion(&shrinkage)));
+                self.terminal.tell(&suspicion(&shrinkage));
+                self.terminal.remark("still serving the last good state");
             }
-            Err(error) => self.terminal.tell(&format!("still serving the last state: {error}\n")),
+            Err(error) => self.terminal.remark(&format!("still serving the last state: {error}")),
         }
     }
 
@@ -178,8 +179,8 @@ impl Serving {
             live.published().map_or_else(|| self.source.clone(), |published| published.source.clone());
         match live.explain(rejection) {
             Ok(Some(diagnostic)) => show(&self.terminal, &source, &[diagnostic], Severity::Error),
-            _ => self.terminal.tell(&format!(
-                "GW0701 node `{}` rejects `{}`: {}\n",
+            _ => self.terminal.remark(&format!(
+                "GW0701 node `{}` rejects `{}`: {}",
                 rejection.node, rejection.resource, rejection.message
             )),
         }
@@ -202,17 +203,23 @@ fn resume(
         Offer::Published { .. } => {
             let revisions: Vec<&str> =
                 last.revisions().map(|(_, revision)| revision.short.as_str()).collect();
-            let text =
-                format!("{}serving the last good state, {}\n", suspicion(shrinkage), revisions.join(", "));
+            let text = format!(
+                "{}serving the last good state, {}\n",
+                suspicion(shrinkage),
+                visible(&revisions.join(", "))
+            );
             terminal.tell(&text);
             Ok(())
         }
-        Offer::Refused { .. } | Offer::Shrunk { .. } => Err(refused("nothing is served")),
+        Offer::Refused { .. } | Offer::Shrunk { .. } => {
+            Err(refused("nothing is served", KeepGoing::Possible))
+        }
     }
 }
 
 fn suspicion(shrinkage: &Shrinkage) -> String {
-    format!("error: GW0617 {shrinkage}\n  help: if it is meant, give {}\n", shrinkage.consent())
+    let (what, consent) = (shrinkage.to_string(), shrinkage.consent());
+    format!("error: GW0617 {}\n  help: if it is meant, give {}\n", visible(&what), visible(&consent))
 }
 
 /// Waits for live objects; without a cluster, for ever.

@@ -1,4 +1,7 @@
 //! Standard output and standard error: colors where they are wanted, and silence when the reader has gone away.
+//!
+//! Everything that the program writes goes through here and names its form, so that nothing of what others wrote can
+//! steer a terminal or a CI run (see [`outlet`](gatewright_diagnostics::outlet)).
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -6,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use gatewright_diagnostics::outlet::{Form, record, sealed, visible};
 
 use crate::args::Color;
 use crate::errors::CliError;
@@ -41,14 +45,18 @@ impl Terminal {
         }
     }
 
-    /// Writes to standard output. Once the reader has gone away, everything is swallowed and the command runs to its
-    /// natural end, so that its exit code stays true.
-    pub fn print(&self, text: &str) -> Result<(), CliError> {
+    /// Writes a document to standard output. Once the reader has gone away, everything is swallowed and the command runs
+    /// to its natural end, so that its exit code stays true.
+    pub fn print(&self, form: Form, text: &str) -> Result<(), CliError> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let mut stdout = io::BufWriter::new(io::stdout().lock());
+        let written = sealed(form, text)
+            .try_for_each(|piece| stdout.write_all(piece.as_bytes()))
+            .and_then(|()| stdout.flush());
+        // What could not be written is not tried again.
+        let (_, _) = stdout.into_parts();
         match written {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.closed.store(true, Ordering::Relaxed);
@@ -59,10 +67,21 @@ impl Terminal {
         }
     }
 
-    /// Writes to standard error. Nobody can be told when that fails.
+    /// Writes lines for people to standard output.
+    pub fn show(&self, text: &str) -> Result<(), CliError> {
+        self.print(Form::Text { color: self.stdout_color() }, text)
+    }
+
+    /// Writes lines for people to standard error. Nobody can be told when that fails.
     pub fn tell(&self, text: &str) {
-        let mut stderr = io::stderr().lock();
-        stderr.write_all(text.as_bytes()).ok();
+        let form = Form::Text { color: self.stderr_color() };
+        let text: String = sealed(form, text).collect();
+        io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+
+    /// Writes one line to standard error, whatever is in it.
+    pub fn remark(&self, line: &str) {
+        self.tell(&format!("{}\n", visible(line)));
     }
 
     /// Shows the failure that ends the command.
@@ -70,10 +89,34 @@ impl Terminal {
         let (red, cyan) =
             (AnsiColor::BrightRed.on_default().bold(), AnsiColor::BrightCyan.on_default().bold());
         let (red, cyan) = if self.stderr_color() { (red, cyan) } else { (Style::new(), Style::new()) };
-        let mut text = format!("{red}error{red:#}: {error}\n");
+        let mut text = format!("{red}error{red:#}: {}\n", visible(&error.to_string()));
+        text.extend(error.details().iter().map(|detail| format!("  {}\n", visible(detail))));
         if let Some(hint) = error.hint() {
-            text.push_str(&format!("  {cyan}= help{cyan:#}: {hint}\n"));
+            text.push_str(&format!("  {cyan}= help{cyan:#}: {}\n", visible(hint)));
         }
         self.tell(&text);
+    }
+
+    /// Returns what writes events of the log to standard error: each is one line.
+    pub fn log(&self) -> Log {
+        Log { form: Form::Text { color: self.stderr_color() } }
+    }
+}
+
+/// Writes each piece that it is given as one line to standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    form: Form,
+}
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let line = record(self.form, &String::from_utf8_lossy(event));
+        io::stderr().lock().write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

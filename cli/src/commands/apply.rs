@@ -19,7 +19,7 @@ use crate::Context;
 use crate::cluster::{self, TargetArgs};
 use crate::errors::{CliError, Exit};
 use crate::inputs::{InputArgs, Inputs};
-use crate::report::refused;
+use crate::report::{KeepGoing, refused};
 use crate::runtime;
 use crate::settings::{PolicyArg, SettingsArgs};
 
@@ -102,7 +102,7 @@ impl Apply {
         let sources = plan.map_or_else(|| self.what.clone(), sources_of);
         let (inputs, engine) = self.compiled(context, &sources)?;
         if engine.has_errors() {
-            return Err(refused("nothing is applied"));
+            return Err(refused("nothing is applied", KeepGoing::Impossible));
         }
         let desired = DesiredState::of(&inputs.source, &engine)?;
         runtime::block_on(async {
@@ -186,7 +186,7 @@ impl Apply {
         let mut held = Vec::new();
         if engine.has_errors() {
             if self.policy == PolicyArg::Stop {
-                return Err(refused("nothing is applied"));
+                return Err(refused("nothing is applied", KeepGoing::Impossible));
             }
             held = quarantined(context, &mut engine, &inputs.source, socket).await?;
         }
@@ -276,11 +276,11 @@ async fn quarantined(
     let done = quarantine(&loader, engine, source, last.as_ref())?;
     for hold in done.source.holds() {
         let short = hold.revision.get(..10).unwrap_or(&hold.revision);
-        context.terminal.tell(&format!("holds back {}: as {} has it in {short}\n", hold.object, hold.path));
+        context.terminal.remark(&format!("holds back {}: as {} has it in {short}", hold.object, hold.path));
     }
     for object in &done.refused {
-        let text = format!("refuses {object}: no good version of it is served, so it answers 503\n");
-        context.terminal.tell(&text);
+        let text = format!("refuses {object}: no good version of it is served, so it answers 503");
+        context.terminal.remark(&text);
     }
     Ok(done.source.holds().to_vec())
 }
@@ -300,7 +300,7 @@ fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {
         Answer::Applied(status) => {
             tell(context, &status);
             let version = status.version.as_deref().unwrap_or("none");
-            context.terminal.print(&format!(
+            context.terminal.show(&format!(
                 "applied: version {version}, acknowledged by {} nodes\n",
                 status.nodes.len()
             ))?;
@@ -319,10 +319,9 @@ fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {
         }
         Answer::Stale { reason } => Err(CliError::findings(format!("GW0601 {reason}; nothing was changed"))
             .with_hint("make the plan again")),
-        Answer::Refused { errors } => Err(CliError::findings(format!(
-            "the state has errors; nothing was changed:\n  {}",
-            errors.join("\n  ")
-        ))),
+        Answer::Refused { errors } => {
+            Err(CliError::findings("the state has errors; nothing was changed:").with_details(errors))
+        }
         Answer::Shrunk { reason, consent } => {
             Err(CliError::findings(format!("GW0617 {reason}; nothing was changed"))
                 .with_hint(format!("look at it with `gatewright plan`; if it is meant, give {consent}")))
@@ -335,8 +334,8 @@ fn report(context: &Context, answer: Answer) -> Result<Exit, CliError> {
 fn tell(context: &Context, status: &Status) {
     for node in &status.nodes {
         for rejected in &node.rejections {
-            context.terminal.tell(&format!(
-                "GW0701 node `{}` rejects {} `{}`: {}\n",
+            context.terminal.remark(&format!(
+                "GW0701 node `{}` rejects {} `{}`: {}",
                 node.node, rejected.kind, rejected.resource, rejected.message
             ));
         }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use gatewright_compiler::{BootstrapOptions, Engine};
 use gatewright_diagnostics::Severity;
+use gatewright_diagnostics::outlet::Form;
 use gatewright_ir::Digest;
 use gatewright_xds::render::{self, Keys};
 use gatewright_xds::{XdsSnapshot, type_url};
@@ -17,7 +18,8 @@ use crate::Context;
 use crate::errors::{CliError, Exit};
 use crate::files::{self, Output};
 use crate::inputs::InputArgs;
-use crate::report::refused;
+use crate::report::{KeepGoing, refused};
+use crate::yaml;
 
 /// Compile manifests to Envoy's xDS or another artefact
 ///
@@ -102,23 +104,28 @@ impl Compile {
             inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
         }
         if errors && !self.keep_going {
-            return Err(refused("nothing is emitted"));
+            return Err(refused("nothing is emitted", KeepGoing::Possible));
         }
         match &self.output {
-            None => context.terminal.print(&self.text(&engine)?)?,
+            None => context.terminal.print(self.form(), &self.text(&engine)?)?,
             Some(folder) => files::write_all(&context.working_folder.join(folder), &self.files(&engine)?)?,
         }
         Ok(if errors { Exit::Findings } else { Exit::Fine })
+    }
+
+    fn form(&self) -> Form {
+        match self.format {
+            Artefact::XdsJson => Form::Json,
+            Artefact::Summary => Form::Text { color: false },
+            Artefact::XdsYaml | Artefact::Ir | Artefact::EnvoyBootstrap => Form::Yaml,
+        }
     }
 
     fn text(&self, engine: &Engine) -> Result<String, CliError> {
         match self.format {
             Artefact::XdsYaml => {
                 let responses = responses(engine.xds())?;
-                Ok(responses
-                    .iter()
-                    .map(|(_, response)| format!("---\n{}", render::yaml_text(response)))
-                    .collect())
+                Ok(responses.iter().map(|(_, response)| format!("---\n{}", yaml::text(response))).collect())
             }
             Artefact::XdsJson => {
                 let responses: Vec<Value> =
@@ -134,7 +141,7 @@ impl Compile {
     fn files(&self, engine: &Engine) -> Result<Vec<Output>, CliError> {
         let single = |name: &str, content, private| vec![Output { name: name.to_owned(), content, private }];
         let (end, write): (&str, fn(&Value) -> String) = match self.format {
-            Artefact::XdsYaml => ("yaml", render::yaml_text),
+            Artefact::XdsYaml => ("yaml", yaml::text),
             Artefact::XdsJson => ("json", render::json_text),
             Artefact::Ir => return Ok(single("ir.yaml", ir(engine)?, false)),
             Artefact::EnvoyBootstrap => {
@@ -157,7 +164,7 @@ impl Compile {
             https: at(self.bootstrap.https_port),
             admin: at(self.bootstrap.admin_port),
         });
-        Ok(render::yaml_text(&render::message(&bootstrap, Keys::Shown)?))
+        Ok(yaml::text(&render::message(&bootstrap, Keys::Shown)?))
     }
 }
 
@@ -188,7 +195,7 @@ fn version(xds: &XdsSnapshot, type_url: &str) -> String {
 fn ir(engine: &Engine) -> Result<String, CliError> {
     let value =
         serde_json::to_value(engine.ir()).map_err(|error| CliError::bug(format!("the model: {error}")))?;
-    Ok(render::yaml_text(&value))
+    Ok(yaml::text(&value))
 }
 
 fn summary(xds: &XdsSnapshot) -> String {

@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use gatewright_diagnostics::outlet::Form;
 
 use crate::Context;
 use crate::args::Cli;
@@ -22,7 +23,7 @@ impl Completions {
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "gatewright", &mut script);
-        context.terminal.print(&String::from_utf8_lossy(&script))?;
+        context.terminal.print(Form::Own, &String::from_utf8_lossy(&script))?;
         Ok(Exit::Fine)
     }
 }

@@ -159,7 +159,7 @@ impl Gateway {
         };
         match ready {
             Some(Ok(())) => {
-                terminal.tell(&ready_text(&gateway));
+                terminal.remark(&ready_text(&gateway));
                 shutdown.requested().await;
             }
             Some(Err(error)) => return Err(error.into()),
@@ -174,7 +174,7 @@ fn ready_text(gateway: &RunningGateway) -> String {
     let listeners: Vec<String> =
         gateway.listeners().iter().map(|(name, address)| format!("{name} on {address}")).collect();
     let admin: Vec<String> = gateway.admin_addresses().iter().map(ToString::to_string).collect();
-    format!("ready: {}; admin on {}\n", listeners.join(", "), admin.join(", "))
+    format!("ready: {}; admin on {}", listeners.join(", "), admin.join(", "))
 }
 
 /// Returns the address with its scheme.

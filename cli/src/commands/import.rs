@@ -57,7 +57,7 @@ impl Import {
         for (namespace, outputs) in &files {
             files::write_all(&folder.join(namespace), outputs)?;
         }
-        context.terminal.print(&format!(
+        context.terminal.show(&format!(
             "wrote {} manifests of {} namespaces to {}\n",
             objects.len(),
             files.len(),

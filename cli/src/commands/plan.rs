@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
+use gatewright_diagnostics::outlet::Form;
 use gatewright_plan::render::{self, TextOptions};
 use gatewright_plan::{Level, Plan as PlanDocument, PlanOptions, RiskOptions, Verdict};
 use gatewright_reconciler::cluster::{self, Depth, DesiredState};
@@ -17,7 +18,7 @@ use crate::cluster::TargetArgs;
 use crate::errors::{CliError, Exit};
 use crate::files::{self, Output};
 use crate::inputs::{InputArgs, Inputs};
-use crate::report::refused;
+use crate::report::{KeepGoing, refused};
 use crate::runtime;
 
 /// The published schema of a saved plan.
@@ -99,12 +100,18 @@ impl Plan {
             (None, None) => unreachable!("one of the two is given"),
         };
         let Some(plan) = plan else {
-            return Err(refused("nothing is planned"));
+            return Err(refused("nothing is planned", KeepGoing::Impossible));
         };
         if let Some(path) = &self.out {
             save(context, path, &plan)?;
         }
-        context.terminal.print(&self.render(&plan, context.terminal.stdout_color()))?;
+        let color = context.terminal.stdout_color();
+        let form = match self.format {
+            Format::Text => Form::Text { color },
+            Format::Markdown => Form::Markdown,
+            Format::Json => Form::Json,
+        };
+        context.terminal.print(form, &self.render(&plan, color))?;
         Ok(match plan.verdict() {
             _ if !self.detailed_exitcode => Exit::Fine,
             Verdict::NoChange => Exit::Fine,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use gatewright_compiler::parse::nearest;
+use gatewright_diagnostics::outlet::Form;
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
@@ -44,10 +45,13 @@ schemas! {
 impl Schema {
     /// Carries the command out.
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
-        context.terminal.print(&match &self.name {
-            None => SCHEMAS.iter().map(|(name, _, summary)| format!("{name:<14} {summary}\n")).collect(),
-            Some(name) => text(name)?.to_owned(),
-        })?;
+        context.terminal.print(
+            Form::Own,
+            &match &self.name {
+                None => SCHEMAS.iter().map(|(name, _, summary)| format!("{name:<14} {summary}\n")).collect(),
+                Some(name) => text(name)?.to_owned(),
+            },
+        )?;
         Ok(Exit::Fine)
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
+use gatewright_diagnostics::outlet::visible;
 use gatewright_reconciler::control::Node;
 use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::quarantine::Policy;
@@ -237,7 +238,7 @@ impl Job {
         let server = SyncServer::start(address, webhook_secret()?).await;
         let server =
             server.map_err(|error| CliError::environment(format!("cannot listen on {address}: {error}")))?;
-        context.terminal.tell(&format!("status and metrics on http://{}\n", server.address()));
+        context.terminal.remark(&format!("status and metrics on http://{}", server.address()));
         Ok(Some(server))
     }
 
@@ -303,28 +304,26 @@ fn exit(round: &Round) -> Exit {
     }
 }
 
+/// Says in lines what a round did. What others wrote stays on the line that it is in.
 fn text(round: &Round) -> String {
     let revision =
         round.revision.as_deref().map(|id| format!(" at {}", id.get(..10).unwrap_or(id))).unwrap_or_default();
-    let mut text = format!("{}{revision}: ", round.source);
-    match (&round.unreadable, round.errors.len()) {
-        (Some(reason), _) => text.push_str(&format!("cannot be read: {reason}\n")),
-        (None, 0) => text.push_str("sound\n"),
-        (None, count) => {
-            let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
-            text.push_str(&format!("{errors}, so {}\n", consequence(round)));
-            text.extend(round.errors.iter().map(|error| format!("  {error}\n")));
-        }
+    let state = match (&round.unreadable, round.errors.len()) {
+        (Some(reason), _) => format!("cannot be read: {reason}"),
+        (None, 0) => "sound".to_owned(),
+        (None, 1) => format!("1 error, so {}", consequence(round)),
+        (None, count) => format!("{count} errors, so {}", consequence(round)),
+    };
+    let mut lines = vec![format!("{}{revision}: {state}", round.source)];
+    if round.unreadable.is_none() {
+        lines.extend(round.errors.iter().map(|error| format!("  {error}")));
     }
-    text.extend(round.held.iter().map(held_text));
-    text.extend(
-        round
-            .refused
-            .iter()
-            .map(|object| format!("  refuses {object}: no good version of it is known, so it answers 503\n")),
-    );
-    text.extend(round.targets.iter().map(target_text));
-    text
+    lines.extend(round.held.iter().map(held_text));
+    let refused =
+        |object: &_| format!("  refuses {object}: no good version of it is known, so it answers 503");
+    lines.extend(round.refused.iter().map(refused));
+    lines.extend(round.targets.iter().flat_map(target_text));
+    lines.iter().map(|line| format!("{}\n", visible(line))).collect()
 }
 
 fn consequence(round: &Round) -> String {
@@ -338,21 +337,19 @@ fn held_text(held: &HeldBack) -> String {
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
     let broken = held.broken_in.as_deref().map(|id| format!("broken in {}, ", short(id))).unwrap_or_default();
     let Hold { object, revision, path, .. } = &held.hold;
-    format!("  holds back {object}: as {path} has it in {}, {broken}since {}\n", short(revision), held.since)
+    format!("  holds back {object}: as {path} has it in {}, {broken}since {}", short(revision), held.since)
 }
 
-fn target_text(target: &Target) -> String {
+fn target_text(target: &Target) -> Vec<String> {
     match &target.report {
         TargetReport::Process { socket, nodes, .. } => {
-            let mut text = format!("  {socket}: {}\n", process_text(&target.outcome, nodes));
-            text.extend(nodes.iter().flat_map(rejections));
-            text
+            let first = format!("  {socket}: {}", process_text(&target.outcome, nodes));
+            std::iter::once(first).chain(nodes.iter().flat_map(rejections)).collect()
         }
         TargetReport::Cluster(report) => {
-            let mut text =
-                format!("  cluster {}: {}\n", report.cluster, cluster_text(&target.outcome, report));
-            text.extend(report.messages.iter().map(|message| format!("    {message}\n")));
-            text
+            let first = format!("  cluster {}: {}", report.cluster, cluster_text(&target.outcome, report));
+            let messages = report.messages.iter().map(|message| format!("    {message}"));
+            std::iter::once(first).chain(messages).collect()
         }
     }
 }
@@ -382,7 +379,7 @@ fn cluster_text(outcome: &Outcome, report: &ClusterReport) -> String {
 fn rejections(node: &Node) -> impl Iterator<Item = String> {
     node.rejections.iter().map(|rejected| {
         format!(
-            "    GW0701 node `{}` rejects {} `{}`: {}\n",
+            "    GW0701 node `{}` rejects {} `{}`: {}",
             node.node, rejected.kind, rejected.resource, rejected.message
         )
     })

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use gatewright_behaviour::Model;
 use gatewright_compiler::Engine;
+use gatewright_diagnostics::outlet::Form;
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::planning::State;
 use gatewright_reconciler::source::SourceSpec;
@@ -19,7 +20,7 @@ use crate::Context;
 use crate::commands::trace::Report;
 use crate::errors::{CliError, Exit};
 use crate::inputs::{InputArgs, Inputs};
-use crate::report::{Findings, Settled, refused};
+use crate::report::{Findings, KeepGoing, Settled, refused};
 
 pub use file::SCHEMA;
 
@@ -74,7 +75,7 @@ impl Test {
         engine.update(&inputs.source.tree)?;
         if engine.has_errors() || inputs.has_settings_errors() {
             inputs.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
-            return Err(refused("nothing is tested"));
+            return Err(refused("nothing is tested", KeepGoing::Impossible));
         }
         let state = State::of(&engine, &inputs.source)?;
         let Some(mut suites) = self.route_tests(context, &inputs, &engine, &state)? else {
@@ -87,10 +88,10 @@ impl Test {
                 "write a *.gwtest.yaml into the SOURCE, or accept what is compiled now as goldens: --update",
             ));
         }
-        context.terminal.print(&match self.format {
-            Format::Text => show::text(&suites, context.terminal.stdout_color()),
-            Format::Junit => show::junit(&suites)?,
-        })?;
+        match self.format {
+            Format::Text => context.terminal.show(&show::text(&suites, context.terminal.stdout_color()))?,
+            Format::Junit => context.terminal.print(Form::Xml, &show::junit(&suites)?)?,
+        }
         let failed = suites.iter().flat_map(|suite| &suite.cases).any(|case| case.failure.is_some());
         Ok(if failed { Exit::Findings } else { Exit::Fine })
     }

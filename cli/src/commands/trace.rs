@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use gatewright_behaviour::{Model, Request, RequestError};
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
+use gatewright_diagnostics::outlet::Form;
 use gatewright_reconciler::planning::State;
 use gatewright_reconciler::source::SourceSpec;
 
@@ -78,10 +79,10 @@ impl Trace {
         }
         let state = State::of(&engine, &inputs.source)?;
         let report = Report::of(&Model::new(engine.ir()), &engine, &state, &request);
-        context.terminal.print(&match self.format {
-            Format::Text => text::text(&report, context.terminal.stdout_color()),
-            Format::Json => report.json(),
-        })?;
+        match self.format {
+            Format::Text => context.terminal.show(&text::text(&report, context.terminal.stdout_color()))?,
+            Format::Json => context.terminal.print(Form::Json, &report.json())?,
+        }
         Ok(if errors { Exit::Findings } else { Exit::Fine })
     }
 

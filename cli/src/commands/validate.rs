@@ -20,6 +20,9 @@ pub struct Validate {
     /// Severities that make the exit code 1; the mildest one counts
     #[arg(long, value_name = "SEVERITY", value_delimiter = ',', default_value = "error")]
     fail_on: Vec<FailOn>,
+    /// Name each object that is left out, instead of one and a number for each kind and folder
+    #[arg(long)]
+    verbose: bool,
     /// Make no network call; this is the default, and with it remote SOURCEs are refused
     #[arg(long)]
     offline: bool,
@@ -52,9 +55,10 @@ impl Validate {
         let compiled = inputs.compile()?;
         let passed_over = compiled.engine.passed_over().count();
         let findings = inputs.findings(&compiled.diagnostics).passing_over(passed_over);
+        let findings = if self.verbose { findings } else { findings.condensed() };
         let fail_on = self.fail_on();
         let color = context.terminal.stdout_color();
-        context.terminal.print(&findings.render(self.format, fail_on, color))?;
+        context.terminal.print(self.format.form(color), &findings.render(self.format, fail_on, color))?;
         Ok(if findings.any(fail_on) { Exit::Findings } else { Exit::Fine })
     }
 

@@ -1,6 +1,7 @@
 //! `gatewright version`: what this program is and what it works with.
 
 use clap::{Args, ValueEnum};
+use gatewright_diagnostics::outlet::Form;
 use serde::Serialize;
 
 use crate::Context;
@@ -44,10 +45,12 @@ impl Version {
             higress: ["2.1", "2.2"],
             xds: "v3",
         };
-        context.terminal.print(&match self.format {
-            Format::Text => facts.text(),
-            Format::Json => format!("{:#}\n", serde_json::json!(facts)),
-        })?;
+        match self.format {
+            Format::Text => context.terminal.show(&facts.text())?,
+            Format::Json => {
+                context.terminal.print(Form::Json, &format!("{:#}\n", serde_json::json!(facts)))?;
+            }
+        }
         Ok(Exit::Fine)
     }
 }

@@ -78,7 +78,7 @@ impl Xds {
             .await
             .map_err(|error| CliError::environment(format!("cannot listen on {}: {error}", self.listen)))?;
         let address = listener.local_addr().unwrap_or(self.listen);
-        context.terminal.tell(&format!("serving xDS on {address}\n"));
+        context.terminal.remark(&format!("serving xDS on {address}"));
         let control = async {
             match &self.control {
                 Some(path) => serving.control(path.clone(), shutdown.clone()).await.map_err(CliError::from),

@@ -52,7 +52,7 @@ impl DemoBackends {
                 ports.push(listener.local_addr().map_err(failed)?.port());
                 tokio::spawn(serve(listener, name.clone()));
             }
-            context.terminal.print(&format!("{}\n", serde_json::json!(ports)))?;
+            context.terminal.show(&format!("{}\n", serde_json::json!(ports)))?;
             if self.detached {
                 shutdown.requested().await;
                 return Ok(Exit::Fine);

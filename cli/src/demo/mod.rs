@@ -101,7 +101,7 @@ impl Demo {
         title(&terminal, 1, "A git repository of gateway configuration")?;
         let files = example::first(&backends.ports);
         commit(&repository, &files)?;
-        terminal.print(&format!(
+        terminal.show(&format!(
             "An example shop: {} files in {} namespaces, served by {} small upstreams (process {}).\n\
              Branches: `main` as it is today, `change` with a canary, a moved path, a header rule and a deleted\n\
              route, and `mistake`.\n",
@@ -133,8 +133,7 @@ impl Demo {
         title(&self.terminal, 2, "A mistake is found before it is merged")?;
         let code = self.program.run(&["validate", "git:mistake:manifests"])?;
         self.check(code == 1, || format!("validation of the mistake ended with {code} instead of 1"));
-        self.terminal
-            .print("\nThe pull request is stopped here: exit code 1, with the line and what to do.\n")
+        self.terminal.show("\nThe pull request is stopped here: exit code 1, with the line and what to do.\n")
     }
 
     fn plan(&mut self) -> Result<(), CliError> {
@@ -189,7 +188,7 @@ impl Demo {
             }
             if admin.send(&ready).await.is_ok_and(|answer| answer.status == 200) {
                 let took = started.elapsed().as_millis();
-                return self.terminal.print(&format!("  ready after {took} ms, over its own xDS\n"));
+                return self.terminal.show(&format!("  ready after {took} ms, over its own xDS\n"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -208,16 +207,16 @@ impl Demo {
         let mut wrong = Vec::new();
         for class in &self.difference.classes {
             let Some(request) = class.witness() else { continue };
-            self.terminal.print(&format!("  {request}\n"))?;
+            self.terminal.show(&format!("  {request}\n"))?;
             if class.observability() != Observability::OneRequest
                 && class.observability() != Observability::Sample
             {
-                self.terminal.print("    not observable by one request; `gatewright trace` shows it\n")?;
+                self.terminal.show("    not observable by one request; `gatewright trace` shows it\n")?;
                 continue;
             }
             let shown = replay::replay(&client, request, &model.decide(request).effect).await;
             let mark = if shown.wrong.is_some() { "WRONG" } else { "as planned" };
-            self.terminal.print(&format!("    {} ({mark})\n", shown.text))?;
+            self.terminal.show(&format!("    {} ({mark})\n", shown.text))?;
             wrong.extend(shown.wrong.map(|wrong| format!("{request}: {wrong}")));
         }
         self.problems.extend(wrong);
@@ -237,7 +236,7 @@ impl Demo {
         self.check(tally.failed == 0 && tally.answered > 0, || {
             format!("{} requests failed during the apply: {}", tally.failed, tally.failures.join("; "))
         });
-        self.terminal.print(&format!(
+        self.terminal.show(&format!(
             "\n  {} requests answered, {} failed, {} connections lost\n",
             tally.answered, tally.failed, tally.reconnected
         ))
@@ -272,10 +271,10 @@ impl Demo {
     fn finish(self, gateway: Running) -> Result<Exit, CliError> {
         title(&self.terminal, 8, "Result")?;
         for problem in &self.problems {
-            self.terminal.print(&format!("  PROBLEM {problem}\n"))?;
+            self.terminal.show(&format!("  PROBLEM {problem}\n"))?;
         }
         let exit = if self.problems.is_empty() {
-            self.terminal.print(
+            self.terminal.show(
                 "  Everything happened as planned: every witness before and after, no failed request.\n",
             )?;
             Exit::Fine
@@ -301,7 +300,7 @@ impl Demo {
     fn leave(self, gateway: Running) -> Result<(), CliError> {
         let control = self.control().display().to_string();
         let Addresses { http, admin, .. } = self.addresses;
-        self.terminal.print(&format!(
+        self.terminal.show(&format!(
             "\nThe gateway (process {}) and its upstreams (process {}) are left running. Try:\n\
              \n  cd {}\n  git log --oneline --all --graph\n  gatewright trace git:change:manifests 'GET https://shop.example.com/cart'\n  \
              gatewright graph git:change:manifests --focus Service/shop/cart --dependents\n  \
@@ -354,7 +353,7 @@ fn expected_status(reply: &Reply) -> Option<u16> {
 }
 
 fn title(terminal: &Terminal, number: u32, text: &str) -> Result<(), CliError> {
-    terminal.print(&format!("\n== {number}. {text} ==\n"))
+    terminal.show(&format!("\n== {number}. {text} ==\n"))
 }
 
 fn commit(folder: &Path, files: &Files) -> Result<(), CliError> {

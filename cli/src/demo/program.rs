@@ -35,7 +35,7 @@ impl Program {
         let written = String::from_utf8_lossy(&output.stdout).into_owned();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         for line in told.lines().chain(written.lines()) {
-            self.terminal.print(&format!("  {line}\n").replace("  \n", "\n"))?;
+            self.terminal.show(&format!("  {line}\n").replace("  \n", "\n"))?;
         }
         Ok(code(output.status))
     }
@@ -63,7 +63,7 @@ impl Program {
     }
 
     fn show(&self, arguments: &[&str]) -> Result<(), CliError> {
-        self.terminal.print(&format!("\n$ gatewright {}\n", arguments.join(" ")))
+        self.terminal.show(&format!("\n$ gatewright {}\n", arguments.join(" ")))
     }
 }
 

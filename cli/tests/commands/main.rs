@@ -3,8 +3,10 @@
 mod compile;
 mod explain;
 mod graph;
+mod hostile;
 mod plan;
 mod settings;
+mod shown;
 mod sources;
 mod support;
 mod test_command;

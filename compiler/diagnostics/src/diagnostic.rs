@@ -70,6 +70,13 @@ pub struct Diagnostic {
     /// A safe replacement in the primary file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
+    /// How many findings it stands for: more than one where they were [condensed](crate::condense).
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: usize,
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl Diagnostic {
@@ -85,6 +92,7 @@ impl Diagnostic {
             help: None,
             entity: None,
             fix: None,
+            count: 1,
         }
     }
 }

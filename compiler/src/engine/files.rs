@@ -92,11 +92,11 @@ impl Files {
         let mut defined: Vec<(EntityKey, Definition)> = Vec::with_capacity(changed.len());
         for ((path, _), parsed) in changed.into_iter().zip(parsed) {
             self.forget(&path, &mut touched);
+            let errors = parsed.findings.iter().filter(|finding| finding.is_error());
+            let poisoned: BTreeSet<&EntityKey> =
+                errors.filter_map(|finding| finding.entity.as_ref()).collect();
             for manifest in &parsed.manifests {
-                let poisoned = parsed
-                    .findings
-                    .iter()
-                    .any(|finding| finding.is_error() && finding.entity.as_ref() == Some(&manifest.key));
+                let poisoned = poisoned.contains(&manifest.key);
                 let definition = Definition { path: path.clone(), manifest: manifest.clone(), poisoned };
                 defined.push((manifest.key.clone(), definition));
             }

@@ -88,16 +88,15 @@ const MARKED_WHOLLY: u32 = 120;
 pub(crate) fn shown(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId) -> CharSpan {
     let span = tree.node(id).span;
     let text = lines.slice(span);
-    let end_of_line = text.find(['\n', '\r']);
     match tree.node(id).kind {
         NodeKind::Mapping(children) | NodeKind::Sequence(children) => match tree.children(children).first() {
-            Some(&first) if end_of_line.is_some() || span.end - span.start > MARKED_WHOLLY => {
+            Some(&first) if span.end - span.start > MARKED_WHOLLY || text.contains(['\n', '\r']) => {
                 CharSpan { start: span.start, end: shown(tree, lines, first).end }
             }
             _ => span,
         },
         NodeKind::Scalar { .. } | NodeKind::Alias(_) => {
-            let first_line = end_of_line.map_or(text, |end| &text[..end]);
+            let first_line = text.split(['\n', '\r']).next().unwrap_or_default();
             CharSpan { end: span.start + first_line.chars().count() as u32, ..span }
         }
     }

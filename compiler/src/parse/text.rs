@@ -91,7 +91,20 @@ impl<'a> Lines<'a> {
     fn position(self, offset: usize) -> Position {
         let line = self.index.starts.partition_point(|&start| start <= offset).max(1);
         let start = self.index.starts[line - 1];
-        Position { offset, line, column: self.text[start..offset].chars().count() + 1 }
+        Position { offset, line, column: self.characters(start, offset) + 1 }
+    }
+
+    /// Counts the characters between two offsets, at the same cost however far apart they are: a line can be as long as
+    /// a file.
+    fn characters(self, start: usize, end: usize) -> usize {
+        if self.index.checkpoints.is_empty() {
+            return end - start;
+        }
+        let before = |offset: usize| {
+            let next = self.index.checkpoints.partition_point(|&checkpoint| checkpoint <= offset).max(1);
+            (next - 1) * STRIDE + self.text[self.index.checkpoints[next - 1]..offset].chars().count()
+        };
+        before(end) - before(start)
     }
 }
 
@@ -223,6 +236,7 @@ mod tests {
         let lines = Lines::new(&text, &index);
         for (index, (offset, _)) in text.char_indices().enumerate() {
             assert_eq!(lines.byte_of(index as u32), offset);
+            assert_eq!(lines.position(offset).column, index + 1);
         }
     }
 

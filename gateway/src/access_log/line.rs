@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gatewright_diagnostics::outlet::is_hidden;
+
 use crate::stats::ResponseFlags;
 
 /// What a line says. Absent values are written as `-`, as Envoy does.
@@ -93,20 +95,28 @@ fn text(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
     out.push(b'"');
 }
 
-/// Escapes what JSON wants escaped. Bytes that are no UTF-8 become the replacement character.
+/// Escapes what JSON wants escaped, and what a reader of the log would not see. Bytes that are no UTF-8 become the
+/// replacement character.
 fn escape(out: &mut Vec<u8>, value: &[u8]) {
-    if value.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+    if value.iter().all(|&byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'#')) {
         return out.extend_from_slice(value);
     }
+    let mut hashes = 0;
     for character in String::from_utf8_lossy(value).chars() {
         match character {
+            // Where the log is that of a CI run, `##[` starts a command.
+            '[' if hashes > 1 => out.extend_from_slice(b"\\u005b"),
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
-            '\0'..='\x1f' | '\x7f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            hidden if is_hidden(hidden) => {
+                let mut units = [0; 2];
+                for unit in hidden.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
             }
             other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+        hashes = if character == '#' { hashes + 1 } else { 0 };
     }
 }
 
@@ -172,7 +182,7 @@ mod tests {
             bytes_received: 1,
             bytes_sent: 2,
             request_id: None,
-            user_agent: None,
+            user_agent: Some("\u{1b}[2J\u{9b}\u{202e}\u{e0001}\n##[error]#[x]".as_bytes()),
             forwarded_for: None,
             server_name: None,
             local: "127.0.0.1:80",
@@ -181,9 +191,12 @@ mod tests {
         let mut out = Vec::new();
         line.write(&mut out);
         assert_eq!(out.pop(), Some(b'\n'));
+        assert!(!out.contains(&b'\n') && !std::str::from_utf8(&out).unwrap().chars().any(is_hidden));
+        assert!(!out.windows(3).any(|window| window == b"##["));
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["path"], "/a\"b");
         assert_eq!(value["authority"], "a\\\u{1}\u{fffd}ä");
+        assert_eq!(value["user_agent"], "\u{1b}[2J\u{9b}\u{202e}\u{e0001}\n##[error]#[x]");
         assert_eq!(value["response_code"], 503);
         assert_eq!(value["response_flags"], "UH");
         assert_eq!(value["upstream_cluster"], "-");

@@ -42,7 +42,7 @@ fn sample(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Disp
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+    gatewright_diagnostics::outlet::label_value(value)
 }
 
 /// Returns the labels that Istio gives requests of a cluster.

@@ -1,6 +1,7 @@
 //! What is told as a Kubernetes event, beside the inventory: changes, and trouble when it begins and when it is over.
 
 use gatewright_cluster::events::Event;
+use gatewright_diagnostics::outlet::visible;
 
 use super::round::{ClusterReport, Outcome, Round};
 
@@ -52,7 +53,7 @@ pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&
         (Outcome::Applied, None) => (false, "Applied", all()),
         _ => return None,
     };
-    Some(Event { warning, reason, note })
+    Some(Event { warning, reason, note: visible(&note).into_owned() })
 }
 
 /// Returns what is wrong with the source of a round.

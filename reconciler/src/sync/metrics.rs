@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use gatewright_diagnostics::outlet::label_value;
+
 use super::round::{Outcome, Round, Target, TargetReport};
 
 /// What has been counted, and the last round.
@@ -126,15 +128,11 @@ fn sample(
 ) -> fmt::Result {
     write!(f, "gatewright_sync_{name}")?;
     let labels: Vec<String> =
-        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", label_value(value))).collect();
     if !labels.is_empty() {
         write!(f, "{{{}}}", labels.join(","))?;
     }
     writeln!(f, " {value}")
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

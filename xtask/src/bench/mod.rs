@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what compiling, planning, pushing and serving cost, on seeded repositories.
 
+mod findings;
 mod measure;
 mod push;
 mod report;
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         report.attempt("plan", |report| plan(&programs, &repository, report));
         report.attempt("push", |report| push(&programs, &repository, report));
     }
+    report.attempt("findings", |report| findings::run(&programs.gatewright, &target.join("bench"), report));
     report.attempt("requests", |report| requests(&programs, &target.join("bench"), report));
     let text = report.render();
     let file = target.join("bench/report.md");

@@ -5,6 +5,7 @@ mod render;
 use clap::{Args, ValueEnum};
 use gatewright_compiler::graph::{Focus, Reach};
 use gatewright_diagnostics::Severity;
+use gatewright_diagnostics::outlet::Form;
 
 use crate::Context;
 use crate::errors::{CliError, Exit};
@@ -58,12 +59,12 @@ impl Graph {
                 CliError::usage("the object in focus is neither in the SOURCE nor referred to")
             })?;
         }
-        context.terminal.print(&match self.format {
-            Format::Text => render::text(&graph),
-            Format::Dot => render::dot(&graph),
-            Format::Mermaid => render::mermaid(&graph),
-            Format::Json => render::json(&graph),
-        })?;
+        match self.format {
+            Format::Text => context.terminal.show(&render::text(&graph))?,
+            Format::Dot => context.terminal.print(Form::Dot, &render::dot(&graph))?,
+            Format::Mermaid => context.terminal.print(Form::Mermaid, &render::mermaid(&graph))?,
+            Format::Json => context.terminal.print(Form::Json, &render::json(&graph))?,
+        }
         Ok(if errors.any(Severity::Error) { Exit::Findings } else { Exit::Fine })
     }
 

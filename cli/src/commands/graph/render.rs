@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use gatewright_compiler::graph::{DependencyGraph, Node, Reference};
+use gatewright_diagnostics::outlet::graph::{dot as quoted, mermaid as label};
+use gatewright_diagnostics::outlet::visible;
 use serde_json::{Value, json};
 
 /// Name and number of the JSON form.
@@ -24,9 +26,10 @@ pub(super) fn text(graph: &DependencyGraph) -> String {
             (true, false) => lonely.push(node),
             (true, true) => leaves.push(node),
             (false, _) => {
-                writeln!(out, "{node}").expect("writing to a string");
+                writeln!(out, "{}", shown(node)).expect("writing to a string");
                 for (reference, target) in references {
-                    writeln!(out, "  {:<16} {target}", reference.to_string()).expect("writing to a string");
+                    writeln!(out, "  {:<16} {}", reference.to_string(), shown(target))
+                        .expect("writing to a string");
                 }
                 out.push('\n');
             }
@@ -35,7 +38,7 @@ pub(super) fn text(graph: &DependencyGraph) -> String {
     let missing = |node: &&&Node| matches!(node, Node::External(_) | Node::UnknownService(_));
     section(&mut out, "Not in the source", leaves.iter().filter(missing), |node| {
         let users: BTreeSet<String> =
-            referred.get(node).into_iter().flatten().map(ToString::to_string).collect();
+            referred.get(node).into_iter().flatten().map(|user| shown(user)).collect();
         format!(", needed by {}", users.into_iter().collect::<Vec<_>>().join(", "))
     });
     section(&mut out, "Connected with nothing", lonely.iter(), |_| String::new());
@@ -51,10 +54,15 @@ fn section<'a>(
     nodes: impl Iterator<Item = &'a &'a Node>,
     remark: impl Fn(&Node) -> String,
 ) {
-    let lines: Vec<String> = nodes.map(|node| format!("  {}{}\n", name(node), remark(node))).collect();
+    let lines: Vec<String> =
+        nodes.map(|node| format!("  {}{}\n", visible(&name(node)), remark(node))).collect();
     if !lines.is_empty() {
         writeln!(out, "{title}\n{}", lines.concat()).expect("writing to a string");
     }
+}
+
+fn shown(node: &Node) -> String {
+    visible(&node.to_string()).into_owned()
 }
 
 fn counted(count: usize, word: &str) -> String {
@@ -83,17 +91,13 @@ pub(super) fn dot(graph: &DependencyGraph) -> String {
     out + "}\n"
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
-}
-
 /// Renders the graph for Mermaid.
 pub(super) fn mermaid(graph: &DependencyGraph) -> String {
     let numbers: BTreeMap<&Node, usize> =
         graph.nodes().enumerate().map(|(number, node)| (node, number)).collect();
     let mut out = "flowchart LR\n".to_owned();
     for (node, number) in &numbers {
-        let text = name(node).replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+        let text = label(&name(node));
         let (open, close) = match node {
             Node::Host(_) => ("([", "])"),
             Node::External(_) | Node::UnknownService(_) => ("[/", "/]"),

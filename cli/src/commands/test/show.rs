@@ -1,6 +1,7 @@
 //! Results for people and for CI.
 
 use anstyle::{AnsiColor, Style};
+use gatewright_diagnostics::outlet::visible;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::check::Failure;
@@ -13,14 +14,18 @@ use crate::errors::CliError;
 pub(super) fn failure(failures: &[Failure], test: &RouteTest, report: &Report) -> String {
     let mut out = String::new();
     for failure in failures {
-        out.push_str(&format!("{}: expected {}\n", failure.what, failure.expected));
-        out.push_str(&format!("{}  found {}\n", " ".repeat(failure.what.chars().count()), failure.found));
+        out.push_str(&format!("{}: expected {}\n", visible(&failure.what), visible(&failure.expected)));
+        out.push_str(&format!(
+            "{}  found {}\n",
+            " ".repeat(visible(&failure.what).chars().count()),
+            visible(&failure.found)
+        ));
     }
     if let Some(matched) = &report.matched {
         let place = matched.location.iter().map(|location| format!(" ({location})")).collect::<String>();
-        out.push_str(&format!("decided by {}{place}\n", matched.name));
+        out.push_str(&format!("decided by {}\n", visible(&format!("{}{place}", matched.name))));
     }
-    out.push_str(&format!("request {}", test.request));
+    out.push_str(&format!("request {}", visible(&test.request.to_string())));
     out
 }
 
@@ -30,20 +35,24 @@ pub(super) fn text(suites: &[Suite], color: bool) -> String {
         |style: Style, text: &str| if color { format!("{style}{text}{style:#}") } else { text.to_owned() };
     let mut out = String::new();
     for suite in suites.iter().filter(|suite| !suite.cases.is_empty()) {
-        out.push_str(&format!("{}\n", paint(Style::new().bold(), &suite.name)));
+        out.push_str(&format!("{}\n", paint(Style::new().bold(), &visible(&suite.name))));
         for case in &suite.cases {
             let Some(failure) = &case.failure else {
-                out.push_str(&format!("  {}    {}\n", paint(AnsiColor::Green.on_default(), "ok"), case.name));
+                out.push_str(&format!(
+                    "  {}    {}\n",
+                    paint(AnsiColor::Green.on_default(), "ok"),
+                    visible(&case.name)
+                ));
                 continue;
             };
             let place = case.place.iter().map(|place| format!("  {place}")).collect::<String>();
-            let place = paint(Style::new().dimmed(), &place);
+            let place = paint(Style::new().dimmed(), &visible(&place));
             out.push_str(&format!(
                 "  {}  {}{place}\n",
                 paint(AnsiColor::Red.on_default().bold(), "FAIL"),
-                case.name
+                visible(&case.name)
             ));
-            out.extend(failure.lines().map(|line| format!("        {line}\n")));
+            out.extend(failure.lines().map(|line| format!("        {}\n", visible(line))));
         }
     }
     let cases = || suites.iter().flat_map(|suite| &suite.cases);
@@ -56,7 +65,7 @@ pub(super) fn text(suites: &[Suite], color: bool) -> String {
 pub(super) fn junit(suites: &[Suite]) -> Result<String, CliError> {
     let mut report = quick_junit::Report::new("gatewright test");
     for suite in suites.iter().filter(|suite| !suite.cases.is_empty()) {
-        let mut rendered = TestSuite::new(suite.name.as_str());
+        let mut rendered = TestSuite::new(&*visible(&suite.name));
         rendered.add_test_cases(suite.cases.iter().map(case));
         report.add_test_suite(rendered);
     }
@@ -68,14 +77,16 @@ fn case(case: &Case) -> TestCase {
         None => TestCaseStatus::success(),
         Some(failure) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(failure.lines().next().unwrap_or_default()).set_description(failure.as_str());
+            let lines: Vec<String> = failure.lines().map(|line| visible(line).into_owned()).collect();
+            status.set_message(lines.first().map(String::as_str).unwrap_or_default());
+            status.set_description(lines.join("\n"));
             status
         }
     };
-    let mut rendered = TestCase::new(case.name.as_str(), status);
+    let mut rendered = TestCase::new(&*visible(&case.name), status);
     rendered.set_time(case.time);
     if let Some(place) = &case.place {
-        rendered.set_classname(place.as_str());
+        rendered.set_classname(&*visible(place));
     }
     rendered
 }

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use gatewright_behaviour::{BadRequest, CorsReply, Handshake, HeaderOutcome};
+use gatewright_diagnostics::outlet::visible;
 
 use super::report::{Forwarded, Report, Result, TracedHost, TracedRoute, Upstream, path_text};
 
@@ -36,13 +37,13 @@ impl Writer {
     }
 
     fn heading(&mut self, text: &str) {
-        let text = self.paint(Style::new().bold(), text);
+        let text = self.paint(Style::new().bold(), &visible(text));
         self.out.push_str(&format!("{text}\n\n"));
     }
 
     fn row(&mut self, label: &str, text: &str) {
         let label = self.paint(Style::new().dimmed(), &format!("{label:<10}"));
-        self.out.push_str(&format!("{label} {text}\n"));
+        self.out.push_str(&format!("{label} {}\n", visible(text)));
     }
 
     fn listener(&mut self, report: &Report) {
@@ -79,8 +80,8 @@ impl Writer {
         };
         let name = format!("{} ({})", path_text(&route.matches), route.name);
         let place = route.location.iter().map(|location| format!("  {location}")).collect::<String>();
-        let place = self.paint(Style::new().dimmed(), &place);
-        self.out.push_str(&format!("        {sign} {name}: {why}{place}\n"));
+        let place = self.paint(Style::new().dimmed(), &visible(&place));
+        self.out.push_str(&format!("        {sign} {}: {}{place}\n", visible(&name), visible(&why)));
     }
 
     fn plugins(&mut self, report: &Report) {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Report;
+use crate::outlet::github::{data, property};
+use crate::outlet::visible;
 use crate::{Diagnostic, Severity};
 
 /// Renders the findings as workflow commands.
@@ -15,15 +17,14 @@ pub fn github(report: &Report<'_>) -> String {
             Severity::Info => "notice",
         };
         let properties = properties(finding);
-        writeln!(out, "::{command} {properties}::{}", escape_data(&message(finding)))
-            .expect("writing to a string");
+        writeln!(out, "::{command} {properties}::{}", data(&message(finding))).expect("writing to a string");
     }
     out
 }
 
 fn properties(finding: &Diagnostic) -> String {
     let (start, end) = (finding.primary.span.start, finding.primary.span.end);
-    let mut out = format!("file={}", escape_property(&finding.primary.path));
+    let mut out = format!("file={}", property(&finding.primary.path));
     if start.line > 0 {
         write!(out, ",line={},endLine={}", start.line, end.line.max(start.line))
             .expect("writing to a string");
@@ -34,30 +35,23 @@ fn properties(finding: &Diagnostic) -> String {
             .expect("writing to a string");
     }
     let title = format!("{} {}", finding.code.id, finding.code.slug);
-    out + ",title=" + &escape_property(&title)
+    out + ",title=" + &property(&title)
 }
 
 fn message(finding: &Diagnostic) -> String {
-    let mut out = finding.message.clone();
+    let mut out = visible(&finding.message).into_owned();
     for label in &finding.related {
         let text = if label.text.is_empty() { "see also" } else { &label.text };
-        write!(out, "\n{text}: {}:{}", label.path, label.span.start.line).expect("writing to a string");
+        write!(out, "\n{}: {}:{}", visible(text), visible(&label.path), label.span.start.line)
+            .expect("writing to a string");
     }
     for note in &finding.notes {
-        write!(out, "\nnote: {note}").expect("writing to a string");
+        write!(out, "\nnote: {}", visible(note)).expect("writing to a string");
     }
     if let Some(help) = &finding.help {
-        write!(out, "\nhelp: {help}").expect("writing to a string");
+        write!(out, "\nhelp: {}", visible(help)).expect("writing to a string");
     }
     out
-}
-
-fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn escape_property(text: &str) -> String {
-    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -74,11 +68,11 @@ mod tests {
     fn nothing_a_user_wrote_ends_the_command() {
         let mut diagnostics = examples::findings();
         diagnostics.retain(|finding| finding.severity == Severity::Error);
-        diagnostics[0].primary.path = "a,b:c%.yaml".into();
-        diagnostics[0].message = "50%\r\n::error::forged".into();
+        diagnostics[0].primary.path = "a,b:c%\n::error::d.yaml".into();
+        diagnostics[0].message = "50%\r\n::error::forged\u{1b}[m".into();
         let out = github(&examples::report(&diagnostics));
         assert_eq!(out.lines().count(), 1);
-        assert!(out.starts_with("::error file=a%2Cb%3Ac%25.yaml,line="), "{out}");
-        assert!(out.contains("::50%25%0D%0A::error::forged"), "{out}");
+        assert!(out.starts_with("::error file=a%2Cb%3Ac%25%0A%3A%3Aerror%3A%3Ad.yaml,line="), "{out}");
+        assert!(out.contains(r"::50%25\r\n::error::forged\x1b[m"), "{out}");
     }
 }

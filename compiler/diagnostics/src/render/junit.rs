@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::Report;
 use crate::Diagnostic;
+use crate::outlet::visible;
 
 /// Renders the findings as a JUnit document. Findings too mild to fail the run are the output of a test that passes.
 pub fn junit(report: &Report<'_>) -> String {
@@ -27,8 +28,9 @@ pub fn junit(report: &Report<'_>) -> String {
 fn test_case(report: &Report<'_>, file: &str, findings: &[&Diagnostic]) -> TestCase {
     let failing: Vec<&&Diagnostic> =
         findings.iter().filter(|finding| finding.severity <= report.fail_on).collect();
+    let name = visible(file).into_owned();
     let mut case = match failing.first() {
-        None => TestCase::new(file, TestCaseStatus::success()),
+        None => TestCase::new(name, TestCaseStatus::success()),
         Some(first) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let more = match failing.len() - 1 {
@@ -36,9 +38,9 @@ fn test_case(report: &Report<'_>, file: &str, findings: &[&Diagnostic]) -> TestC
                 others => format!(" (and {others} more)"),
             };
             status.set_type(first.code.id);
-            status.set_message(format!("{}{more}", first.message));
+            status.set_message(format!("{}{more}", visible(&first.message)));
             status.set_description(lines(failing.iter().map(|finding| **finding)));
-            TestCase::new(file, status)
+            TestCase::new(name, status)
         }
     };
     case.set_classname("gatewright.validate");
@@ -55,10 +57,10 @@ fn lines<'a>(findings: impl Iterator<Item = &'a Diagnostic>) -> String {
     for finding in findings {
         let place = finding.primary.span.start;
         let (severity, code) = (finding.severity.as_str(), finding.code.id);
-        writeln!(out, "{}:{}: {severity}[{code}]: {}", place.line, place.column, finding.message)
+        writeln!(out, "{}:{}: {severity}[{code}]: {}", place.line, place.column, visible(&finding.message))
             .expect("writing to a string");
         if let Some(help) = &finding.help {
-            writeln!(out, "  help: {help}").expect("writing to a string");
+            writeln!(out, "  help: {}", visible(help)).expect("writing to a string");
         }
     }
     out

@@ -3,6 +3,7 @@
 //! Every form is a pure function of a [`Report`]: equal reports give equal bytes. Paths are written as they stand in
 //! the findings; who wants them relative to something else changes them before.
 
+mod excerpt;
 mod fingerprint;
 mod github;
 mod gitlab;

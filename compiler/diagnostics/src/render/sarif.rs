@@ -116,6 +116,8 @@ struct SarifResult<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location<'a>>,
     partial_fingerprints: Fingerprints,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurrence_count: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixes: Vec<SarifFix<'a>>,
 }
@@ -134,6 +136,7 @@ impl<'a> SarifResult<'a> {
             locations: [location],
             related_locations: finding.related.iter().map(Location::of).collect(),
             partial_fingerprints: Fingerprints { gatewright: fingerprint },
+            occurrence_count: (finding.count > 1).then_some(finding.count),
             fixes: finding.fix.iter().map(|fix| SarifFix::of(finding, fix)).collect(),
         }
     }
@@ -265,7 +268,8 @@ fn level(severity: Severity) -> &'static str {
 fn message(finding: &Diagnostic) -> String {
     let notes = finding.notes.iter().map(|note| format!("\nnote: {note}"));
     let help = finding.help.iter().map(|help| format!("\nhelp: {help}"));
-    notes.chain(help).fold(finding.message.clone(), |text, line| text + &line)
+    // Readers of SARIF make links of `[text](address)`, with which a name could lead people anywhere.
+    notes.chain(help).fold(finding.message.clone(), |text, line| text + &line).replace("](", "\\](")
 }
 
 /// Percent-encodes everything that is not a path character of a URI (RFC 3986, unreserved and `/`).

@@ -3,73 +3,88 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// One file with its line starts.
+use super::excerpt::Excerpt;
+
+/// One file with its lines and documents. Making one costs a pass over the text; what is asked of it costs no more than
+/// what is shown, however large the file and its lines are.
 pub(super) struct SourceText {
     text: Arc<str>,
+    /// Where lines start.
     starts: Vec<usize>,
-}
-
-/// A few lines of a file.
-pub(super) struct Window<'a> {
-    /// Text of the lines.
-    pub(super) text: &'a str,
-    /// Number of the first line, from 1.
-    pub(super) first_line: usize,
-    /// Bytes of the file before the text.
-    pub(super) offset: usize,
+    /// First line of each document of YAML, from 1, and whether it could be a Secret or a list with one.
+    documents: Vec<(usize, bool)>,
 }
 
 impl SourceText {
     pub(super) fn new(text: Arc<str>) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let starts = std::iter::once(0).chain(breaks).collect();
-        SourceText { text, starts }
+        let starts = line_starts(&text);
+        let documents = documents(&text, &starts);
+        SourceText { text, starts, documents }
     }
 
-    /// Returns a stretch of lines (from 1, end included), or nothing when there are no such lines or they belong to a
-    /// Secret.
-    pub(super) fn window(&self, lines: Range<usize>) -> Option<Window<'_>> {
+    /// Returns a stretch of lines (from 1, end included) with the parts of long ones that lie around `spans`, or nothing
+    /// when there are no such lines or they belong to a Secret.
+    pub(super) fn excerpt(&self, lines: Range<usize>, spans: &[Range<usize>]) -> Option<Excerpt> {
         let known = 1..self.starts.len() + 1;
         if !known.contains(&lines.start) || self.is_secret(lines.start) || self.is_secret(lines.end) {
             return None;
         }
-        let last = lines.end.min(self.starts.len());
-        let bytes = self.starts[lines.start - 1]..self.starts.get(last).copied().unwrap_or(self.text.len());
-        Some(Window {
-            text: self.text[bytes.clone()].trim_end(),
-            first_line: lines.start,
-            offset: bytes.start,
-        })
+        let last = lines.end.clamp(lines.start, self.starts.len());
+        let mut excerpt = Excerpt::new(lines.start);
+        for number in lines.start..=last {
+            excerpt.add_line(&self.text, self.line(number), spans);
+        }
+        Some(excerpt)
     }
 
     /// Returns the stretch of `range` in the first of its lines, moved to character borders.
     pub(super) fn first_line_of(&self, range: Range<usize>) -> Range<usize> {
         let floor = |at: usize| self.text.floor_char_boundary(at.min(self.text.len()));
         let (start, end) = (floor(range.start), floor(range.end.max(range.start)));
-        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
-        start..end.min(line_end)
+        let number = self.starts.partition_point(|&line| line <= start).max(1);
+        start..end.min(self.line(number).end.max(start))
     }
 
-    fn line(&self, number: usize) -> &str {
-        let end = self.starts.get(number).copied().unwrap_or(self.text.len());
-        self.starts.get(number - 1).map_or("", |start| &self.text[*start..end])
-    }
-
-    /// Returns the first and last line (both included) of the YAML document that holds a line.
-    fn document(&self, line: usize) -> Range<usize> {
-        let is_border = |number: &usize| self.line(*number).starts_with("---");
-        let first = (1..=line).rev().find(is_border).unwrap_or(1);
-        let last = (line + 1..=self.starts.len()).find(is_border).map_or(self.starts.len(), |next| next - 1);
-        first..last
+    /// Returns the bytes of a line without its end.
+    fn line(&self, number: usize) -> Range<usize> {
+        let start = self.starts[number - 1];
+        let next = self.starts.get(number).copied().unwrap_or(self.text.len());
+        start..start + self.text[start..next].trim_end_matches(['\n', '\r']).len()
     }
 
     /// Returns whether the document around a line could be a Secret or a list with one, in YAML or JSON. Errs to the
     /// safe side, because the file may be too broken to be read properly.
     fn is_secret(&self, line: usize) -> bool {
-        let document = self.document(line);
-        (document.start..=document.end)
-            .any(|number| self.line(number).contains("kind") && self.line(number).contains("Secret"))
+        let next = self.documents.partition_point(|(first, _)| *first <= line);
+        self.documents[..next].last().is_some_and(|(_, secret)| *secret)
     }
+}
+
+/// Returns where lines start; a line ends with LF, CR LF or a lone CR, as places count them.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = bytes
+        .iter()
+        .enumerate()
+        .filter(|(at, byte)| **byte == b'\n' || (**byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')));
+    std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+}
+
+fn documents(text: &str, starts: &[usize]) -> Vec<(usize, bool)> {
+    let mut documents = vec![(1, false)];
+    let ends = starts[1..].iter().copied().chain([text.len()]);
+    for (index, (start, end)) in starts.iter().zip(ends).enumerate() {
+        let line = &text[*start..end];
+        if line.starts_with("---") {
+            documents.push((index + 1, false));
+        }
+        if let Some((_, secret)) = documents.last_mut()
+            && !*secret
+        {
+            *secret = line.contains("kind") && line.contains("Secret");
+        }
+    }
+    documents
 }
 
 #[cfg(test)]
@@ -80,29 +95,33 @@ mod tests {
         SourceText::new(Arc::from(text))
     }
 
+    fn shown(file: &SourceText, lines: Range<usize>) -> Option<String> {
+        file.excerpt(lines, &[]).map(|excerpt| excerpt.text)
+    }
+
     #[test]
-    fn a_window_holds_whole_lines() {
-        let file = text("a: 1\n---\nb: 2\nc: 3\n---\nd: 4");
-        let window = file.window(3..4).unwrap();
-        assert_eq!((window.text, window.first_line, window.offset), ("b: 2\nc: 3", 3, 9));
-        assert_eq!(file.window(6..6).unwrap().text, "d: 4");
+    fn an_excerpt_holds_whole_lines() {
+        let file = text("a: 1\n---\nb: 2\r\nc: 3\r---\nd: 4");
+        let excerpt = file.excerpt(3..4, &[9..10]).unwrap();
+        assert_eq!((excerpt.text.as_str(), excerpt.first_line), ("b: 2\nc: 3", 3));
+        assert_eq!(shown(&file, 6..6).as_deref(), Some("d: 4"));
     }
 
     #[test]
     fn lines_of_a_secret_are_never_shown() {
         let file = text("kind: Ingress\n---\nkind: Secret\ndata:\n  tls.key: aGVsbG8=\n---\nkind: Service\n");
-        assert!(file.window(1..1).is_some());
-        assert!(file.window(5..5).is_none());
-        assert!(file.window(3..3).is_none());
-        assert_eq!(file.window(7..7).unwrap().text, "kind: Service");
-        assert!(text(r#"{"kind":"List","items":[{"kind":"Secret"}]}"#).window(1..1).is_none());
+        assert!(shown(&file, 1..1).is_some());
+        assert!(shown(&file, 5..5).is_none());
+        assert!(shown(&file, 3..3).is_none());
+        assert_eq!(shown(&file, 7..7).as_deref(), Some("kind: Service"));
+        assert!(shown(&text(r#"{"kind":"List","items":[{"kind":"Secret"}]}"#), 1..1).is_none());
     }
 
     #[test]
     fn places_beyond_the_text_are_survived() {
         let file = text("ä: 1\n");
-        assert!(file.window(9..9).is_none());
-        assert!(file.window(0..0).is_none());
+        assert!(shown(&file, 9..9).is_none());
+        assert!(shown(&file, 0..0).is_none());
         assert_eq!(file.first_line_of(1..400), 0..5);
         assert_eq!(file.first_line_of(400..500), 6..6);
     }

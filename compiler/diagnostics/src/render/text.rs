@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use annotate_snippets::{
     Annotation, AnnotationKind, Element, Group, Level, Origin, Patch, Renderer, Snippet,
-    normalize_untrusted_str,
 };
 
 use super::Report;
 use super::source_text::SourceText;
+use crate::outlet::visible;
 use crate::{Diagnostic, Fix, Label, Severity, Span};
 
 /// Labels of one file at most this many lines apart share a snippet.
 const SHARED_SNIPPET_LINES: usize = 8;
+/// Labels of one line further apart, in bytes, do not: a line can be as long as a file.
+const SHARED_SNIPPET_BYTES: usize = 120;
 /// Files kept for further findings; findings are sorted by file, so only related places need more than one.
 const KEPT_FILES: usize = 32;
 
@@ -33,12 +35,24 @@ pub fn text(report: &Report<'_>, options: &TextOptions<'_>) -> String {
     let mut out = String::new();
     for finding in report.diagnostics {
         files.load(finding);
-        out.push_str(&renderer.render(&groups(finding, &files)));
+        out.push_str(&with_one_arrow(renderer.render(&groups(finding, &files))));
         out.push_str("\n\n");
     }
     out.push_str(&report.counts().to_string());
     out.push('\n');
     out
+}
+
+/// Gives the places of other files the arrow of the first one: `:::` would read as a command in the log of a CI run.
+fn with_one_arrow(rendered: String) -> String {
+    const OTHER: &str = ":::";
+    if !rendered.contains(OTHER) {
+        return rendered;
+    }
+    let styles = |c: char| matches!(c, ' ' | '\u{1b}' | '[' | ';' | 'm') || c.is_ascii_digit();
+    let is_place = |line: &str| line.trim_start_matches(styles).starts_with(OTHER);
+    let lines = rendered.split_inclusive('\n');
+    lines.map(|line| if is_place(line) { line.replacen(OTHER, "-->", 1) } else { line.to_owned() }).collect()
 }
 
 struct Files<'a> {
@@ -49,7 +63,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn load(&mut self, finding: &Diagnostic) {
         if self.kept.len() >= KEPT_FILES {
-            self.kept.clear();
+            self.kept.retain(|path, _| *path == finding.primary.path);
         }
         for label in labels(finding) {
             if !self.kept.contains_key(&label.path) {
@@ -74,32 +88,30 @@ fn groups<'a>(finding: &'a Diagnostic, files: &'a Files<'_>) -> Vec<Group<'a>> {
         Severity::Info => Level::INFO,
     };
     let mut group =
-        level.primary_title(finding.message.as_str()).id(finding.code.id).elements(places(finding, files));
+        level.primary_title(visible(&finding.message)).id(finding.code.id).elements(places(finding, files));
     if let Some(entity) = &finding.entity {
-        group = group.element(Level::NOTE.with_name("in").message(normalize_untrusted_str(entity)));
+        group = group.element(Level::NOTE.with_name("in").message(visible(entity)));
     }
     for note in &finding.notes {
-        group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
+        group = group.element(Level::NOTE.message(visible(note)));
     }
     let suggestion = finding.fix.as_ref().and_then(|fix| suggestion(finding, fix, files));
     match (&finding.help, suggestion) {
         (_, Some(suggestion)) => vec![group, suggestion],
-        (Some(help), None) => vec![group.element(Level::HELP.message(normalize_untrusted_str(help)))],
+        (Some(help), None) => vec![group.element(Level::HELP.message(visible(help)))],
         (None, None) => vec![group],
     }
 }
 
+/// A label and how it is marked.
+type Marked<'a> = (&'a Label, AnnotationKind);
+
 /// Returns a snippet for each cluster of labels that are near each other, the primary one first.
 fn places<'a>(finding: &'a Diagnostic, files: &'a Files<'_>) -> Vec<Element<'a>> {
-    let mut clusters: Vec<Vec<(&Label, AnnotationKind)>> =
-        vec![vec![(&finding.primary, AnnotationKind::Primary)]];
+    let mut clusters: Vec<Vec<Marked<'_>>> = vec![vec![(&finding.primary, AnnotationKind::Primary)]];
     for label in &finding.related {
-        let near = clusters.iter_mut().find(|cluster| {
-            let (first, _) = cluster[0];
-            first.path == label.path
-                && first.span.start.line.abs_diff(label.span.start.line) <= SHARED_SNIPPET_LINES
-        });
-        match near {
+        let near = |cluster: &&mut Vec<Marked<'_>>| cluster.iter().all(|(other, _)| are_near(other, label));
+        match clusters.iter_mut().find(near) {
             Some(cluster) => cluster.push((label, AnnotationKind::Context)),
             None => clusters.push(vec![(label, AnnotationKind::Context)]),
         }
@@ -107,65 +119,73 @@ fn places<'a>(finding: &'a Diagnostic, files: &'a Files<'_>) -> Vec<Element<'a>>
     clusters.iter().flat_map(|cluster| elements(cluster, files)).collect()
 }
 
-fn elements<'a>(cluster: &[(&'a Label, AnnotationKind)], files: &'a Files<'_>) -> Vec<Element<'a>> {
-    let snippet = files.get(&cluster[0].0.path).and_then(|file| snippet(cluster, file));
-    match snippet {
-        Some(snippet) => vec![snippet.into()],
-        None => cluster.iter().flat_map(|(label, _)| origin(label)).collect(),
-    }
+fn are_near(one: &Label, other: &Label) -> bool {
+    let (a, b) = (one.span.start, other.span.start);
+    one.path == other.path
+        && a.line.abs_diff(b.line) <= SHARED_SNIPPET_LINES
+        && (a.line != b.line || a.offset.abs_diff(b.offset) <= SHARED_SNIPPET_BYTES)
 }
 
-fn snippet<'a>(
-    cluster: &[(&'a Label, AnnotationKind)],
-    file: &'a SourceText,
-) -> Option<Snippet<'a, Annotation<'a>>> {
-    let lines = cluster.iter().map(|(label, _)| label.span.start.line);
-    let window = file.window(lines.clone().min()?..lines.max()?)?;
-    let mut snippet = Snippet::source(window.text)
-        .line_start(window.first_line)
-        .path(normalize_untrusted_str(&cluster[0].0.path));
-    for (label, kind) in cluster {
-        let span = within(file.first_line_of(bytes(&label.span)), window.offset, window.text.len());
-        let text = (!label.text.is_empty()).then(|| normalize_untrusted_str(&label.text));
-        snippet = snippet.annotation(kind.span(span).label(text));
+fn elements<'a>(cluster: &[Marked<'a>], files: &'a Files<'_>) -> Vec<Element<'a>> {
+    let snippet = files.get(&cluster[0].0.path).and_then(|file| snippet(cluster, file));
+    snippet.unwrap_or_else(|| cluster.iter().flat_map(|(label, _)| remark(label)).collect())
+}
+
+fn snippet<'a>(cluster: &[Marked<'a>], file: &SourceText) -> Option<Vec<Element<'a>>> {
+    let (first, _) = cluster[0];
+    let lines = || cluster.iter().map(|(label, _)| label.span.start.line);
+    let spans: Vec<Range<usize>> =
+        cluster.iter().map(|(label, _)| file.first_line_of(bytes(&label.span))).collect();
+    let excerpt = file.excerpt(lines().min()?..lines().max()?, &spans)?;
+    let marks: Vec<Annotation<'a>> = cluster
+        .iter()
+        .zip(&spans)
+        .map(|((label, kind), span)| {
+            let text = (!label.text.is_empty()).then(|| visible(&label.text));
+            kind.span(excerpt.within(span.clone())).label(text)
+        })
+        .collect();
+    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line).annotations(marks);
+    if excerpt.is_cut {
+        return Some(vec![origin(first).into(), snippet.into()]);
     }
-    Some(snippet)
+    Some(vec![snippet.path(visible(&first.path)).into()])
+}
+
+/// Returns the place of a label, with the column that it has in the file.
+fn origin(label: &Label) -> Origin<'_> {
+    let origin = Origin::path(visible(&label.path));
+    match label.span.start.line {
+        0 => origin,
+        line => origin.line(line).char_column(label.span.start.column),
+    }
 }
 
 /// Returns the place without its lines, and the label as a remark below it.
-fn origin<'a>(label: &'a Label) -> Vec<Element<'a>> {
-    let mut origin = Origin::path(normalize_untrusted_str(&label.path));
-    if label.span.start.line > 0 {
-        origin = origin.line(label.span.start.line).char_column(label.span.start.column);
-    }
-    let remark =
-        (!label.text.is_empty()).then(|| Level::NOTE.no_name().message(normalize_untrusted_str(&label.text)));
-    std::iter::once(origin.into()).chain(remark.map(Element::from)).collect()
+fn remark(label: &Label) -> Vec<Element<'_>> {
+    let remark = (!label.text.is_empty()).then(|| Level::NOTE.no_name().message(visible(&label.text)));
+    std::iter::once(origin(label).into()).chain(remark.map(Element::from)).collect()
 }
 
 fn suggestion<'a>(finding: &'a Diagnostic, fix: &'a Fix, files: &'a Files<'_>) -> Option<Group<'a>> {
     let file = files.get(&finding.primary.path)?;
-    let window = file.window(fix.span.start.line..fix.span.end.line)?;
-    let span = within(bytes(&fix.span), window.offset, window.text.len());
-    if !window.text.is_char_boundary(span.start) || !window.text.is_char_boundary(span.end) {
-        return None;
-    }
-    let title = normalize_untrusted_str(finding.help.as_deref().unwrap_or("replace it"));
-    let snippet = Snippet::source(window.text)
-        .line_start(window.first_line)
-        .path(normalize_untrusted_str(&finding.primary.path))
-        .patch(Patch::new(span, fix.replacement.as_str()));
+    let span = bytes(&fix.span);
+    let excerpt = file.excerpt(fix.span.start.line..fix.span.end.line, std::slice::from_ref(&span))?;
+    let patch = Patch::new(excerpt.within(span), visible_lines(&fix.replacement));
+    let title = visible(finding.help.as_deref().unwrap_or("replace it"));
+    let snippet = Snippet::source(excerpt.text)
+        .line_start(excerpt.first_line)
+        .path(visible(&finding.primary.path))
+        .patch(patch);
     Some(Level::HELP.secondary_title(title).element(snippet))
 }
 
-fn bytes(span: &Span) -> Range<usize> {
-    span.start.offset..span.end.offset
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
-/// Moves a range of the file into a window of it, cut to the window's size.
-fn within(range: Range<usize>, offset: usize, length: usize) -> Range<usize> {
-    let start = range.start.saturating_sub(offset).min(length);
-    start..range.end.saturating_sub(offset).clamp(start, length)
+fn bytes(span: &Span) -> Range<usize> {
+    span.start.offset..span.end.offset.max(span.start.offset)
 }
 
 #[cfg(test)]
@@ -210,6 +230,53 @@ mod tests {
         findings[0].primary.path = evil;
         let out = render(&findings, false);
         assert!(!out.contains('\u{1b}') && !out.contains('\u{202e}'), "{out:?}");
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_ci_run() {
+        let mut findings = examples::findings();
+        for finding in &mut findings {
+            finding.message = "a\n::error::b ##[error]c".to_owned();
+            finding.primary.text = "::x\n::y".to_owned();
+            finding.help = Some("\n::z".to_owned());
+        }
+        for color in [false, true] {
+            let out = examples::without_colors(&render(&findings, color));
+            assert!(out.lines().all(|line| !line.trim_start().starts_with("::")), "{out}");
+            assert!(!out.contains("##["), "{out}");
+            assert!(out.contains("--> old, web.yaml:3:9"), "{out}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_the_surroundings_of_the_place_are_shown() {
+        let item = r#"{"kind":"Ingress","metadata":{"name":"a"}},"#;
+        let file: Arc<str> = format!(r#"{{"kind":"List","items":[{}"#, item.repeat(2_000)).into();
+        let at = item.len() * 1_500 + 24;
+        let place = |offset| crate::Position { offset, line: 1, column: offset + 1 };
+        let mut findings = examples::findings();
+        findings.truncate(1);
+        findings[0].primary.span = Span { start: place(at), end: place(at + 6) };
+        let report = examples::report(&findings);
+        let out = text(&report, &TextOptions { color: false, source: &|_| Some(file.clone()) });
+        assert!(out.contains(&format!("--> chart/Chart.yaml:1:{}\n", at + 1)), "{out}");
+        assert!(out.contains("..."), "{out}");
+        assert!(out.lines().all(|line| line.len() < 260), "{out}");
+    }
+
+    #[test]
+    fn a_file_with_many_findings_is_read_once() {
+        let base = examples::findings().remove(0);
+        let other = |number: usize| Label { path: format!("{number}.yaml"), ..base.primary.clone() };
+        let findings: Vec<Diagnostic> =
+            (0..200).map(|number| Diagnostic { related: vec![other(number)], ..base.clone() }).collect();
+        let reads = std::cell::Cell::new(0);
+        let source = |path: &str| {
+            reads.set(reads.get() + usize::from(path == base.primary.path));
+            Some(Arc::from("kind: X\n"))
+        };
+        text(&examples::report(&findings), &TextOptions { color: false, source: &source });
+        assert_eq!(reads.get(), 1);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use gatewright_diagnostics::outlet::visible;
+
 use super::difference::unified;
 use super::words;
 use super::wrap::{shorten, wrap};
@@ -44,7 +46,7 @@ pub fn text(plan: &Plan, options: TextOptions<'_>) -> String {
         }
     }
     writer.findings("New findings", &plan.new_findings);
-    writer.line(&format!("Digest {}", plan.digest));
+    writer.line(&format!("Digest {}", visible(&plan.digest)));
     writer.out
 }
 
@@ -102,7 +104,7 @@ impl Writer {
     /// Writes a wrapped text behind a sign; the color does not count as width.
     fn signed(&mut self, indent: usize, sign: &str, paint: Paint, text: &str) {
         let rest = " ".repeat(indent + sign.chars().count() + 1);
-        let wrapped = wrap(&rest, &rest, text, WIDTH);
+        let wrapped = wrap(&rest, &rest, &visible(text), WIDTH);
         self.out.push_str(&" ".repeat(indent));
         let sign = self.paint(paint, sign);
         self.out.push_str(&sign);
@@ -114,7 +116,7 @@ impl Writer {
     fn labeled(&mut self, indent: usize, label: &str, text: &str) {
         const COLUMN: usize = 8;
         let rest = " ".repeat(indent + COLUMN);
-        let wrapped = wrap(&rest, &rest, text, WIDTH);
+        let wrapped = wrap(&rest, &rest, &visible(text), WIDTH);
         self.out.push_str(&" ".repeat(indent));
         let painted = self.paint(Paint::Faint, label);
         self.out.push_str(&painted);
@@ -123,7 +125,7 @@ impl Writer {
     }
 
     fn title(&mut self, text: &str) {
-        let title = self.paint(Paint::Title, text);
+        let title = self.paint(Paint::Title, &visible(text));
         self.line(&title);
     }
 
@@ -188,7 +190,7 @@ impl Writer {
     /// objects' level shows the rest.
     fn cluster(&mut self, cluster: &ClusterLevel) {
         self.title(&format!("Cluster {}", cluster.context));
-        self.line(&format!("  {}", words::cluster(cluster)));
+        self.line(&format!("  {}", visible(&words::cluster(cluster))));
         if let Some(refusal) = &cluster.refusal {
             self.signed(2, "!", Paint::Removed, &format!("GW0611 {refusal}"));
         }
@@ -321,7 +323,7 @@ impl Writer {
         let places: std::collections::BTreeSet<String> = places.map(words::place_pair).collect();
         for place in places.iter().take(NAMED) {
             let painted = self.paint(Paint::Faint, "at");
-            self.line(&format!("    {painted}      {place}"));
+            self.line(&format!("    {painted}      {}", visible(place)));
         }
         if places.len() > NAMED {
             self.labeled(4, "", &format!("… and {} more places", places.len() - NAMED));
@@ -376,11 +378,12 @@ impl Writer {
     }
 
     fn difference(&mut self, indent: usize, difference: &str) {
-        for line in difference.lines() {
+        for line in difference.split_terminator('\n') {
+            let line = visible(line);
             let line = match line.chars().next() {
-                Some('-') => self.paint(Paint::Removed, line),
-                Some('+') => self.paint(Paint::Added, line),
-                _ => line.to_owned(),
+                Some('-') => self.paint(Paint::Removed, &line),
+                Some('+') => self.paint(Paint::Added, &line),
+                _ => line.into_owned(),
             };
             self.line(&format!("{}{line}", " ".repeat(indent)));
         }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use gatewright_diagnostics::outlet::markdown::{code, prose};
+
 use super::super::words;
-use super::escape::{code, prose};
 
 /// Entries that belong together.
 #[derive(Clone, Debug, Default)]

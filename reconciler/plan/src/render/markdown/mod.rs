@@ -2,12 +2,11 @@
 //! room is short they are written more and more densely, and the other parts give way.
 
 mod compact;
-mod escape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use compact::{Density, Entry, Group};
-use escape::{block, code, prose};
+use gatewright_diagnostics::outlet::markdown::{block, code, prose};
 
 use super::difference::unified;
 use super::words;

@@ -1,5 +1,7 @@
 //! `gatewright explain`: the page of a diagnostic code, or what is known of an annotation.
 
+mod page;
+
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -27,11 +29,16 @@ impl Explain {
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let text = match &self.subject {
             None => list(),
-            Some(subject) => page(subject)?,
+            Some(subject) => page::fitted(&page(subject)?, width()),
         };
-        context.terminal.print(&text)?;
+        context.terminal.show(&text)?;
         Ok(Exit::Fine)
     }
+}
+
+/// Returns the columns of the terminal, as shells and people tell them.
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80)
 }
 
 fn list() -> String {
