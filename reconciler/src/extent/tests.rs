@@ -1,3 +1,5 @@
+//! What counts as a loss, and how much of it is refused.
+
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
 
