@@ -155,43 +155,57 @@ impl From<RenderError> for CliError {
 }
 
 /// Shows what clap says about the arguments (help and version included) and returns the exit code that goes with it.
-/// Clap repeats arguments as they are; in a CI run they may be the name of anybody's branch.
+/// Clap repeats arguments as they are; in a CI run they may be the name of anybody's branch, or hold a password.
 pub fn show_usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Exit {
     if !error.use_stderr() {
         // A closed pipe is no reason to complain about the pipe.
         error.print().ok();
         return Exit::Fine;
     }
-    let odd = odd_parts(arguments);
-    if odd.is_empty() && std::io::stderr().is_terminal() {
+    let parts = parts(arguments);
+    let plain = error.to_string();
+    let shown = without_secrets(&plain, &parts);
+    let odd: Vec<&String> = parts.iter().filter(|part| part.chars().any(is_hidden)).collect();
+    if odd.is_empty() && shown == plain && std::io::stderr().is_terminal() {
         error.print().ok();
         return Exit::Usage;
     }
-    let text = odd.iter().fold(error.to_string(), |text, part| text.replace(part, &visible(part)));
+    let text = odd.iter().fold(shown, |text, part| text.replace(part.as_str(), &visible(part)));
     let text: String = sealed(Form::Text { color: false }, &text).collect();
     std::io::stderr().lock().write_all(text.as_bytes()).ok();
     Exit::Usage
 }
 
-/// Returns arguments, and values of options in them, that have characters which are not seen; longest first.
-fn odd_parts(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+/// Returns arguments and the values of options in them, longest first.
+fn parts(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut parts: Vec<String> = arguments
         .map(|argument| argument.to_string_lossy().into_owned())
         .flat_map(|argument| {
             let value = argument.split_once('=').map(|(_, value)| value.to_owned());
             std::iter::once(argument).chain(value)
         })
-        .filter(|part| part.chars().any(is_hidden))
         .collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
+}
+
+/// Hides the secrets of arguments where a text repeats them, and what is secret by its shape.
+fn without_secrets(text: &str, parts: &[String]) -> String {
+    let mut out = text.to_owned();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        let shown = gatewright_secrets::argument(part);
+        if shown != *part {
+            out = out.replace(part.as_str(), &shown);
+        }
+    }
+    gatewright_secrets::shapes(&out).into_owned()
 }
 
 /// Tells of a panic in words that a user can report.
 pub fn report_panic(info: &PanicHookInfo<'_>) {
     let place =
         info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-    let message = info.payload_as_str().unwrap_or("no message");
+    let message = gatewright_secrets::text(info.payload_as_str().unwrap_or("no message"));
     let first = record(Form::Text { color: false }, &format!("error: internal error{place}: {message}"));
     let mut stderr = std::io::stderr().lock();
     // With standard error gone there is nobody to tell.
@@ -203,6 +217,20 @@ pub fn report_panic(info: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clap_says_repeats_no_secret() {
+        for argument in [
+            "git+ftp://user:SESAME@h/x",
+            "git+https://user:SESAME@h/x.git",
+            "git+https://h/x?access_token=SESAME",
+        ] {
+            let arguments = ["gatewright", "validate", argument];
+            let error = <crate::args::Cli as clap::Parser>::try_parse_from(arguments).unwrap_err();
+            let shown = without_secrets(&error.to_string(), &[argument.to_owned()]);
+            assert!(!shown.contains("SESAME") && shown.contains("[hidden]"), "{shown}");
+        }
+    }
 
     #[test]
     fn failures_have_the_exit_codes_of_the_contract() {

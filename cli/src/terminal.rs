@@ -75,7 +75,7 @@ impl Terminal {
     /// Writes lines for people to standard error. Nobody can be told when that fails.
     pub fn tell(&self, text: &str) {
         let form = Form::Text { color: self.stderr_color() };
-        let text: String = sealed(form, text).collect();
+        let text: String = sealed(form, &gatewright_secrets::shapes(text)).collect();
         io::stderr().lock().write_all(text.as_bytes()).ok();
     }
 
@@ -89,8 +89,9 @@ impl Terminal {
         let (red, cyan) =
             (AnsiColor::BrightRed.on_default().bold(), AnsiColor::BrightCyan.on_default().bold());
         let (red, cyan) = if self.stderr_color() { (red, cyan) } else { (Style::new(), Style::new()) };
-        let mut text = format!("{red}error{red:#}: {}\n", visible(&error.to_string()));
-        text.extend(error.details().iter().map(|detail| format!("  {}\n", visible(detail))));
+        let shown = |text: &str| visible(&gatewright_secrets::text(text)).into_owned();
+        let mut text = format!("{red}error{red:#}: {}\n", shown(&error.to_string()));
+        text.extend(error.details().iter().map(|detail| format!("  {}\n", shown(detail))));
         if let Some(hint) = error.hint() {
             text.push_str(&format!("  {cyan}= help{cyan:#}: {}\n", visible(hint)));
         }
@@ -103,7 +104,7 @@ impl Terminal {
     }
 }
 
-/// Writes each piece that it is given as one line to standard error.
+/// Writes each piece that it is given as one line to standard error, without what is secret by its shape or behind a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     form: Form,
@@ -111,7 +112,7 @@ pub struct Log {
 
 impl Write for Log {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let line = record(self.form, &String::from_utf8_lossy(event));
+        let line = record(self.form, &gatewright_secrets::text(&String::from_utf8_lossy(event)));
         io::stderr().lock().write_all(line.as_bytes())?;
         Ok(event.len())
     }

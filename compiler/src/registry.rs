@@ -208,7 +208,8 @@ fn check_port(entry: &Registry) -> Result<(), String> {
 
 /// `ip:port` without spaces; IPv6 in brackets.
 fn address(item: &str) -> Result<Endpoint, String> {
-    let socket: std::net::SocketAddr = item.parse().map_err(|_| format!("`{item}` is not `ip:port`"))?;
+    let socket: std::net::SocketAddr =
+        item.parse().map_err(|_| format!("`{}` is not `ip:port`", gatewright_secrets::address(item)))?;
     Ok(Endpoint { address: socket.ip().to_string(), port: socket.port() })
 }
 
@@ -225,7 +226,7 @@ fn dns_name(item: &str, port: u32) -> Result<Endpoint, String> {
         .last()
         .is_some_and(|last| last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic()));
     if labels.len() < 2 || !labels.iter().all(label_ok) || !last_ok {
-        return Err(format!("`{item}` is not a dotted host name"));
+        return Err(format!("`{}` is not a dotted host name", gatewright_secrets::address(item)));
     }
     let port = u16::try_from(port).map_err(|_| format!("port {port} is too large"))?;
     Ok(Endpoint { address: item.to_owned(), port })

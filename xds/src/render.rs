@@ -1,5 +1,6 @@
 //! The readable form of xDS: JSON values with proto field names, defaults left out, `Any` opened, keys sorted, and
-//! private keys hidden unless asked for. The result is what Envoy reads as configuration.
+//! secrets hidden unless asked for: private keys, headers and conditions whose names make them secret, and what is secret by
+//! its shape. The result is what Envoy reads as configuration.
 
 use std::sync::LazyLock;
 
@@ -10,10 +11,12 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value};
 
+use gatewright_secrets::{HIDDEN, is_secret_name};
+
 use crate::google::protobuf::Any;
 use crate::resource::Resource;
 
-/// What stands in the place of a hidden value.
+/// What stands in the place of a hidden key, in Envoy's own word; elsewhere it is [`HIDDEN`].
 pub const REDACTED: &str = "[redacted]";
 
 /// The committed descriptor set is written together with the code, and a test loads it.
@@ -30,6 +33,13 @@ const SECRET_FIELDS: [(&str, &str); 6] = [
     ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "pkcs12"),
     ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "private_key"),
     ("envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys", "keys"),
+];
+
+/// Messages that give something a name, which can make the rest of it secret: message and field of the name.
+const NAMED: [(&str, &str); 3] = [
+    ("envoy.config.core.v3.HeaderValue", "key"),
+    ("envoy.config.route.v3.HeaderMatcher", "name"),
+    ("envoy.config.route.v3.QueryParameterMatcher", "name"),
 ];
 
 /// Whether secret values are shown.
@@ -89,7 +99,8 @@ pub fn bytes(type_url: &str, body: &[u8], keys: Keys) -> Result<Value, RenderErr
     let value = message
         .serialize_with_options(serde_json::value::Serializer, &options)
         .map_err(|source| RenderError::Unwritable { type_url: type_url.to_owned(), source })?;
-    Ok(tidy_message(value, &message.descriptor(), keys))
+    let value = tidy_message(value, &message.descriptor(), keys);
+    Ok(if keys == Keys::Hidden { without_shapes(value) } else { value })
 }
 
 /// Writes a rendered value as indented JSON that ends with a line feed.
@@ -116,8 +127,10 @@ fn tidy_message(value: Value, descriptor: &MessageDescriptor, keys: Keys) -> Val
         "google.protobuf.Struct" | "google.protobuf.Value" => return tidy_plain(Value::Object(members)),
         _ => {}
     }
+    let named = named_secret(&members, descriptor, keys);
     sorted(members.into_iter().map(|(name, value)| {
         let value = match descriptor.get_field_by_name(&name) {
+            Some(_) if named.is_some_and(|label| label != name) => blank(value),
             Some(field) if keys == Keys::Hidden && is_secret(descriptor, &name) => hide(value, &field),
             Some(field) => tidy_field(value, &field, keys),
             None => tidy_plain(value),
@@ -177,6 +190,45 @@ fn sorted(members: impl Iterator<Item = (String, Value)>) -> Value {
     let mut members: Vec<(String, Value)> = members.collect();
     members.sort_by(|(a, _), (b, _)| a.cmp(b));
     Value::Object(members.into_iter().collect())
+}
+
+/// Returns the field that holds the name, where that makes the rest of the message secret.
+fn named_secret(
+    members: &Map<String, Value>,
+    descriptor: &MessageDescriptor,
+    keys: Keys,
+) -> Option<&'static str> {
+    let (_, label) = NAMED.iter().find(|(message, _)| *message == descriptor.full_name())?;
+    let name = members.get(*label)?.as_str()?;
+    (keys == Keys::Hidden && is_secret_name(name)).then_some(label)
+}
+
+/// Hides every text below a value, so that its form stays.
+fn blank(value: Value) -> Value {
+    match value {
+        Value::Object(members) => sorted(members.into_iter().map(|(name, value)| (name, blank(value)))),
+        Value::Array(items) => Value::Array(items.into_iter().map(blank).collect()),
+        Value::String(_) => HIDDEN.into(),
+        other => other,
+    }
+}
+
+/// Hides in every text what is secret by its shape, and credentials before a host.
+fn without_shapes(value: Value) -> Value {
+    match value {
+        Value::Object(members) => sorted(members.into_iter().map(|(name, value)| match value {
+            Value::String(host) if matches!(name.as_str(), "host_redirect" | "host_rewrite_literal") => {
+                (name, gatewright_secrets::address(&host).into())
+            }
+            value => (name, without_shapes(value)),
+        })),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_shapes).collect()),
+        Value::String(text) => match gatewright_secrets::shapes(&text) {
+            std::borrow::Cow::Owned(shown) => shown.into(),
+            std::borrow::Cow::Borrowed(_) => Value::String(text),
+        },
+        other => other,
+    }
 }
 
 fn is_secret(descriptor: &MessageDescriptor, field: &str) -> bool {

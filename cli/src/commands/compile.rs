@@ -63,13 +63,13 @@ struct BootstrapArgs {
 /// What is emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Artefact {
-    /// Discovery responses, one YAML document for each xDS type; private keys are hidden
+    /// Discovery responses, one YAML document for each xDS type; secrets are hidden
     XdsYaml,
     /// The same as a JSON list
     XdsJson,
-    /// gatewright's own model, as YAML
+    /// gatewright's own model, as YAML; secrets are hidden
     Ir,
-    /// One static Envoy bootstrap in YAML, with private keys
+    /// One static Envoy bootstrap in YAML, with private keys and all other secrets
     EnvoyBootstrap,
     /// For each xDS type the number of resources, their size and their version
     Summary,
@@ -193,8 +193,9 @@ fn version(xds: &XdsSnapshot, type_url: &str) -> String {
 }
 
 fn ir(engine: &Engine) -> Result<String, CliError> {
-    let value =
+    let mut value =
         serde_json::to_value(engine.ir()).map_err(|error| CliError::bug(format!("the model: {error}")))?;
+    gatewright_secrets::document(&mut value);
     Ok(yaml::text(&value))
 }
 

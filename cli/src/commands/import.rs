@@ -24,7 +24,8 @@ const KINDS: [Kind; 3] = [Kind::Ingress, Kind::McpBridge, Kind::WasmPlugin];
 /// Write the Ingresses, McpBridges and WasmPlugins of a kube cluster as manifests
 ///
 /// One file for each object, below a folder for each namespace, without status, ages and what tools keep for themselves. A
-/// plan of the folder against the same cluster is empty. Nothing is changed in the cluster.
+/// plan of the folder against the same cluster is empty. Nothing is changed in the cluster. What is secret in the objects, as
+/// the credentials of a registry or a plugin's configuration, is in the files, which only you can read.
 #[derive(Debug, Args)]
 pub struct Import {
     /// Folder to write to; it must be new or empty
@@ -94,7 +95,7 @@ fn output(object: &LiveObject) -> Result<Output, CliError> {
     if name.contains(std::path::MAIN_SEPARATOR) || key.namespace.contains(['.', std::path::MAIN_SEPARATOR]) {
         return Err(CliError::environment(format!("{key} has a name that no file can have")));
     }
-    Ok(Output { name, content: text(&export::manifest(object)), private: false })
+    Ok(Output { name, content: text(&export::manifest(object)), private: true })
 }
 
 /// Writes a manifest as YAML; as JSON, which is YAML too, where a text could be read as something else.

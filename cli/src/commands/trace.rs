@@ -1,5 +1,6 @@
 //! `gatewright trace`: what happens to one request, and why.
 
+mod hidden;
 mod report;
 mod text;
 
@@ -26,7 +27,7 @@ pub const SCHEMA: &str = include_str!("../../../schemas/trace.schema.json");
 /// Show what happens to one request, and why
 ///
 /// Names the listener, the hosts and routes that were tried, why each did not match, the plugins and header edits, the
-/// upstream and the line that decided. Nothing is sent anywhere.
+/// upstream and the line that decided. Nothing is sent anywhere. What is secret in the request is used and not shown.
 #[derive(Debug, Args)]
 pub struct Trace {
     /// What to read: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; the last argument is the
@@ -78,7 +79,7 @@ impl Trace {
             inputs.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
         }
         let state = State::of(&engine, &inputs.source)?;
-        let report = Report::of(&Model::new(engine.ir()), &engine, &state, &request);
+        let report = Report::of(&Model::new(engine.ir()), &engine, &state, &request).shown();
         match self.format {
             Format::Text => context.terminal.show(&text::text(&report, context.terminal.stdout_color()))?,
             Format::Json => context.terminal.print(Form::Json, &report.json())?,

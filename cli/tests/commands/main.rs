@@ -5,6 +5,7 @@ mod explain;
 mod graph;
 mod hostile;
 mod plan;
+mod secrets;
 mod settings;
 mod shown;
 mod sources;

@@ -297,7 +297,8 @@ pub(crate) fn mismatch_beside_path(
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = |value: &Option<String>| match value {
+        let found = |name: &str, value: &Option<String>| match value {
+            Some(_) if gatewright_secrets::is_secret_name(name) => "it is another".to_owned(),
             Some(value) => format!("it is `{value}`"),
             None => "it is missing".to_owned(),
         };
@@ -307,17 +308,34 @@ impl fmt::Display for Mismatch {
             Mismatch::Path(PathMatch::Regex(pattern)) => write!(f, "path does not match `{pattern}`"),
             Mismatch::Method(methods) => write!(f, "method is not {}", methods.join(" or ")),
             Mismatch::Header { test, found: value } => {
-                write!(f, "header {} {}: {}", test.name, wish(&test.value), found(value))
+                write!(
+                    f,
+                    "header {} {}: {}",
+                    test.name,
+                    wish(&test.name, &test.value),
+                    found(&test.name, value)
+                )
             }
             Mismatch::Query { test, found: value } => {
-                write!(f, "query parameter {} {}: {}", test.name, wish(&test.value), found(value))
+                write!(
+                    f,
+                    "query parameter {} {}: {}",
+                    test.name,
+                    wish(&test.name, &test.value),
+                    found(&test.name, value)
+                )
             }
         }
     }
 }
 
-fn wish(test: &ValueMatch) -> String {
+fn wish(name: &str, test: &ValueMatch) -> String {
     match test {
+        ValueMatch::Exact(_) | ValueMatch::Prefix(_) | ValueMatch::Regex(_)
+            if gatewright_secrets::is_secret_name(name) =>
+        {
+            "is to have a value that is hidden".to_owned()
+        }
         ValueMatch::Exact(value) => format!("is to be `{value}`"),
         ValueMatch::Prefix(prefix) => format!("is to start with `{prefix}`"),
         ValueMatch::Regex(pattern) => format!("is to match `{pattern}`"),

@@ -192,6 +192,11 @@ struct Changes(Vec<FacetChange>);
 
 impl Changes {
     fn push(&mut self, facet: Facet, before: String, after: String) {
+        let shown = |text: &str| gatewright_secrets::text(text).into_owned();
+        let (before, mut after) = (shown(&before), shown(&after));
+        if before == after {
+            after.push_str(" (another hidden value)");
+        }
         self.0.push(FacetChange { facet, before, after });
     }
 

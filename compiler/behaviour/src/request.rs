@@ -50,19 +50,23 @@ pub enum RequestError {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = gatewright_secrets::argument;
         match self {
             RequestError::OpenQuote => f.write_str("a quote is not closed"),
             RequestError::NoUrl => f.write_str("no URL; expected `GET https://host/path -H 'name: value'`"),
-            RequestError::Scheme(url) => write!(f, "`{url}` starts with neither `http://` nor `https://`"),
-            RequestError::NoHost(url) => write!(f, "`{url}` has no host"),
+            RequestError::Scheme(url) => {
+                write!(f, "`{}` starts with neither `http://` nor `https://`", shown(url))
+            }
+            RequestError::NoHost(url) => write!(f, "`{}` has no host", shown(url)),
             RequestError::UserInformation => f.write_str(
                 "the URL has user information before an `@`; give it as `-H 'authorization: ...'`",
             ),
-            RequestError::Header(text) => write!(f, "`{text}` is not `name: value`"),
+            RequestError::Header(text) => write!(f, "`{}` is not `name: value`", shown(text)),
             RequestError::Option(text) => {
+                let text = shown(text);
                 write!(f, "`{text}` is not one of `-H 'name: value'`, `-X METHOD`, `--sni NAME`, `--no-sni`")
             }
-            RequestError::Surplus(text) => write!(f, "`{text}` stands after the URL"),
+            RequestError::Surplus(text) => write!(f, "`{}` stands after the URL", shown(text)),
         }
     }
 }
@@ -81,6 +85,24 @@ impl Request {
             headers: Vec::new(),
             source: None,
         }
+    }
+
+    /// Writes the form that [`Request::parse`] reads, with what is secret replaced.
+    pub fn shown(&self) -> String {
+        use gatewright_secrets::{HIDDEN, address, is_secret_name, text};
+        let header = |(name, value): &(String, String)| match is_secret_name(name) {
+            true => (name.clone(), HIDDEN.to_owned()),
+            false => (name.clone(), text(value).into_owned()),
+        };
+        let shown = Request {
+            authority: address(&self.authority).into_owned(),
+            path: text(&self.path).into_owned(),
+            headers: self.headers.iter().map(header).collect(),
+            ..self.clone()
+        };
+        let usual = self.sni == default_sni(self.entry, &self.authority);
+        let sni = if usual { default_sni(self.entry, &shown.authority) } else { self.sni.clone() };
+        Request { sni, ..shown }.to_string()
     }
 
     /// Reads `[METHOD] URL [-H 'name: value']... [-X METHOD] [--sni NAME | --no-sni]`, with shell-like quotes.

@@ -74,11 +74,11 @@ impl fmt::Display for RedirectOutcome {
     /// Writes the `Location` with `{...}` for what comes from the request.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme.as_deref().unwrap_or("{scheme}"))?;
-        f.write_str(self.host.as_deref().unwrap_or("{host}"))?;
+        f.write_str(&gatewright_secrets::address(self.host.as_deref().unwrap_or("{host}")))?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
-        f.write_str(self.path.as_deref().unwrap_or("{path}"))
+        f.write_str(&gatewright_secrets::shapes(self.path.as_deref().unwrap_or("{path}")))
     }
 }
 
@@ -102,10 +102,14 @@ impl fmt::Display for HeaderOutcome {
             if index > 0 {
                 f.write_str("; ")?;
             }
-            match (change.keep, change.add.as_slice()) {
-                (false, []) => write!(f, "remove {name}")?,
-                (false, lines) => write!(f, "{name} = {}", lines.join(" + "))?,
-                (true, lines) => write!(f, "{name} + {}", lines.join(" + "))?,
+            let lines = match change.add.is_empty() || !gatewright_secrets::is_secret_name(name) {
+                true => change.add.join(" + "),
+                false => gatewright_secrets::HIDDEN.to_owned(),
+            };
+            match (change.keep, change.add.is_empty()) {
+                (false, true) => write!(f, "remove {name}")?,
+                (false, false) => write!(f, "{name} = {lines}")?,
+                (true, _) => write!(f, "{name} + {lines}")?,
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! One finding and where it points.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{Code, Severity};
@@ -80,6 +82,20 @@ fn is_one(count: &usize) -> bool {
 }
 
 impl Diagnostic {
+    /// Hides what is secret by its shape in everything that was written for this finding. A replacement that would
+    /// repeat a secret is dropped.
+    pub fn hide_secrets(&mut self) {
+        let labels = std::iter::once(&mut self.primary).chain(&mut self.related).map(|label| &mut label.text);
+        let texts = labels.chain(&mut self.notes).chain(&mut self.help).chain(&mut self.entity);
+        for text in texts.chain([&mut self.message]) {
+            if let Cow::Owned(shown) = gatewright_secrets::text(text) {
+                *text = shown;
+            }
+        }
+        let repeats = |fix: &Fix| matches!(gatewright_secrets::text(&fix.replacement), Cow::Owned(_));
+        self.fix.take_if(|fix| repeats(fix));
+    }
+
     /// Returns a finding with the code's severity and nothing beyond a message and a place.
     pub fn new(code: &'static Code, message: impl Into<String>, primary: Label) -> Self {
         Diagnostic {

@@ -219,6 +219,8 @@ fn unusable(place: Place, name: &str, value: &str, why: &NotLiteral) -> Finding 
             Finding::new(&code::GW0428, place, message)
         }
         NotLiteral::LonePercent => {
+            let value =
+                if gatewright_secrets::is_secret_name(name) { gatewright_secrets::HIDDEN } else { value };
             let message =
                 format!("Envoy refuses the value `{value}` of `{name}` because of its percent sign");
             Finding::new(&code::GW0419, place, message).with_help("write `%%` for a percent sign")

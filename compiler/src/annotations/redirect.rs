@@ -86,7 +86,8 @@ fn permanent_code(reader: &mut Reader<'_>) -> Option<u16> {
 /// Reads the target URL: scheme, host, port and path count; query and fragment are dropped.
 fn target(reader: &mut Reader<'_>, found: &Found<String>, code: u16) -> Option<Redirect> {
     let Some(redirect) = parse_url(&found.value, code) else {
-        reader.invalid(&found.key, format!("`{}` is not an http or https URL", found.value));
+        let shown = gatewright_secrets::address(&found.value);
+        reader.invalid(&found.key, format!("`{shown}` is not an http or https URL"));
         return None;
     };
     if found.value.contains(['?', '#']) {

@@ -14,6 +14,8 @@ pub(crate) fn test(reader: &mut Reader<'_>, key: &str, written: &str, whole: Str
         Ok(()) => ValueMatch::Regex(whole),
         Err(reason) => {
             let place = Place::annotation_value(reader.entity, key);
+            let secret = gatewright_secrets::is_secret_name(key);
+            let written = if secret { gatewright_secrets::HIDDEN } else { written };
             reader.findings.push(invalid(place, written, &reason));
             ValueMatch::Present
         }

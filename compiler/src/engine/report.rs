@@ -55,6 +55,7 @@ impl Engine {
         let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
         diagnostics.extend(unrendered.map(needs_rendering));
         diagnostics.retain(|diagnostic| diagnostic.severity <= severity);
+        diagnostics.iter_mut().for_each(Diagnostic::hide_secrets);
         sort(&mut diagnostics);
         Ok(diagnostics)
     }

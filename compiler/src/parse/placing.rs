@@ -78,7 +78,11 @@ impl Placing<'_, '_> {
         let mut finding = FileFinding::new(issue.code, self.span(node), issue.message);
         finding.notes = issue.notes;
         finding.help = issue.help;
-        finding.fix = self.fix(&issue.repair, key, value);
+        // A value that is secret must not be repeated.
+        let secret =
+            self.kind == Kind::Secret || gatewright_secrets::hides(self.kind.as_str(), &issue.pointer);
+        let repeats = matches!(issue.repair, Repair::Quote | Repair::Literal(_));
+        finding.fix = if secret && repeats { None } else { self.fix(&issue.repair, key, value) };
         let target = self.tree.target(value);
         if issue.part == Part::Value
             && let Some(Surprise::Value(meaning, _)) = surprises.get(&target)
@@ -96,7 +100,7 @@ impl Placing<'_, '_> {
     }
 
     fn fix(&self, repair: &Repair, key: NodeId, value: NodeId) -> Option<Fix> {
-        // A place that is reached through an alias is shared, and a Secret's value must not be repeated.
+        // A place that is reached through an alias is shared.
         if self.tree.has_aliases {
             return None;
         }
@@ -105,12 +109,12 @@ impl Placing<'_, '_> {
             Repair::Key(name) => (exact(key), self.quoted_alike(key, name)),
             Repair::Value(text) => (exact(value), self.quoted_alike(value, text)),
             Repair::Entry(text) => (exact(key).to(exact(value)), text.clone()),
-            Repair::Quote if self.kind != Kind::Secret => {
+            Repair::Quote => {
                 let span = self.plain(value)?;
                 (span, format!("\"{}\"", self.lines.slice(span)))
             }
             Repair::Literal(text) => (exact(value), text.clone()),
-            Repair::Quote | Repair::Add(_) | Repair::ByHand => return None,
+            Repair::Add(_) | Repair::ByHand => return None,
         };
         Some(Fix { span: self.lines.span(span), replacement })
     }
@@ -136,7 +140,7 @@ impl Placing<'_, '_> {
             Surprise::Key(meaning) => (
                 format!(
                     "the unquoted key{} is the key \"{}\" to Kubernetes",
-                    self.quoted(node),
+                    self.quoted_key(node),
                     meaning.literal()
                 ),
                 "put it in quotes".to_owned(),
@@ -165,7 +169,9 @@ impl Placing<'_, '_> {
 
     fn value_help(&self, ours: Meaning) -> String {
         match self.kind {
-            Kind::Secret | Kind::WasmPlugin => "put it in quotes, or write what is meant".to_owned(),
+            Kind::Secret | Kind::WasmPlugin | Kind::McpBridge | Kind::ConfigMap => {
+                "put it in quotes, or write what is meant".to_owned()
+            }
             _ => format!("put it in quotes, or write `{}`", ours.literal()),
         }
     }
@@ -182,14 +188,26 @@ impl Placing<'_, '_> {
     /// Returns a scalar's text for a message, unless it may be secret.
     fn quoted(&self, node: NodeId) -> String {
         match self.kind {
-            Kind::Secret | Kind::WasmPlugin => String::new(),
+            Kind::Secret | Kind::WasmPlugin | Kind::McpBridge | Kind::ConfigMap => String::new(),
             _ => format!(" `{}`", self.lines.slice(self.tree.node(node).span)),
+        }
+    }
+
+    /// Returns a key's text for a message; keys of a ConfigMap or a registry are no secret.
+    fn quoted_key(&self, node: NodeId) -> String {
+        match self.kind {
+            Kind::McpBridge | Kind::ConfigMap => {
+                format!(" `{}`", self.lines.slice(self.tree.node(node).span))
+            }
+            _ => self.quoted(node),
         }
     }
 
     fn words(&self, meaning: Meaning) -> String {
         match self.kind {
-            Kind::Secret | Kind::WasmPlugin => meaning.type_words().to_owned(),
+            Kind::Secret | Kind::WasmPlugin | Kind::McpBridge | Kind::ConfigMap => {
+                meaning.type_words().to_owned()
+            }
             _ => meaning.words(),
         }
     }

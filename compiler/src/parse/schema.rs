@@ -19,6 +19,8 @@ use crate::options::Profile;
 
 /// A schema, ready for use.
 pub(crate) struct Schema {
+    /// The kind of the objects.
+    kind: &'static str,
     document: Value,
     /// Says whether a tree is valid.
     quick: Validator<TreeJson>,
@@ -42,7 +44,7 @@ macro_rules! schemas {
     ($($name:ident: $file:literal, $unknown:ident, $echo:ident, $extend:expr;)*) => {
         $(static $name: LazyLock<Schema> = LazyLock::new(|| {
             let text = include_str!(concat!("../../../schemas/manifests/", $file, ".json"));
-            Schema::new(text, &code::$unknown, Echo::$echo, $extend)
+            Schema::new($file, text, &code::$unknown, Echo::$echo, $extend)
         });)*
     };
 }
@@ -123,13 +125,19 @@ fn extend_wasm_plugin(document: &mut Value) {
 }
 
 impl Schema {
-    fn new(text: &str, unknown_field: &'static Code, echo: Echo, extend: fn(&mut Value)) -> Self {
+    fn new(
+        kind: &'static str,
+        text: &str,
+        unknown_field: &'static Code,
+        echo: Echo,
+        extend: fn(&mut Value),
+    ) -> Self {
         let mut document: Value = serde_json::from_str(text).expect("committed schemas are JSON");
         extend(&mut document);
         let quick =
             jsonschema::options_for::<TreeJson>().should_validate_formats(true).offline().build(&document);
         let quick = quick.expect("committed schemas are valid");
-        Schema { document, quick, thorough: OnceLock::new(), unknown_field, echo }
+        Schema { kind, document, quick, thorough: OnceLock::new(), unknown_field, echo }
     }
 
     /// Returns whether a node is valid, as far as that can be told without its value.
@@ -203,14 +211,16 @@ impl Schema {
 
     /// Returns what is wrong with a value, as the end of a sentence that starts with its path.
     fn problem(&self, error: &ValidationError<'_>) -> String {
-        let found = || match self.echo {
+        let secret = gatewright_secrets::hides(self.kind, error.instance_path().as_str());
+        let echo = if secret { Echo::Nothing } else { self.echo };
+        let found = || match echo {
             Echo::Values => described(error.instance()),
             Echo::Words | Echo::Nothing => type_of(error.instance()).to_owned(),
         };
         match error.kind() {
             ValidationErrorKind::Type { kind } => format!("must be {}, found {}", wanted(kind), found()),
             ValidationErrorKind::Enum { options } => {
-                let found = match self.echo {
+                let found = match echo {
                     Echo::Nothing => type_of(error.instance()).to_owned(),
                     Echo::Values | Echo::Words => described(error.instance()),
                 };

@@ -42,7 +42,10 @@ impl Line<'_> {
         text(out, ",\"downstream_remote_address\":", Some(self.remote.as_bytes()));
         number(out, ",\"duration\":", self.duration_ms);
         text(out, ",\"method\":", Some(self.method.as_bytes()));
-        text(out, ",\"path\":", Some(self.path.as_bytes()));
+        // Only a query can hold what grants access.
+        let path =
+            if self.path.contains('?') { gatewright_secrets::shapes(self.path) } else { self.path.into() };
+        text(out, ",\"path\":", Some(path.as_bytes()));
         text(out, ",\"protocol\":", Some(self.protocol.as_bytes()));
         text(out, ",\"request_id\":", self.request_id);
         text(out, ",\"requested_server_name\":", self.server_name.map(str::as_bytes));

@@ -1,10 +1,10 @@
 //! The fourth level, of plans against a kube cluster: what an apply does with each object, and whose fields it meets.
 
+use gatewright_secrets::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::objects::FieldValue;
-use crate::objects::hidden::Rules;
 use crate::side::EntityName;
 
 /// What an apply does to a kube cluster.

@@ -65,7 +65,7 @@ pub fn plan(base: &Side<'_>, head: &Side<'_>, changes: &mut dyn Changes, options
 
 fn state(side: &Side<'_>) -> State {
     State {
-        source: side.source.clone(),
+        source: gatewright_secrets::shapes(&side.source).into_owned(),
         revision: side.revision.clone(),
         input: side.input.clone(),
         model: side.ir.digest().hex(),

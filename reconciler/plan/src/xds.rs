@@ -121,11 +121,19 @@ fn change(old: Option<&Resource>, new: Option<&Resource>, with_text: bool) -> Xd
         },
         before_bytes: old.map(|resource| resource.body().len()),
         after_bytes: new.map(|resource| resource.body().len()),
-        diff: with_text.then(|| difference::unified(&text(old), &text(new))),
+        diff: with_text.then(|| text_difference(&text(old), &text(new))),
     }
 }
 
-/// Returns a resource as YAML without private keys.
+/// Returns the difference of two readable forms. Where there is none, what differs is hidden in both.
+fn text_difference(old: &str, new: &str) -> String {
+    match old == new {
+        true => "  # a value differs that is hidden\n".to_owned(),
+        false => difference::unified(old, new),
+    }
+}
+
+/// Returns a resource as YAML without secrets.
 fn text(resource: Option<&Resource>) -> String {
     let Some(resource) = resource else { return String::new() };
     match render::resource(resource, Keys::Hidden) {
@@ -185,7 +193,8 @@ mod tests {
         let (base, head) = ([certificate("OLD-SESAME")], [certificate("NEW-SESAME")]);
         let level = compare(&base.into_iter().collect(), &head.into_iter().collect(), true);
         assert_eq!(level.changes.len(), 1);
-        assert!(!serde_json::to_string(&level).unwrap().contains("SESAME"));
+        let text = serde_json::to_string(&level).unwrap();
+        assert!(!text.contains("SESAME") && text.contains("a value differs that is hidden"), "{text}");
     }
 
     #[test]

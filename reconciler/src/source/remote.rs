@@ -122,7 +122,7 @@ impl Fetch {
     }
 
     fn folder(&self) -> PathBuf {
-        let digest = blake3::hash(self.url.to_string().as_bytes()).to_hex();
+        let digest = blake3::hash(self.url.address().as_bytes()).to_hex();
         self.cache.join(format!("{}.git", &digest[..24]))
     }
 
@@ -146,8 +146,8 @@ impl Fetch {
             return Ok(Wanted { id, reference: None });
         }
         let login = Login::new(self);
-        let mut remote = git2::Remote::create_detached(self.url.to_string())
-            .map_err(|error| self.error(&error, &login))?;
+        let mut remote =
+            git2::Remote::create_detached(self.url.address()).map_err(|error| self.error(&error, &login))?;
         let connection = remote
             .connect_auth(Direction::Fetch, Some(login.callbacks()), Some(proxy()))
             .map_err(|error| self.error(&error, &login))?;
@@ -202,7 +202,7 @@ impl Fetch {
         options.remote_callbacks(login.callbacks()).proxy_options(proxy()).update_fetchhead(false);
         options.download_tags(AutotagOption::None).depth(depth);
         let mut remote =
-            repository.remote_anonymous(&self.url.to_string()).map_err(|error| self.error(&error, &login))?;
+            repository.remote_anonymous(self.url.address()).map_err(|error| self.error(&error, &login))?;
         remote.fetch(refspecs, Some(&mut options), None).map_err(|error| self.error(&error, &login))
     }
 

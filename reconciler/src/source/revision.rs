@@ -287,5 +287,6 @@ pub(super) fn unusable(shown: &str, error: &git2::Error) -> SourceError {
 
 /// Returns git's words without a final full stop or line end.
 pub(super) fn words(error: &git2::Error) -> String {
-    error.message().trim().trim_end_matches('.').replace('\n', "; ")
+    let words = error.message().trim().trim_end_matches('.').replace('\n', "; ");
+    gatewright_secrets::text(&words).into_owned()
 }

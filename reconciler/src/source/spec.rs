@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use gatewright_secrets::HIDDEN;
+
 use super::error::SourceError;
 use super::url::RemoteUrl;
 
@@ -78,6 +80,9 @@ impl FromStr for SourceSpec {
             return Ok(SourceSpec::Stdin);
         }
         if let Some(rest) = text.strip_prefix("git+") {
+            if rest.contains(HIDDEN) {
+                return Err(malformed(text, "it was shown or saved without the credential that it held"));
+            }
             return remote(rest);
         }
         let Some(rest) = text.strip_prefix("git:") else {
@@ -121,7 +126,7 @@ fn normal_subfolder(spec: &str, subfolder: &str) -> Result<String, SourceError> 
 }
 
 pub(super) fn malformed(given: &str, reason: &str) -> SourceError {
-    SourceError::Malformed { given: given.to_owned(), reason: reason.to_owned() }
+    SourceError::Malformed { given: gatewright_secrets::argument(given), reason: reason.to_owned() }
 }
 
 impl fmt::Display for SourceSpec {

@@ -3,12 +3,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use gatewright_secrets::HIDDEN;
+
 use super::error::SourceError;
 use super::spec::malformed;
 
 /// Where a repository is. Neither its `Display` nor its `Debug` form holds a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
+    /// The address without user and password, as it is asked.
+    address: String,
+    /// The same without what its query may grant access with.
     shown: String,
     place: Place,
     /// Unless it is the usual one.
@@ -46,7 +51,14 @@ impl RemoteUrl {
     /// Returns the address of a path of this machine.
     pub(super) fn local(path: &str) -> Self {
         let place = Place::Local(PathBuf::from(path));
-        RemoteUrl { shown: path.to_owned(), place, port: None, username: None, password: None }
+        RemoteUrl {
+            address: path.to_owned(),
+            shown: path.to_owned(),
+            place,
+            port: None,
+            username: None,
+            password: None,
+        }
     }
 
     fn of_url(text: &str) -> Result<Self, SourceError> {
@@ -57,7 +69,7 @@ impl RemoteUrl {
         if scheme == "file" {
             let path =
                 url.to_file_path().map_err(|()| malformed(&shown, "it is not a path of this machine"))?;
-            return Ok(RemoteUrl { shown: text.to_owned(), place: Place::Local(path), ..Self::local("") });
+            return Ok(RemoteUrl { place: Place::Local(path), ..Self::local(text) });
         }
         if !matches!(scheme, "http" | "https" | "ssh") {
             return Err(malformed(&shown, "only http, https, ssh and file are supported"));
@@ -72,7 +84,13 @@ impl RemoteUrl {
         if scheme != "ssh" {
             url.set_username("").map_err(cannot)?;
         }
-        Ok(RemoteUrl { shown: url.to_string(), place: Place::Host(host), port, username, password })
+        let address = url.to_string();
+        if url.query().is_some() {
+            url.set_query(Some(HIDDEN));
+        }
+        url.set_fragment(None);
+        let shown = url.to_string().replace("?%5Bhidden%5D", &format!("?{HIDDEN}"));
+        Ok(RemoteUrl { address, shown, place: Place::Host(host), port, username, password })
     }
 
     /// Returns where the path begins in `URL@REV[:SUBDIR]`: behind the host, or 0 for a path of this machine.
@@ -83,6 +101,11 @@ impl RemoteUrl {
         // In `repo@main:sub` the revision stands before the colon; behind a host's colon it is still to come.
         let host = text.split_once(':').filter(|(login, rest)| is_login(login) && rest.contains('@'));
         host.map_or(0, |(login, _)| login.len() + 1)
+    }
+
+    /// Returns the address that is asked: it may hold a credential in its query and is never shown.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Returns whether it is a path of this machine.
@@ -168,6 +191,14 @@ impl fmt::Debug for RemoteUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_is_asked_and_not_shown() {
+        let url = RemoteUrl::parse("https://me:SESAME@git.test/a.git?private_token=SESAME").unwrap();
+        assert_eq!(url.to_string(), "https://git.test/a.git?[hidden]");
+        assert_eq!(url.address(), "https://git.test/a.git?private_token=SESAME");
+        assert!(!format!("{url:?}").contains("SESAME"));
+    }
 
     #[test]
     fn credentials_are_for_one_server() {

@@ -53,6 +53,7 @@ pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&
         (Outcome::Applied, None) => (false, "Applied", all()),
         _ => return None,
     };
+    let note = gatewright_secrets::text(&note);
     Some(Event { warning, reason, note: visible(&note).into_owned() })
 }
 

@@ -8,17 +8,18 @@ const TESTKIT: &str = "testkit";
 
 /// A crate and what it may depend on, without the prefix; `testkit` is free to all, as a dev-dependency only.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("diagnostics", &[]),
+    ("secrets", &[]),
+    ("diagnostics", &["secrets"]),
     ("http", &[]),
     ("ir", &[]),
-    ("xds", &[]),
-    ("behaviour", &["http", "ir"]),
-    ("compiler", &["behaviour", "diagnostics", "ir", "xds"]),
-    ("plan", &["behaviour", "diagnostics", "ir", "xds"]),
+    ("xds", &["secrets"]),
+    ("behaviour", &["http", "ir", "secrets"]),
+    ("compiler", &["behaviour", "diagnostics", "ir", "secrets", "xds"]),
+    ("plan", &["behaviour", "diagnostics", "ir", "secrets", "xds"]),
     ("xds-client", &["xds"]),
-    ("gateway", &["diagnostics", "http", "xds", "xds-client"]),
+    ("gateway", &["diagnostics", "http", "secrets", "xds", "xds-client"]),
     ("cluster", &["compiler"]),
-    ("reconciler", &["cluster", "compiler", "diagnostics", "ir", "plan", "xds"]),
+    ("reconciler", &["cluster", "compiler", "diagnostics", "ir", "plan", "secrets", "xds"]),
     (
         "gatewright",
         &[
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ir",
             "plan",
             "reconciler",
+            "secrets",
             "xds",
         ],
     ),
@@ -67,7 +69,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Crates that must stay free of those.
-const PURE: &[&str] = &["behaviour", "compiler", "diagnostics", "http", "ir", "plan"];
+const PURE: &[&str] = &["behaviour", "compiler", "diagnostics", "http", "ir", "plan", "secrets"];
 
 /// Checks the dependencies that cargo knows.
 pub(crate) fn check(metadata: &Value) -> Result<Vec<String>> {

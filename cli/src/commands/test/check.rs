@@ -19,6 +19,22 @@ pub(super) struct Failure {
     pub(super) found: String,
 }
 
+impl Failure {
+    /// Returns a failure for showing: what is secret by the name of a header or by its shape is replaced.
+    fn shown(what: &str, expected: &str, found: &str) -> Self {
+        let secret = gatewright_secrets::is_secret_name(what.rsplit('.').next().unwrap_or(what));
+        let shown = |value: &str| match secret && !value.starts_with('(') {
+            true => gatewright_secrets::HIDDEN.to_owned(),
+            false => gatewright_secrets::text(value).into_owned(),
+        };
+        let (expected, mut found) = (shown(expected), shown(found));
+        if expected == found {
+            found.push_str(" (another value)");
+        }
+        Failure { what: what.to_owned(), expected, found }
+    }
+}
+
 /// Returns the expectations that do not hold.
 pub(super) fn failures(test: &RouteTest, report: &Report) -> Vec<Failure> {
     let mut check = Check { report, request: &test.request, failures: Vec::new() };
@@ -213,7 +229,7 @@ impl Check<'_> {
     fn require(&mut self, what: &str, expected: &str, holds: bool, found: Option<String>) {
         if !holds {
             let found = found.unwrap_or_else(|| self.report.summary.clone());
-            self.failures.push(Failure { what: what.to_owned(), expected: expected.to_owned(), found });
+            self.failures.push(Failure::shown(what, expected, &found));
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn failure(failures: &[Failure], test: &RouteTest, report: &Report) -
         let place = matched.location.iter().map(|location| format!(" ({location})")).collect::<String>();
         out.push_str(&format!("decided by {}\n", visible(&format!("{}{place}", matched.name))));
     }
-    out.push_str(&format!("request {}", visible(&test.request.to_string())));
+    out.push_str(&format!("request {}", visible(&test.request.shown())));
     out
 }
 

@@ -203,7 +203,7 @@ impl Report {
         };
         Report {
             format: FORMAT,
-            request: request.to_string(),
+            request: request.shown(),
             listener: Listener {
                 entry: request.entry,
                 address: address.to_string(),

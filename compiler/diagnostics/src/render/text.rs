@@ -67,7 +67,9 @@ impl Files<'_> {
         }
         for label in labels(finding) {
             if !self.kept.contains_key(&label.path) {
-                self.kept.insert(label.path.clone(), (self.source)(&label.path).map(SourceText::new));
+                let text =
+                    (self.source)(&label.path).map(|text| Arc::from(gatewright_secrets::masked(&text)));
+                self.kept.insert(label.path.clone(), text.map(SourceText::new));
             }
         }
     }

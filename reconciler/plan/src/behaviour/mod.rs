@@ -189,7 +189,7 @@ pub(crate) fn compare(
         level: risk.level,
         message: readable(&risk.reason),
         class: risk.class,
-        witness: risk.witness.as_ref().map(ToString::to_string),
+        witness: risk.witness.as_ref().map(gatewright_behaviour::Request::shown),
         location: place(risk),
     });
     let mut risks: Vec<Risk> = risks.collect();
@@ -277,7 +277,7 @@ impl Rows<'_> {
             before: readable(&case.before.to_string()),
             after: readable(&case.after.to_string()),
             places: places.into_iter().collect(),
-            witness: case.witness.as_ref().map(ToString::to_string),
+            witness: case.witness.as_ref().map(gatewright_behaviour::Request::shown),
         }
     }
 }
@@ -290,8 +290,10 @@ fn facet(change: &gatewright_behaviour::FacetChange) -> FacetChange {
     }
 }
 
-/// Writes upstream clusters, `outbound|80||web.shop.svc`, as people write addresses: `web.shop.svc:80`.
+/// Writes upstream clusters, `outbound|80||web.shop.svc`, as people write addresses: `web.shop.svc:80`; and nothing that
+/// is secret by its shape.
 fn readable(text: &str) -> String {
+    let text = gatewright_secrets::text(text);
     let mut out = String::with_capacity(text.len());
     let mut parts = text.split("outbound|");
     out.push_str(parts.next().unwrap_or_default());

@@ -134,11 +134,11 @@ fn condition_text(condition: &Condition) -> String {
         Test::Method(methods) => format!("method {is}{}", methods.join(" or ")),
         Test::Header(test) => match &test.value {
             ValueMatch::Present => format!("{has}header {}", test.name),
-            value => format!("header {} {is}{}", test.name, value_text(value)),
+            value => format!("header {} {is}{}", test.name, named_value_text(&test.name, value)),
         },
         Test::Query(test) => match &test.value {
             ValueMatch::Present => format!("{has}query parameter {}", test.name),
-            value => format!("query parameter {} {is}{}", test.name, value_text(value)),
+            value => format!("query parameter {} {is}{}", test.name, named_value_text(&test.name, value)),
         },
         Test::HostLike(domain) => format!("host {is}like {domain}"),
         Test::Origin(origins) => format!("origin {is}{}", values_text(origins)),
@@ -148,6 +148,14 @@ fn condition_text(condition: &Condition) -> String {
 
 fn values_text(values: &[ValueMatch]) -> String {
     values.iter().map(value_text).collect::<Vec<_>>().join(" or ")
+}
+
+/// Writes the test of a header or parameter whose name may make its value secret.
+fn named_value_text(name: &str, value: &ValueMatch) -> String {
+    match gatewright_secrets::is_secret_name(name) {
+        true => format!("`{}`", gatewright_secrets::HIDDEN),
+        false => value_text(value),
+    }
 }
 
 fn value_text(value: &ValueMatch) -> String {

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use gatewright_secrets::Rules;
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::hidden::Rules;
 use super::{FieldChange, FieldValue};
 
 /// Returns the fields that differ, in the order of the manifests' keys.

@@ -1,7 +1,6 @@
 //! The first level: objects added, changed and removed, field by field.
 
 mod fields;
-pub(crate) mod hidden;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-/// What stands in the place of a secret part of a shown value.
-const HIDDEN: &str = "[hidden]";
+use crate::names::{is_header_control, is_secret_name};
+use crate::{HIDDEN, address, yaml};
+
 /// Holds a copy of the whole object, Secret or not.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -42,22 +43,35 @@ const OPEN_GROUPS: [&str; 2] = [".networking.istio.io", ".gateway.networking.k8s
 /// What of any other kind is shown; of the rest, which fields differ.
 const OF_FOREIGN: [&[&str]; 3] = [&["apiVersion"], &["kind"], &["metadata"]];
 
+/// Fields whose value is the address of something, where all that stands before `@` is a credential.
+pub(crate) const ADDRESSES: [&str; 7] =
+    ["address", "domain", "endpoint", "host", "server", "serverAddr", "serverAddress"];
+
+/// Returns whether the value at a JSON pointer of an object is secret by its place.
+pub fn hides(kind: &str, pointer: &str) -> bool {
+    let segments = pointer.split('/').skip(1);
+    let path: Vec<String> = segments.map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    Rules::of(kind).hides(&path, &Value::String(String::new()))
+        || path.iter().any(|name| is_secret_name(name) || is_header_control(name))
+}
+
 /// Says which fields of a kind are hidden.
 #[derive(Clone, Copy)]
-pub(crate) struct Rules<'k> {
+pub struct Rules<'k> {
     kind: &'k str,
 }
 
 impl<'k> Rules<'k> {
     /// Returns the rules of a kind.
-    pub(crate) fn of(kind: &'k str) -> Self {
+    pub fn of(kind: &'k str) -> Self {
         Rules { kind }
     }
 
     /// Returns whether nothing but a difference may be told of the value at `path`.
-    pub(crate) fn hides(self, path: &[String], value: &Value) -> bool {
+    pub fn hides(self, path: &[String], value: &Value) -> bool {
         let last = path.last().map_or("", String::as_str);
-        if last == LAST_APPLIED || (self.kind == "McpBridge" && is_credential(last)) {
+        let switch = value.is_boolean() || value.is_null();
+        if last == LAST_APPLIED || (is_secret_name(last) && !switch && self.names_fields(path)) {
             return true;
         }
         let leads_on = value.is_object() || value.is_array();
@@ -77,65 +91,75 @@ impl<'k> Rules<'k> {
         !allowed.iter().any(|pattern| meets(pattern, path) && (leads_on || path.len() >= pattern.len()))
     }
 
+    /// Returns whether the last segment of a path is the name of a value and not, as in a Secret's `data`, of a
+    /// mapping whose own rule decides.
+    fn names_fields(self, path: &[String]) -> bool {
+        path.len() > 1 || !matches!(self.kind, "Secret" | "WasmPlugin")
+    }
+
     /// Returns a value for showing: keys in order, hidden parts replaced.
-    pub(crate) fn shown(self, path: &mut Vec<String>, value: &Value) -> Value {
+    pub fn shown(self, path: &mut Vec<String>, value: &Value) -> Value {
         if self.hides(path, value) {
             return HIDDEN.into();
         }
         match value {
             Value::Object(members) => {
+                let pair = secret_pair(members);
                 let mut names: Vec<&String> = members.keys().collect();
                 names.sort();
-                let member =
-                    |name: &String| (name.clone(), self.shown_below(path, name.clone(), &members[name]));
+                let member = |name: &String| {
+                    let hidden = pair && !is_label(name);
+                    let shown = if hidden { HIDDEN.into() } else { self.below(path, name, &members[name]) };
+                    (name.clone(), shown)
+                };
                 Value::Object(names.into_iter().map(member).collect())
             }
             Value::Array(items) => {
                 let items = items.iter().enumerate();
-                Value::Array(
-                    items.map(|(index, item)| self.shown_below(path, index.to_string(), item)).collect(),
-                )
+                Value::Array(items.map(|(index, item)| self.below(path, &index.to_string(), item)).collect())
             }
-            Value::String(text) if self.kind == "ConfigMap" => masked(text).into(),
-            scalar => scalar.clone(),
+            Value::String(text) => scalar(path.last().map_or("", String::as_str), text).into(),
+            other => other.clone(),
         }
     }
 
-    fn shown_below(self, path: &mut Vec<String>, segment: String, value: &Value) -> Value {
-        path.push(segment);
+    fn below(self, path: &mut Vec<String>, segment: &str, value: &Value) -> Value {
+        path.push(segment.to_owned());
         let shown = self.shown(path, value);
         path.pop();
         shown
     }
 }
 
+/// Returns a text for showing. What is longer than a line may be a file in itself.
+pub(crate) fn scalar(name: &str, text: &str) -> String {
+    if is_header_control(name) {
+        return yaml::header_lines(text);
+    }
+    let text = if ADDRESSES.contains(&name) { address(text) } else { text.into() };
+    crate::excerpt(&text)
+}
+
+/// Returns whether a mapping is `{name: N, value: V}` with a name that makes the value secret.
+pub(crate) fn secret_pair(members: &serde_json::Map<String, Value>) -> bool {
+    members.iter().any(|(name, value)| is_label(name) && value.as_str().is_some_and(is_secret_name))
+        && members.keys().any(|name| is_value(name))
+}
+
+/// Returns whether a field says what the one beside it is the value of.
+pub(crate) fn is_label(name: &str) -> bool {
+    matches!(name, "name" | "key" | "header" | "header_name" | "headerName")
+}
+
+/// Returns whether a field holds the value of what the one beside it names.
+pub(crate) fn is_value(name: &str) -> bool {
+    matches!(name, "value" | "values" | "raw_value" | "exact" | "prefix" | "regex" | "string_match")
+}
+
 /// Returns whether a path lies on the way to what the pattern allows, or below it.
 fn meets(pattern: &[&str], path: &[String]) -> bool {
     pattern.iter().zip(path).all(|(wanted, segment)| *wanted == "*" || wanted == segment)
 }
-
-/// Registries carry credentials in plain fields (`nacosSecretKey`), and names of Secrets in others.
-fn is_credential(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let secret =
-        ["secret", "password", "token", "accesskey", "credential"].iter().any(|word| lower.contains(word));
-    secret && !lower.ends_with("secretname") && !lower.ends_with("secretnamespace")
-}
-
-/// Replaces the values of lines like `password: x`: a ConfigMap holds whole files.
-fn masked(text: &str) -> String {
-    if text.contains("PRIVATE KEY-----") {
-        return HIDDEN.to_owned();
-    }
-    let line = |line: &str| match line.split_once([':', '=']) {
-        Some((key, value)) if !value.trim().is_empty() && is_credential(key) => {
-            format!("{}{} {HIDDEN}", key, &line[key.len()..=key.len()])
-        }
-        _ => line.to_owned(),
-    };
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

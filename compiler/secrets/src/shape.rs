@@ -1,0 +1,112 @@
+//! What is secret by its shape, wherever it stands.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::address::{self, Ends};
+use crate::{pairs, replace};
+
+fn expression(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a valid expression")
+}
+
+/// A private key in PEM, also with escaped line ends, cut off, or in base64 as Secrets hold it. Certificates begin with
+/// `LS0tLS1CRUdJTiBD` and are public.
+static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)|LS0tLS1CRUdJTiB[ABE-Z][A-Za-z0-9+/=\s]*|AGE-SECRET-KEY-1[A-Z0-9]+",
+    )
+});
+/// Tokens of JWT, and of services that mark theirs.
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(concat!(
+        r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*",
+        r"|\b(?:gh[pousr]_|github_pat_|glpat-|glptt-|gldt-|xox[abeprs]-|sk-ant-|sk-proj-|[srp]k_live_|rk_live_",
+        r"|whsec_|npm_|pypi-|dckr_pat_|hvs\.|hvb\.|hf_|shpat_|dop_v1_|ya29\.|SG\.|AIza|LTAI|AKIA|ASIA|sk-)[A-Za-z0-9_\-.]{12,}",
+    ))
+});
+/// `Bearer` and its like with what follows.
+static SCHEMES: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r#"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+)+([A-Za-z0-9+/._~=:%-]{6,})"#)
+});
+
+/// Hides what is secret by an unmistakable shape: private keys, credentials and tokens in addresses, `Bearer` tokens,
+/// JWTs, and tokens whose beginning tells whose they are. A text of any form stays of that form.
+pub fn shapes(text: &str) -> Cow<'_, str> {
+    let mut ranges = Vec::new();
+    find(text, &mut ranges);
+    replace(text, ranges)
+}
+
+/// Hides what [`shapes`] hides, `user:password@host` without a scheme, and values that follow a name which makes them
+/// secret, as in `password: x` and `token=x`. For texts that people read.
+pub fn text(text: &str) -> Cow<'_, str> {
+    let mut ranges = Vec::new();
+    find_all(text, &mut ranges);
+    replace(text, ranges)
+}
+
+/// Finds what [`text`] hides.
+pub(crate) fn find_all(text: &str, ranges: &mut Vec<Range<usize>>) {
+    find(text, ranges);
+    address::find_bare(text, ranges);
+    pairs::find(text, ranges);
+}
+
+fn find(text: &str, ranges: &mut Vec<Range<usize>>) {
+    if text.len() < 8 {
+        return;
+    }
+    address::find(text, Ends::AtQuotes, ranges);
+    ranges.extend(KEYS.find_iter(text).map(|found| found.range()));
+    ranges.extend(TOKENS.find_iter(text).map(|found| found.range()));
+    let tokens = SCHEMES.captures_iter(text).filter_map(|found| found.get(1));
+    ranges.extend(tokens.filter(|token| !is_word(token.as_str())).map(|token| token.range()));
+}
+
+/// Prose speaks of "bearer tokens" and "basic authentication".
+fn is_word(text: &str) -> bool {
+    let text = text.trim_end_matches(['.', ':', '-']);
+    text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_known_anywhere() {
+        for (given, shown) in [
+            ("a Bearer SESAME-1 b", "a Bearer [hidden] b"),
+            ("authorization: basic U0VTQU1F", "authorization: basic [hidden]"),
+            ("x eyJhbGciOiJI.eyJzdWIiOiIx.c2ln y", "x [hidden] y"),
+            ("ghp_0123456789abcdef", "[hidden]"),
+            ("k: -----BEGIN EC PRIVATE KEY-----\nSESAME\n-----END EC PRIVATE KEY-----\nx", "k: [hidden]\nx"),
+            (
+                r#"{"k":"-----BEGIN PRIVATE KEY-----\nSESAME\n-----END PRIVATE KEY-----\n"}"#,
+                r#"{"k":"[hidden]\n"}"#,
+            ),
+            ("cut -----BEGIN PRIVATE KEY-----\nSESAME", "cut [hidden]"),
+            ("tls.key: LS0tLS1CRUdJTiBQUklWQVRF", "tls.key: [hidden]"),
+        ] {
+            assert_eq!(shapes(given), shown, "{given}");
+            assert!(matches!(shapes(shown), Cow::Borrowed(_)), "{shown} is hidden once");
+        }
+    }
+
+    #[test]
+    fn prose_and_public_things_stay() {
+        for given in [
+            "bearer tokens and basic authentication are read",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+            "the Secret `default/tls` has no tls.key",
+            "outbound|80||web.shop.svc.cluster.local",
+        ] {
+            assert_eq!(text(given), given);
+        }
+    }
+}
