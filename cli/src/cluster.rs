@@ -228,7 +228,7 @@ pub fn report(
     for (key, outcome) in outcomes {
         let (sign, sentence) = sentence(key, outcome);
         if outcome.is_failure() {
-            context.terminal.remark(&format!("{sentence}"));
+            context.terminal.remark(&sentence);
         } else if *outcome != Outcome::Unchanged {
             text.push_str(&format!("{sign} {}\n", visible(&sentence)));
         }

@@ -205,8 +205,9 @@ impl Checker<'_, '_> {
                 .then(|| format!("a whole number from {least} to {most}")),
             Rule::Percent => (!percent(meaning)).then(|| "a number from 0 to 100".to_owned()),
             Rule::Text => meaning.is_none().then(|| "a text".to_owned()),
-            Rule::Filled => (!self.text(node).is_some_and(|text| !text.is_empty()))
-                .then(|| "a text that is not empty".to_owned()),
+            Rule::Filled => {
+                self.text(node).is_none_or(str::is_empty).then(|| "a text that is not empty".to_owned())
+            }
             Rule::Words(words) => (!self.text(node).is_some_and(|text| words.contains(&text)))
                 .then(|| format!("one of `{}`", words.join("`, `"))),
             Rule::Texts | Rule::SomeTexts => self.texts(node, matches!(field.rule, Rule::SomeTexts)),

@@ -52,7 +52,8 @@ pub(crate) fn read(text: &str, profile: Profile) -> ParsedFile {
             reader.document(&tree, root, loaded.index, first_finding);
         }
     }
-    if !reader.meant && !(broken && purpose::names_a_kind(text)) {
+    let is_manifest = reader.meant || (broken && purpose::names_a_kind(text));
+    if !is_manifest {
         purpose::pass_over(&mut reader.parsed);
     }
     reader.parsed

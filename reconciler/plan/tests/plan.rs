@@ -41,7 +41,7 @@ fn small() -> (State, State) {
 /// Plans the small change: the canary does what is seen, the rest nothing.
 fn small_plan() -> Plan {
     let (base, head) = small();
-    let host = Reach::Hosts(BTreeSet::from(["shop.example.com".parse().unwrap()]));
+    let host = Reach::Hosts(BTreeSet::from(["shop.example.com".parse().expect("a host")]));
     let nothing = Reach::Hosts(BTreeSet::new());
     let mut changes = Together {
         base: &base.ir,

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn an_excerpt_holds_whole_lines() {
         let file = text("a: 1\n---\nb: 2\r\nc: 3\r---\nd: 4");
-        let excerpt = file.excerpt(3..4, &[9..10]).unwrap();
+        let excerpt = file.excerpt(3..4, std::slice::from_ref(&(9..10))).unwrap();
         assert_eq!((excerpt.text.as_str(), excerpt.first_line), ("b: 2\nc: 3", 3));
         assert_eq!(shown(&file, 6..6).as_deref(), Some("d: 4"));
     }
