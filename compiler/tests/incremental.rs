@@ -355,18 +355,40 @@ proptest! {
     }
 }
 
-#[test]
-fn comments_and_moves_change_no_resource() {
-    let spec = IngressSpec {
-        name: 1,
+/// An Ingress with one path of a host.
+fn plain(name: usize, host: usize) -> IngressSpec {
+    IngressSpec {
+        name,
         namespace: 0,
-        host: 0,
+        host,
         paths: vec![(1, false, 0)],
         annotations: 0,
         tls: false,
         default_backend: false,
         comment: false,
-    };
+    }
+}
+
+#[test]
+fn a_plugin_is_lost_with_the_last_host_that_it_covers() {
+    let mut files = BTreeMap::new();
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    for edit in [
+        Edit::Ingress(0, plain(0, 0)),
+        Edit::Ingress(2, plain(1, 1)),
+        Edit::Plugin(false, 0),
+        Edit::Remove(2),
+    ] {
+        apply(&mut files, &edit);
+        engine.update(&tree(&files)).unwrap();
+        assert_eq!(shown(&engine), cold(&files));
+    }
+    assert!(engine.diagnostics().unwrap().iter().any(|found| found.code.id == "GW0443"));
+}
+
+#[test]
+fn comments_and_moves_change_no_resource() {
+    let spec = plain(1, 0);
     let mut engine = Engine::new(CompileOptions::higress_defaults());
     let before =
         BTreeMap::from([("a.yaml".to_owned(), ingress(&spec)), ("s.yaml".to_owned(), service(0, 0, false))]);

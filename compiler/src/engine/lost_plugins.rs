@@ -55,10 +55,7 @@ impl Engine {
             return rule.ingress.iter().any(|name| self.names_route(name));
         }
         if !rule.domain.is_empty() {
-            return rule
-                .domain
-                .iter()
-                .any(|domain| self.by_host.keys().any(|host| covers_host(domain, host)));
+            return rule.domain.iter().any(|domain| self.named_hosts().any(|host| covers_host(domain, host)));
         }
         true
     }
@@ -73,8 +70,12 @@ impl Engine {
         let host = name.strip_suffix("-app-root");
         served(name)
             || suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix)).any(served)
-            || host
-                .is_some_and(|host| self.by_host.keys().any(|known: &HostPattern| known.to_string() == host))
+            || host.is_some_and(|host| self.named_hosts().any(|known| known.to_string() == host))
+    }
+
+    /// Returns the hosts that Ingresses name. Those whose last Ingress went are in the index until they are lowered.
+    fn named_hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.by_host.iter().filter(|(_, names)| !names.is_empty()).map(|(host, _)| host)
     }
 
     /// Renews the findings of lost plugins, and what the model says of those whose routes are served.
