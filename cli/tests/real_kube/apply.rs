@@ -151,12 +151,12 @@ fn a_dry_run_of_the_api_server_writes_nothing() {
     assert!(run.stdout.contains("would apply to admin: 2 created"), "{run:?}");
     assert_eq!(scene.live_ingress("web"), None);
     assert_eq!(scene.writes(), 0);
-    // The API server knows rules that no manifest's schema has.
-    scene
-        .write("service.yaml", &scene.service().replace("  - port: 80", "  - port: 80\n    nodePort: 30000"));
+    // The API server knows what no manifest says.
+    let nowhere = scene.service().replace("namespace: dry-run", "namespace: no-such");
+    scene.write("service.yaml", &nowhere);
     let refused = scene.run("apply", &["--server-dry-run"]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.stderr.contains("GW0615 Service dry-run/web: "), "{refused:?}");
+    assert!(refused.stderr.contains("GW0615 Service no-such/web: "), "{refused:?}");
 }
 
 #[test]

@@ -275,9 +275,10 @@ fn a_certificate_that_changes_in_its_secret_is_served() {
     let pushed: Vec<String> = pushed.map(|(labels, _)| labels).collect();
     assert!(pushed.len() == 1 && pushed[0].contains("Secret"), "{pushed:?}");
 
-    // One that nobody can use is told, and stops nothing else.
+    // One that nobody can use is told, and the last good certificate stays; it stops nothing else.
     write("see the vault", "see the vault");
-    gateway.process.wait_for_log("GW0212", SOON);
+    gateway.process.wait_for_log("GW0460", SOON);
+    gateway.shows(host, &new.certificate);
     let other = EchoBackend::start("other");
     point_to(scene.cluster, "certificates", &[&other]);
     scene.write("plain.yaml", &scene.ingress("plain"));

@@ -54,8 +54,18 @@ fn an_empty_or_suddenly_smaller_source_deletes_nothing() {
     );
     scene.remove("ingress.yaml");
     scene.remove("service.yaml");
-    let empty = "the source has no object, and the inventory smaller/gatewright has 6: nothing is deleted";
-    refused(&scene, &["--prune-budget", "100"], empty);
+    let writes = scene.writes();
+    // That it may hold nothing is said of the source, never of a cluster.
+    let empty =
+        "GW0611 the source has no object, and the inventory smaller/gatewright has 6: nothing is deleted";
+    for (consent, reason) in [(None, "GW0008"), (Some("--allow-empty"), empty)] {
+        let mut arguments = vec!["--yes", "--prune-budget", "100"];
+        arguments.extend(consent);
+        let run = scene.run("apply", &arguments);
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.stderr.contains(reason), "{run:?}");
+    }
+    assert_eq!(scene.writes(), writes);
     scene.write("service.yaml", &scene.service());
     let meant = scene.run("apply", &["--yes", "--prune-budget", "5"]);
     assert!(meant.stdout.contains("0 created, 0 updated, 5 deleted, 1 as wanted"), "{meant:?}");
