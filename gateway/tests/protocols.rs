@@ -22,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use support::resources::*;
-use support::{Rig, SOON};
+use support::{Rig, SOON, raw};
 use tokio::sync::mpsc;
 
 const HOST: &str = "a.example.com";
@@ -225,20 +225,6 @@ fn a_websocket_carries_bytes_both_ways() {
     drop(client);
     let line = rig.log.line("/ws");
     assert_eq!((&line["response_code"], &line["bytes_received"]), (&101.into(), &15.into()));
-}
-
-/// Sends raw bytes and returns what comes until the connection is closed or silent for a moment.
-fn raw(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    // The gateway may answer and close before it has read everything.
-    let _ = client.write_all(bytes);
-    let mut all = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = client.read(&mut buffer) {
-        all.extend_from_slice(&buffer[..count]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
 }
 
 #[test]

@@ -7,14 +7,13 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use gatewright_testkit::EchoBackend;
 use gatewright_testkit::http::Call;
 use gatewright_xds::envoy::config::route::v3::RouteAction;
 use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher};
 use support::resources::*;
-use support::{Rig, SOON};
+use support::{Rig, SOON, raw};
 
 const HOST: &str = "a.example.com";
 
@@ -47,19 +46,6 @@ fn scripted(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
-/// Sends bytes and reads until the gateway closes or says nothing more.
-fn raw(rig: &Rig, bytes: &[u8]) -> String {
-    let mut client = TcpStream::connect(rig.http()).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    client.write_all(bytes).ok();
-    let mut all = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = client.read(&mut buffer) {
-        all.extend_from_slice(&buffer[..count]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
 #[test]
 fn an_ambiguous_request_ends_its_connection() {
     let backend = EchoBackend::start("a");
@@ -72,14 +58,14 @@ fn an_ambiguous_request_ends_its_connection() {
         ("Transfer-Encoding: chunked\r\nConnection: host", "400"),
     ] {
         let request = format!("POST /p HTTP/1.1\r\nHost: {HOST}\r\n{head}\r\n\r\n0\r\n\r\n{next}");
-        let answer = raw(&rig, request.as_bytes());
+        let answer = raw(rig.http(), request.as_bytes());
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head}: {answer}");
         assert!(answer.contains("connection: close"), "{head}: {answer}");
     }
     // The number of a request is counted right behind others.
     let second = format!("{next}GET /x#y HTTP/1.1\r\nHost: {HOST}\r\n\r\n{next}");
-    let answer = raw(&rig, second.as_bytes());
+    let answer = raw(rig.http(), second.as_bytes());
     let codes: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).map(|rest| &rest[..3]).collect();
     assert_eq!(codes, ["200", "400"], "{answer}");
     let paths: Vec<String> = backend.take_requests().into_iter().map(|seen| seen.path).collect();
@@ -95,7 +81,7 @@ fn a_body_that_breaks_off_is_the_clients_fault() {
     {
         let request =
             format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
-        let answer = raw(&rig, request.as_bytes());
+        let answer = raw(rig.http(), request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
         let line = rig.log.line(path);
         assert_eq!((&line["response_code"], &line["response_flags"]), (&400.into(), &"DPE".into()), "{line}");
@@ -142,7 +128,7 @@ fn the_length_of_an_upgrade_belongs_to_the_request() {
     }
     assert!(all.contains("content-length: 1\r\n"), "{all}");
     let chunked = format!("GET / HTTP/1.1\r\n{upgrade}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-    assert!(raw(&rig, chunked.as_bytes()).starts_with("HTTP/1.1 400 "));
+    assert!(raw(rig.http(), chunked.as_bytes()).starts_with("HTTP/1.1 400 "));
 }
 
 fn rewriting(substitution: &str) -> RouteAction {

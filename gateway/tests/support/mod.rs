@@ -5,7 +5,8 @@
 pub mod control_plane;
 pub mod resources;
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -141,4 +142,18 @@ impl Drop for Rig {
             self.runtime.block_on(gateway.shutdown(Duration::ZERO));
         }
     }
+}
+
+/// Sends raw bytes and returns what comes until the connection is closed or silent for a moment.
+pub fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    // The gateway may answer and close before it has read everything.
+    let _ = client.write_all(bytes);
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = client.read(&mut buffer) {
+        all.extend_from_slice(&buffer[..count]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
 }
