@@ -4,6 +4,7 @@
 
 mod generated;
 mod ground;
+mod merged;
 mod scenes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,10 +88,14 @@ struct Seen {
 fn check(seed: u64, seen: &mut Seen) {
     let mut choices = Choices::new(seed);
     let (base, head) = generated::change(&mut choices);
-    let plan = planned(&base, &head, choices.below(4) + 1, choices.below(4) + 1);
-    let difference = diff(&model_of(&base), &model_of(&head), &Options::default());
+    check_change(seed, &mut choices, &base, &head, seen);
+}
+
+fn check_change(seed: u64, choices: &mut Choices, base: &Objects, head: &Objects, seen: &mut Seen) {
+    let plan = planned(base, head, choices.below(4) + 1, choices.below(4) + 1);
+    let difference = diff(&model_of(base), &model_of(head), &Options::default());
     assert_eq!(difference.classes.len(), plan.behaviour.classes.len(), "seed {seed}");
-    let all = changed(&base, &head);
+    let all = changed(base, head);
     for (class, told) in difference.classes.iter().zip(&plan.behaviour.classes) {
         let causes: BTreeSet<String> = told.causes.iter().map(|cause| cause.entity.to_string()).collect();
         assert!(!told.candidates && !causes.is_empty(), "seed {seed}: {told:#?}");
@@ -98,8 +103,7 @@ fn check(seed: u64, seen: &mut Seen) {
         seen.classes += 1;
         seen.several += usize::from(causes.len() > 1);
         seen.narrowed += usize::from(causes.len() < all.len());
-        let mut asked =
-            Asked { base: &base, head: &head, class, models: BTreeMap::new(), choices: choices.clone() };
+        let mut asked = Asked { base, head, class, models: BTreeMap::new(), choices: choices.clone() };
         if let Some(request) = asked.missing(&causes) {
             panic!("seed {seed}: {causes:?} of {all:?} are not enough for {request}\n{told:#?}");
         }

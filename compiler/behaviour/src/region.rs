@@ -138,23 +138,26 @@ impl Region {
         self.parts.iter().any(|part| part.contains(request, canonical.as_ref(), &patterns))
     }
 
-    /// Returns the part of the region at one of its [`Self::hosts`].
-    pub fn at(&self, host: &HostPattern) -> Region {
-        let part = |part: &Part| match (&part.http, &part.server_names) {
-            (Some(http), _) => {
-                let start = http.hosts.partition_point(|set| set.pattern < *host);
-                let found = http.hosts[start..].iter().take_while(|set| set.pattern == *host);
-                let hosts: Vec<HostSet> = found.cloned().collect();
-                let (paths, conditions) = (http.paths.clone(), http.conditions.clone());
-                (!hosts.is_empty()).then(|| Part {
-                    http: Some(HttpPart { hosts, paths, conditions }),
-                    ..part.outside_http()
-                })
+    /// Returns the region host by host, for each of its [`Self::hosts`].
+    pub fn by_host(&self) -> BTreeMap<HostPattern, Region> {
+        let mut found: BTreeMap<HostPattern, Region> = BTreeMap::new();
+        let mut add =
+            |host: &HostPattern, part: Part| found.entry(host.clone()).or_default().parts.push(part);
+        let everywhere =
+            |part: &Part| part.http.is_none() && !matches!(part.server_names, ServerNames::Of(_));
+        let hosts = if self.parts.iter().any(everywhere) { self.hosts() } else { BTreeSet::new() };
+        for part in &self.parts {
+            match (&part.http, &part.server_names) {
+                (Some(http), _) => http.hosts.chunk_by(|a, b| a.pattern == b.pattern).for_each(|same| {
+                    let (paths, conditions) = (http.paths.clone(), http.conditions.clone());
+                    let http = Some(HttpPart { hosts: same.to_vec(), paths, conditions });
+                    add(&same[0].pattern, Part { http, ..part.outside_http() });
+                }),
+                (None, ServerNames::Of(set)) => add(&set.pattern, part.clone()),
+                (None, _) => hosts.iter().for_each(|host| add(host, part.clone())),
             }
-            (None, ServerNames::Of(set)) => (set.pattern == *host).then(|| part.clone()),
-            (None, _) => Some(part.clone()),
-        };
-        Region { parts: self.parts.iter().filter_map(part).collect() }
+        }
+        found
     }
 
     /// Returns every host of the region, sorted.

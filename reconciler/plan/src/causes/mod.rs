@@ -3,6 +3,7 @@
 
 mod question;
 mod reach;
+mod reduction;
 mod search;
 
 use std::collections::BTreeSet;

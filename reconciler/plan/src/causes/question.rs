@@ -1,9 +1,12 @@
-//! One question: which of some changes make some requests fare as they do. It is answered by trying sets of changes: each
-//! alone, the likeliest first, and then all but ever fewer, until none can be left out.
+//! One question: which of some changes make some requests fare as they do. It is answered by trying sets of changes: the
+//! likeliest alone, and then all but ever fewer, until none can be left out.
 
 use std::collections::BTreeSet;
 
 use gatewright_behaviour::{Names, Region};
+
+/// How many of the changes that may be it are tried alone, the likeliest first.
+const ALONE: usize = 32;
 
 /// A question, and how far it is answered.
 #[derive(Clone, Debug)]
@@ -62,6 +65,12 @@ impl Question {
         }
     }
 
+    /// Whether some changes leave the answer as it was found: of the candidates they have those of the answer, no others.
+    pub(super) fn is_answered_by(&self, changes: &BTreeSet<usize>) -> bool {
+        let of_candidates = self.candidates.iter().filter(|change| changes.contains(change));
+        self.answer().is_some_and(|answer| answer.is_subset(changes) && of_candidates.count() == answer.len())
+    }
+
     /// Returns the changes to be tried next: these and no other candidates.
     pub(super) fn tried(&self) -> BTreeSet<usize> {
         match &self.stage {
@@ -75,8 +84,8 @@ impl Question {
     pub(super) fn hear(&mut self, enough: bool) {
         match &mut self.stage {
             Stage::Alone(_) if enough => self.stage = Stage::Answered(self.tried()),
-            Stage::Alone(place) if *place + 1 < self.candidates.len() => *place += 1,
-            Stage::Alone(_) => self.reduce(true),
+            Stage::Alone(place) if *place + 1 < self.candidates.len().min(ALONE) => *place += 1,
+            Stage::Alone(_) => self.reduce(self.candidates.len() <= ALONE),
             Stage::Less(kept) => {
                 if kept.hear(enough) {
                     self.stage = Stage::Answered(kept.changes.iter().copied().collect());
@@ -178,6 +187,17 @@ mod tests {
                 wanted
             );
         }
+    }
+
+    #[test]
+    fn of_many_changes_only_the_likeliest_are_tried_alone() {
+        let many = || Question::new(0, Region::default(), (0..1_000).collect());
+        let (answer, tries) = asked(many(), |tried| tried.contains(&700));
+        assert_eq!(answer, [700]);
+        assert!(tries < ALONE + 40, "{tries}");
+        let (answer, tries) = asked(many(), |tried| tried.contains(&1) && tried.contains(&700));
+        assert_eq!(answer, [1, 700]);
+        assert!(tries < ALONE + 60, "{tries}");
     }
 
     /// One change can undo another: then fewer are not always less.

@@ -8,11 +8,15 @@ use gatewright_ir::Ir;
 
 use super::question::Question;
 use super::reach::Index;
+use super::reduction::Reduction;
 use super::{Changes, Found, Reach};
 
 /// The work that a search may take: units of the compiler, and what comparing costs in the same measure. It is some two
 /// compiles of 20,000 hosts from nothing, whatever changes.
 const LIMIT: usize = 200_000;
+
+/// What of it is left to the classes, when the hosts have been asked.
+const FOR_CLASSES: usize = LIMIT / 2;
 
 /// What one try costs beside what it recomputes and compares.
 const TRY: usize = 50;
@@ -50,7 +54,7 @@ impl<'a> Search<'a> {
             return self.unasked();
         }
         let mut open: BTreeSet<usize> = (0..self.questions.len()).collect();
-        while !open.is_empty() && self.round(&mut open) {}
+        while !open.is_empty() && self.left > FOR_CLASSES && self.round(&mut open) {}
         let mut by_class: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
         for question in std::mem::take(&mut self.questions) {
             by_class.entry(question.class).or_default().push(question);
@@ -69,7 +73,7 @@ impl<'a> Search<'a> {
         for (class, found) in self.diff.classes.iter().enumerate() {
             for case in &found.cases {
                 let likely = self.likely(case);
-                for host in case.region.hosts() {
+                for (host, region) in case.region.by_host() {
                     let mut candidates = self.index.of(&host);
                     if let [only] = candidates.as_slice() {
                         self.certain[class].insert(*only);
@@ -81,7 +85,7 @@ impl<'a> Search<'a> {
                     }
                     candidates
                         .sort_by_key(|change| (likely.get(change).copied().unwrap_or(u8::MAX), *change));
-                    self.questions.push(Question::new(class, case.region.at(&host), candidates));
+                    self.questions.push(Question::new(class, region, candidates));
                 }
             }
         }
@@ -150,30 +154,26 @@ impl<'a> Search<'a> {
         (made.collect(), asked)
     }
 
-    /// Puts the answers of a class together and proves them on the class as a whole.
+    /// Puts the answers of a class together and proves them on the class as a whole. Where they do not get along with each
+    /// other, all that reaches the class is taken, and then, because something reaches further than it is known to, all
+    /// there is.
     fn of_class(&mut self, class: usize, certain: BTreeSet<usize>, questions: &[Question]) -> Found {
-        let mut changes = certain;
+        let mut answers = certain.clone();
+        let mut reaching = certain.clone();
         for question in questions {
-            match question.answer() {
-                Some(answer) => changes.extend(answer),
-                None => return self.unknown(class, changes, questions),
-            }
+            answers.extend(question.answer().into_iter().flatten());
+            reaching.extend(&question.candidates);
         }
-        let reduced = match self.is_enough(class, &changes) {
-            None => return self.unknown(class, changes, questions),
-            Some(true) if questions.iter().all(|question| is_answered_by(question, &changes)) => {
-                return Found { changes, candidates: false };
-            }
-            Some(true) => self.reduced(class, changes.iter().copied().collect()),
-            // Something reaches further than it is known to: nothing is left out unheard.
-            Some(false) => {
-                let others = (0..self.changes.objects().len()).filter(|change| !changes.contains(change));
-                self.reduced(class, changes.iter().copied().chain(others).collect())
-            }
-        };
-        match reduced {
+        let answered = questions.iter().all(|question| question.answer().is_some());
+        let starts = [answered.then_some(answers.clone()), Some(reaching)];
+        let found = starts
+            .into_iter()
+            .flatten()
+            .find_map(|start| self.reduced_by_hosts(class, &certain, start, questions))
+            .or_else(|| self.reduced(class, &answers));
+        match found {
             Some(changes) => Found { changes, candidates: false },
-            None => self.unknown(class, changes, questions),
+            None => self.unknown(class, answers, questions),
         }
     }
 
@@ -191,9 +191,40 @@ impl<'a> Search<'a> {
         self.tried(&region, made, hosts)
     }
 
-    /// Leaves out of a class' changes what can be left out.
-    fn reduced(&mut self, class: usize, changes: Vec<usize>) -> Option<BTreeSet<usize>> {
-        let mut question = Question::reducing(class, self.diff.classes[class].region(), changes);
+    /// Leaves out of what is enough for a class what can be left out, on many hosts at once. None where `changes` turn out
+    /// not to be enough, or what is left of them, or where it would be too much work.
+    fn reduced_by_hosts(
+        &mut self,
+        class: usize,
+        certain: &BTreeSet<usize>,
+        changes: BTreeSet<usize>,
+        questions: &[Question],
+    ) -> Option<BTreeSet<usize>> {
+        if !self.is_enough(class, &changes)? {
+            return None;
+        }
+        let mut reduction = Reduction::new(questions, certain, changes);
+        let mut tried = false;
+        while let Some(without) = reduction.tried() {
+            tried = true;
+            let before = self.agreement.work();
+            let supposed = self.changes.with(&reduction.without(&without))?;
+            let work = supposed.work + reduction.looks() / LOOKS;
+            let mut compared = self.agreement.with(supposed.ir);
+            reduction.hear(&without, |question| compared.on(&question.region, question.names));
+            if !self.spend(work, before) {
+                return None;
+            }
+        }
+        let least = reduction.kept();
+        (!tried || self.is_enough(class, &least)?).then_some(least)
+    }
+
+    /// Leaves out of all changes what can be left out, one after the other, beginning with all but `likely`.
+    fn reduced(&mut self, class: usize, likely: &BTreeSet<usize>) -> Option<BTreeSet<usize>> {
+        let others = (0..self.changes.objects().len()).filter(|change| !likely.contains(change));
+        let all = likely.iter().copied().chain(others).collect();
+        let mut question = Question::reducing(class, self.diff.classes[class].region(), all);
         while question.answer().is_none() {
             let enough = self.tried(&question.region, &question.tried(), 0)?;
             question.hear(enough);
@@ -219,10 +250,4 @@ impl<'a> Search<'a> {
         self.left = self.left.saturating_sub(TRY + work + looks / LOOKS);
         self.left > 0
     }
-}
-
-/// Whether the changes of a class leave the answer to one of its questions as it was found.
-fn is_answered_by(question: &Question, changes: &BTreeSet<usize>) -> bool {
-    let of_candidates = question.candidates.iter().filter(|change| changes.contains(change));
-    question.answer().is_some_and(|answer| of_candidates.count() == answer.len())
 }

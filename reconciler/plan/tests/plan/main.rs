@@ -1,5 +1,6 @@
 //! Plans of small and large changes, in every form.
 
+mod causes;
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,7 +139,7 @@ fn plans_are_the_same_every_time_and_fit_the_schema() {
 
 fn assert_fits_the_schema(plan: &Plan) {
     let schema: Value =
-        serde_json::from_str(include_str!("../../../schemas/plan.schema.json")).expect("a schema is JSON");
+        serde_json::from_str(include_str!("../../../../schemas/plan.schema.json")).expect("a schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema is a schema");
     let value: Value = serde_json::from_str(&plan.to_json()).expect("a plan is JSON");
     let errors: Vec<String> =
