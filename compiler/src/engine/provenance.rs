@@ -136,10 +136,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn all_readers_of(
-        &self,
-        dependencies: impl IntoIterator<Item = Dependency>,
-    ) -> BTreeSet<HostPattern> {
+    fn all_readers_of(&self, dependencies: impl IntoIterator<Item = Dependency>) -> BTreeSet<HostPattern> {
         let readers = dependencies.into_iter().filter_map(|dependency| self.readers.get(&dependency));
         readers.flatten().cloned().collect()
     }

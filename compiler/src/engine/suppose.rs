@@ -6,7 +6,7 @@ use gatewright_ir::HostPattern;
 
 use super::files::{Definition, PromisesOfFiles};
 use super::output::WorkCounters;
-use super::{Delta, Engine, hosts_of, service_of_slice};
+use super::{Delta, Engine, hosts_of};
 use crate::manifest::{EntityKey, Kind};
 use crate::world::Dependency;
 
@@ -46,12 +46,7 @@ impl Engine {
                 let analyzed = self.ingresses.get(key).and_then(|unit| unit.analyzed.as_deref());
                 hosts_of(analyzed).iter().cloned().collect()
             }
-            Kind::Service => self.all_readers_of([Dependency::Service(key.clone())]),
-            Kind::Secret => self.all_readers_of([Dependency::Secret(key.clone())]),
-            Kind::EndpointSlice => {
-                let service = self.manifests.get(key).and_then(|manifest| service_of_slice(manifest));
-                self.all_readers_of(service.map(Dependency::Service))
-            }
+            Kind::Service | Kind::Secret | Kind::EndpointSlice => self.dependents(key),
             Kind::McpBridge => {
                 let registries =
                     self.readers.iter().filter(|(key, _)| matches!(key, Dependency::Registry(_)));

@@ -18,6 +18,9 @@ use super::planes::{Plane, Planes};
 const PATIENCE: Duration = Duration::from_secs(4);
 const NAME: &str = "corpora";
 
+/// Two readers could read a message differently, and Envoy takes it all the same.
+const STRICT: &str = "stricter than Envoy";
+
 /// A message and the status that it meets; 0 is a connection closed without an answer.
 pub(crate) struct Case {
     name: &'static str,

@@ -1,9 +1,7 @@
 //! Requests, and what is answered to them.
 
-use super::{Case, differs, same};
+use super::{Case, STRICT, differs, same};
 
-/// Two readers could read it differently, and Envoy takes it all the same.
-const STRICT: &str = "stricter than Envoy";
 const LIBRARY: &str = "the HTTP library answers before the gateway sees it";
 
 /// Sent to a host `o.test` of which every path leads to a backend.

@@ -1,8 +1,7 @@
 //! Responses of an upstream, and what the client gets of them.
 
-use super::{Case, differs, same};
+use super::{Case, STRICT, differs, same};
 
-const STRICT: &str = "stricter than Envoy";
 const NO_BODY: &str = "a response without body ends with its head, whatever that says";
 
 /// Sent by an upstream that closes the connection after each.
