@@ -245,3 +245,43 @@ fn a_sync_that_starts_without_a_good_source_looks_after_what_was_good() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("left as it was"), "{told}");
 }
+
+#[test]
+fn garbage_in_the_place_of_manifests_is_no_deletion() {
+    let (bench, repository) = (Bench::new(), TempRepo::new());
+    bench.write(repository.path(), 3);
+    repository.commit("three");
+    repository.git(&["branch", "-M", "main"]);
+    let mut gateway = bench.serving(repository.path(), ".");
+    assert_eq!(bench.sync(&repository, &[]).0, Some(0));
+
+    // One host of three would be within the budget.
+    let name = "h1.test.yaml";
+    for (garbage, told) in [
+        ("{: [\n", "GW0001"),
+        ("<<<<<<< ours\n", "GW0009"),
+        ("host: {{ .host }}-x\n", "GW0010"),
+        ("metadata: {name: web}\n", "GW0009"),
+    ] {
+        let before = gateway.process.log().len();
+        repository.write(name, garbage).commit("garbage");
+        eventually(garbage, PATIENCE, || match gateway.process.log()[before..].contains(told) {
+            true => Ok(()),
+            false => Err(gateway.process.log()),
+        });
+        // Each round is a process of its own.
+        let (code, log) = bench.sync(&repository, &[]);
+        assert!(code == Some(1) && log.contains(told), "{garbage}: {log}");
+        assert_eq!(gateway.status("h1.test"), 200, "{garbage}");
+    }
+    gateway.process.kill();
+    let mut refused = bench.gateway(repository.path(), ".", &[]);
+    assert_eq!(refused.process.wait(PATIENCE).code(), Some(1), "{}", refused.process.log());
+
+    // Nothing is what it says.
+    repository.write(name, "# moved\n").commit("moved");
+    let gateway = bench.serving(repository.path(), ".");
+    assert_eq!((gateway.status("h1.test"), gateway.status("h2.test")), (404, 200));
+    let (code, log) = bench.sync(&repository, &[]);
+    assert_eq!(code, Some(0), "{log}");
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::EntityKey;
 
@@ -44,6 +45,8 @@ pub struct SourceTree {
     pub unrendered: Vec<Unrendered>,
     /// Objects that are taken as another state had them: what `files` say about such an object does not count.
     pub held: BTreeMap<EntityKey, HeldFile>,
+    /// Files that held manifests in the last good state. Such a file is not passed over, whatever stands in it.
+    pub expected: Arc<Paths>,
     /// Access to the bytes, those of held files included.
     pub reader: Arc<dyn ReadFile>,
 }
@@ -81,9 +84,38 @@ impl SourceTree {
             files: contents.iter().map(|(path, bytes)| (path.clone(), ContentId::of_bytes(bytes))).collect(),
             unrendered: Vec::new(),
             held: BTreeMap::new(),
+            expected: Arc::default(),
             reader: Arc::new(MemoryFiles(contents)),
         }
     }
+}
+
+/// A set of paths, kept as digests: it says of many files which were among them, and does not name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Paths(Vec<u64>);
+
+impl Paths {
+    /// Returns whether a path is among them.
+    pub fn contains(&self, path: &str) -> bool {
+        self.0.binary_search(&digest(path)).is_ok()
+    }
+}
+
+impl<'p> FromIterator<&'p str> for Paths {
+    fn from_iter<I: IntoIterator<Item = &'p str>>(paths: I) -> Self {
+        let mut digests: Vec<u64> = paths.into_iter().map(digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        Paths(digests)
+    }
+}
+
+/// Returns a digest of a text that does not change between releases (FNV-1a).
+pub fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 struct MemoryFiles(BTreeMap<Arc<str>, Arc<[u8]>>);

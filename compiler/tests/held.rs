@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+use std::sync::Arc;
+
 use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{HeldFile, SourceTree};
@@ -97,4 +99,37 @@ fn what_is_broken_there_too_or_missing_is_not_held() {
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort_by_key(|text| text.split(' ').nth(1).map(str::to_owned));
     texts
+}
+
+#[test]
+fn a_file_that_held_manifests_is_not_passed_over() {
+    let (one, two) = (ingress("a", "/", ""), ingress("b", "/", ""));
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    engine.update(&tree(&[("a.yaml", &one), ("b.yaml", &two), ("data.yaml", "{: [\n")])).unwrap();
+    assert!(!engine.has_errors(), "{:?}", shown(&engine));
+    let expected = Arc::new(engine.files_with_manifests());
+    assert!(expected.contains("a.yaml") && !expected.contains("data.yaml"));
+
+    let mut next = tree(&[("a.yaml", "{: [\n"), ("b.yaml", &two), ("data.yaml", "{: [\n")]);
+    next.expected = expected;
+    engine.update(&next).unwrap();
+    assert_eq!(engine.broken().files, ["a.yaml".into()].into());
+    let passed_over: Vec<&str> = engine.passed_over().map(|path| &**path).collect();
+    assert_eq!(passed_over, ["data.yaml"]);
+    let errors: Vec<String> =
+        shown(&engine).into_iter().filter(|found| found.starts_with("GW0001 a.yaml ")).collect();
+    assert_eq!(errors.len(), 1, "{:?}", shown(&engine));
+    // What is broken stays expected, also by a state that is served without it.
+    assert!(engine.files_with_manifests().contains("a.yaml"));
+
+    for deleted in ["", "# moved\n", "---\n"] {
+        let mut gone = tree(&[("a.yaml", deleted), ("b.yaml", &two)]);
+        gone.expected = next.expected.clone();
+        engine.update(&gone).unwrap();
+        assert!(!engine.has_errors() && !engine.files_with_manifests().contains("a.yaml"), "{deleted}");
+    }
+    let mut values = tree(&[("a.yaml", "replicas: 3\n"), ("b.yaml", &two)]);
+    values.expected = next.expected.clone();
+    engine.update(&values).unwrap();
+    assert_eq!(engine.broken().files, ["a.yaml".into()].into());
 }

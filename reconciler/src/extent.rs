@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use gatewright_cluster::decide::{Excess, PruneBudget};
 use gatewright_compiler::Engine;
 use gatewright_compiler::manifest::Kind;
+use gatewright_compiler::source::{Paths, digest};
 use gatewright_ir::{Certificate, PathMatch};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,9 @@ pub struct Extent {
     certificates: BTreeSet<String>,
     /// How many objects there are of each kind beside Ingresses, which hosts and paths stand for.
     objects: BTreeMap<String, usize>,
+    /// The files that hold manifests.
+    #[serde(default)]
+    files: Paths,
 }
 
 /// What was agreed to on the command line or in the settings.
@@ -103,7 +108,7 @@ impl Extent {
         let mut extent = Extent::default();
         for ((_, host), lowered) in &engine.ir().hosts {
             let paths = extent.hosts.entry(host.to_string()).or_default();
-            paths.extend(lowered.host.routes.iter().map(|route| digest(&route.matches.path)));
+            paths.extend(lowered.host.routes.iter().map(|route| digest_of(&route.matches.path)));
         }
         for paths in extent.hosts.values_mut() {
             paths.sort_unstable();
@@ -115,7 +120,13 @@ impl Extent {
         for key in engine.manifests().keys().filter(|key| key.kind != Kind::Ingress) {
             *extent.objects.entry(key.kind.as_str().to_owned()).or_default() += 1;
         }
+        extent.files = engine.files_with_manifests();
         extent
+    }
+
+    /// Returns the files that hold manifests, which the next state must not lose by a mistake.
+    pub fn files(&self) -> Arc<Paths> {
+        Arc::new(self.files.clone())
     }
 
     /// Returns what speaks against serving `next` in the place of `last`, where there is one.
@@ -208,15 +219,11 @@ impl Loss {
     }
 }
 
-/// Returns a digest of a path that does not change between releases (FNV-1a). `Prefix` paths are two tests, `/a` and
-/// everything below `/a/`, which count as one.
-fn digest(path: &PathMatch) -> u64 {
-    let text = match path {
+/// Returns the digest of a path. `Prefix` paths are two tests, `/a` and everything below `/a/`, which count as one.
+fn digest_of(path: &PathMatch) -> u64 {
+    digest(match path {
         PathMatch::Exact(path) | PathMatch::Prefix(path) => path.trim_end_matches('/'),
         PathMatch::Regex(regex) => regex,
-    };
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 

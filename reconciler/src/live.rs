@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::source::{ReadError, SourceTree};
+use gatewright_compiler::source::{Paths, ReadError, SourceTree};
 use gatewright_diagnostics::{Diagnostic, Severity, code, sort};
 use gatewright_xds::type_url;
 
@@ -72,6 +72,8 @@ pub struct Live {
     published: Option<Published>,
     cluster: Option<LiveObjects>,
     guard: Option<Guard>,
+    /// The files that held manifests in the last good state.
+    expected: Arc<Paths>,
 }
 
 /// What keeps a state from being served that serves much less than the last good one.
@@ -103,7 +105,15 @@ pub struct Published {
 impl Live {
     /// Returns a compiler that has published nothing.
     pub fn new(options: CompileOptions, server: SnapshotServer, on_errors: OnErrors) -> Self {
-        Live { engine: Engine::new(options), server, on_errors, published: None, cluster: None, guard: None }
+        Live {
+            engine: Engine::new(options),
+            server,
+            on_errors,
+            published: None,
+            cluster: None,
+            guard: None,
+            expected: Arc::default(),
+        }
     }
 
     /// Returns the server.
@@ -152,6 +162,7 @@ impl Live {
     /// knows the last good state of an earlier process.
     pub fn guard(&mut self, consent: Consent, memory: Option<Memory>) {
         let last = memory.as_ref().and_then(Memory::extent).cloned();
+        self.expected = last.as_ref().map(Extent::files).unwrap_or_default();
         self.guard = Some(Guard { consent, last, memory });
     }
 
@@ -178,10 +189,11 @@ impl Live {
 
     /// Returns the files of a state, with live objects beside them.
     fn tree(&mut self, source: &Source) -> Result<SourceTree, ReadError> {
-        match &mut self.cluster {
-            Some(cluster) => cluster.beside.update(&source.tree, &cluster.overlay),
-            None => Ok(source.tree.clone()),
-        }
+        let tree = match &mut self.cluster {
+            Some(cluster) => cluster.beside.update(&source.tree, &cluster.overlay)?,
+            None => source.tree.clone(),
+        };
+        Ok(SourceTree { expected: self.expected.clone(), ..tree })
     }
 
     /// Compiles a state and publishes it, if its errors do not forbid that. Errors that stand only together with live
@@ -224,6 +236,7 @@ impl Live {
             sort(&mut diagnostics);
         }
         let (changed, removed, version) = self.publish();
+        self.expected = Arc::new(self.engine.files_with_manifests());
         self.published = Some(Published { version: version.clone(), model, source });
         Ok(Offer::Published { version, changed, removed, diagnostics })
     }
@@ -265,7 +278,7 @@ impl Live {
         if self.cluster.is_none() {
             return Ok(look(&self.engine));
         }
-        self.engine.update(&source.tree)?;
+        self.engine.update(&SourceTree { expected: self.expected.clone(), ..source.tree.clone() })?;
         let seen = look(&self.engine);
         self.compile(source)?;
         Ok(seen)

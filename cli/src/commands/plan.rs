@@ -2,9 +2,11 @@
 
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use gatewright_compiler::Engine;
+use gatewright_compiler::source::SourceTree;
 use gatewright_diagnostics::Severity;
 use gatewright_diagnostics::outlet::Form;
 use gatewright_plan::render::{self, TextOptions};
@@ -133,13 +135,14 @@ impl Plan {
         let mut engine = ManuallyDrop::new(Engine::new(base.options.clone()));
         engine.update(&base.source.tree)?;
         let before = ManuallyDrop::new(State::of(&engine, &base.source)?);
-        if base.options == head.options {
-            engine.update(&head.source.tree)?;
-        } else {
+        // What held manifests in the base is not lost by a mistake.
+        let expected = Arc::new(engine.files_with_manifests());
+        let tree = SourceTree { expected, ..head.source.tree.clone() };
+        if base.options != head.options {
             // Other settings are another compilation altogether.
             *engine = Engine::new(head.options.clone());
-            engine.update(&head.source.tree)?;
         }
+        engine.update(&tree)?;
         head.refuse_nothing(&engine, &context.terminal, "nothing is planned")?;
         if engine.has_errors() || head.has_settings_errors() {
             head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);

@@ -126,6 +126,23 @@ fn a_head_with_errors_has_findings_and_no_plan() {
 }
 
 #[test]
+fn garbage_where_the_base_held_manifests_is_an_error() {
+    let repo = repository();
+    repo.write("shop/data.yaml", "{: [\n");
+    repo.commit("data");
+    assert_eq!(plan(&repo, &[]).code, 0);
+    repo.write("shop/secret.yaml", "{: [\n");
+    let run = plan(&repo, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
+    assert!(
+        run.stderr.contains("shop/secret.yaml:1:") && !run.stderr.contains("data.yaml"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("the file held manifests in the last good state"), "{}", run.stderr);
+}
+
+#[test]
 fn a_base_with_errors_is_compared_and_said_so() {
     let repo = repository();
     repo.write("shop/web.yaml", &(broken_ingress("web", "shop.example.com") + "---\n" + SERVICE));

@@ -217,7 +217,7 @@ fn broken_objects_keep_their_version_and_nothing_is_deleted_under_quarantine() {
     let broken =
         |name: &str| followed.scene.ingress(name).replace("annotations:\n", BROKEN).replace("\"5\"", "\"6\"");
     followed.write("web.yaml", &broken("web"));
-    followed.write("file.yaml", "kind: Ingress\n{: [\n");
+    followed.write("file.yaml", "{: [\n");
     followed.write("new.yaml", &broken("new"));
     followed.write("api.yaml", &followed.scene.ingress("api").replace("\"5\"", "\"6\""));
     followed.commit("two");
@@ -416,7 +416,7 @@ fn changes_and_trouble_are_events_beside_the_inventory_and_nothing_is_told_twice
         });
     };
     wait_for(&["Applied"]);
-    followed.write("web.yaml", "kind: Ingress\n{: [\n");
+    followed.write("web.yaml", "{: [\n");
     followed.commit("two");
     wait_for(&["Applied", "SourceBroken"]);
     followed.write("web.yaml", &followed.scene.ingress("web"));

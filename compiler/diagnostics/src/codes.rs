@@ -88,7 +88,7 @@ codes! {
     GW0006 "needs-rendering" Warning "0.1.0" "the folder holds a Helm chart or a Kustomization, which must be rendered first";
     GW0007 "yaml-scalar-type" Warning "0.1.0" "an unquoted value means something else in Kubernetes than it seems to";
     GW0008 "no-manifest" Error "0.1.0" "no file of the SOURCEs holds a manifest";
-    GW0009 "incomplete-type" Error "0.1.0" "the document says only one of `apiVersion` and `kind`, and is refused";
+    GW0009 "incomplete-type" Error "0.1.0" "the object does not say both its `apiVersion` and its `kind`, and is refused";
     GW0010 "template" Error "0.1.0" "the document is a template, which must be rendered before it is a manifest";
     GW0011 "variable" Error "0.1.0" "a field holds a variable, which must be replaced before the manifest is applied";
     GW0012 "placeholder-in-annotation" Warning "0.1.0" "an annotation holds a template or a variable, which is taken as it stands";

@@ -16,7 +16,7 @@ use crate::manifest::{Backend, Body, DocumentIndex, EntityKey, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
 use crate::pool::Pool;
-use crate::source::{ContentId, HeldFile, ReadError, SourceTree};
+use crate::source::{ContentId, HeldFile, Paths, ReadError, SourceTree};
 
 /// The files of the last state of the source.
 #[derive(Default)]
@@ -333,9 +333,32 @@ impl Files {
 
     /// Returns what the parser found, without what it found about definitions that do not count.
     pub(super) fn findings(&self) -> impl Iterator<Item = (&Arc<str>, &FileFinding)> {
-        let all =
-            self.parsed().flat_map(|(path, parsed)| parsed.findings.iter().map(move |found| (path, found)));
+        let all = self.parsed().flat_map(|(path, parsed)| {
+            let unread = self.is_lost(path, parsed).then_some(&parsed.unread).into_iter().flatten();
+            parsed.findings.iter().chain(unread).map(move |found| (path, found))
+        });
         all.filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
+    }
+
+    /// Returns the files that hold no manifest, and held none when the source was good.
+    pub(super) fn passed_over(&self) -> impl Iterator<Item = &Arc<str>> {
+        let nothing =
+            self.parsed().filter(|(path, parsed)| parsed.passed_over && !self.is_lost(path, parsed));
+        nothing.map(|(path, _)| path)
+    }
+
+    /// Returns the files that hold manifests, and those that held some and hold something else by mistake.
+    pub(super) fn with_manifests(&self) -> Paths {
+        let holds = |path: &str, parsed: &ParsedFile| {
+            !parsed.manifests.is_empty() || !parsed.promises.is_empty() || self.is_lost(path, parsed)
+        };
+        self.parsed().filter(|(path, parsed)| holds(path, parsed)).map(|(path, _)| &**path).collect()
+    }
+
+    /// Returns whether what a file held is lost by mistake: it held manifests, and what stands in it now is none.
+    fn is_lost(&self, path: &str, parsed: &ParsedFile) -> bool {
+        let expected = || self.tree.as_ref().is_some_and(|tree| tree.expected.contains(path));
+        !parsed.unread.is_empty() && expected()
     }
 
     /// Returns the objects that files promise.

@@ -11,7 +11,7 @@ use super::files::Definition;
 use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
 use crate::parse::{FileFinding, Locator};
-use crate::source::{ReadError, Unrendered};
+use crate::source::{Paths, ReadError, Unrendered};
 
 impl Engine {
     /// Returns whether an error stands, without looking for spans.
@@ -62,7 +62,14 @@ impl Engine {
 
     /// Returns the files that hold no manifest and were passed over.
     pub fn passed_over(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.files.parsed().filter(|(_, parsed)| parsed.passed_over).map(|(path, _)| path)
+        self.files.passed_over()
+    }
+
+    /// Returns the files that hold manifests, which [`SourceTree::expected`] says of the next state.
+    ///
+    /// [`SourceTree::expected`]: crate::source::SourceTree::expected
+    pub fn files_with_manifests(&self) -> Paths {
+        self.files.with_manifests()
     }
 
     /// Returns what there is to say where no file holds a manifest.

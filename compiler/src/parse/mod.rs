@@ -64,6 +64,8 @@ pub struct ParsedFile {
     pub promises: Vec<Promise>,
     /// Whether it holds no manifest, so that what is wrong in it as YAML is nobody's business.
     pub passed_over: bool,
+    /// What counts of that all the same where the file is known to have held manifests.
+    pub unread: Vec<FileFinding>,
 }
 
 /// An object that cannot be read here and will be in the cluster: something makes it, or it is encrypted.
@@ -145,9 +147,14 @@ pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
             parsed
         }
     };
-    parsed.findings.sort_by(|a, b| {
+    in_order(&mut parsed.findings);
+    in_order(&mut parsed.unread);
+    parsed
+}
+
+fn in_order(findings: &mut Vec<FileFinding>) {
+    findings.sort_by(|a, b| {
         (a.span.start.offset, a.code.id, &a.message).cmp(&(b.span.start.offset, b.code.id, &b.message))
     });
-    parsed.findings.dedup();
-    parsed
+    findings.dedup();
 }

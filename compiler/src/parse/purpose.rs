@@ -7,15 +7,19 @@
 //!   where a manifest does: nothing is lost because of a mistake;
 //! - any other file is passed over, with everything that is wrong in it.
 
-use gatewright_diagnostics::{Severity, code};
+use gatewright_diagnostics::code;
 
-use super::ParsedFile;
 use super::kinds::{self, Recognized};
 use super::text::MAX_BYTES;
 use super::tree::{NodeId, NodeKind, Tree};
+use super::{FileFinding, ParsedFile};
 
 /// Members of objects, one of which stands beside a lone `apiVersion` or `kind` that belongs to a manifest.
 const MEMBERS: [&str; 4] = ["metadata", "spec", "items", "data"];
+/// Members of objects that hardly anything else has.
+const TELLING: [&str; 2] = ["metadata", "spec"];
+/// Why a file is read that says nowhere that it holds manifests.
+const EXPECTED: &str = "the file held manifests in the last good state, so it is not passed over";
 /// What files begin with that git-crypt has encrypted: nobody knows what they hold.
 const GIT_CRYPT: &[u8] = b"\0GITCRYPT";
 
@@ -32,6 +36,11 @@ pub(crate) fn is_manifest(tree: &Tree<'_>, root: NodeId) -> bool {
             }
         },
     }
+}
+
+/// Returns whether a mapping without `apiVersion` and `kind` is an object all the same, which has lost both.
+pub(crate) fn has_lost_its_type(tree: &Tree<'_>, node: NodeId) -> bool {
+    TELLING.iter().any(|member| tree.entry(node, member).is_some())
 }
 
 fn both<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<(&'t str, &'t str)> {
@@ -72,13 +81,23 @@ pub(crate) fn may_be_manifests(bytes: &[u8]) -> bool {
     utf16 || bytes.starts_with(GIT_CRYPT) || names_a_kind(&String::from_utf8_lossy(start))
 }
 
-/// Passes a file over that holds no manifest, with what is wrong in it as YAML.
+/// Passes a file over that holds no manifest, with what is wrong in it as YAML. What kubectl would refuse of it is kept
+/// apart: it counts where the file is known to have held some.
 pub(crate) fn pass_over(parsed: &mut ParsedFile) {
     let of_yaml = [&code::GW0001, &code::GW0002, &code::GW0003, &code::GW0004, &code::GW0005, &code::GW0007];
+    let is_of_yaml = |finding: &FileFinding| of_yaml.iter().any(|code| code.id == finding.code.id);
     parsed.passed_over = true;
-    parsed.findings.retain(|finding| {
-        !of_yaml.iter().any(|code| code.id == finding.code.id) && finding.code.severity != Severity::Error
-    });
+    let findings = std::mem::take(&mut parsed.findings);
+    let (dropped, kept) = findings.into_iter().partition(|finding| is_of_yaml(finding) || finding.is_error());
+    (parsed.unread, parsed.findings) = (dropped, kept);
+    for finding in &mut parsed.unread {
+        if finding.code.id == code::GW0005.id {
+            finding.code = &code::GW0009;
+            finding.help = Some("write an object, or give what it is now another file".to_owned());
+        }
+        finding.notes.push(EXPECTED.to_owned());
+    }
+    parsed.unread.retain(FileFinding::is_error);
 }
 
 #[cfg(test)]
@@ -133,5 +152,23 @@ mod tests {
         }
         assert!(!parse_file(b"kind: Pod\n\xff", Profile::Native).passed_over);
         assert!(!parse_file(b"\0GITCRYPT\0\xff", Profile::Native).passed_over);
+    }
+
+    #[test]
+    fn what_hides_a_manifest_is_kept_beside_what_is_passed_over() {
+        for (text, expected) in [
+            ("{: [\n", &["GW0001"][..]),
+            ("{{ x }}-y: [\n", &["GW0010"]),
+            ("::: what\n", &["GW0009"]),
+            ("metadata: {name: web}\nspec: {}\n", &["GW0009"]),
+            ("replicas: 3\n", &["GW0009"]),
+            ("- host: web\n", &["GW0009"]),
+            ("# all of it is gone\n", &[]),
+        ] {
+            let parsed = parse_file(text.as_bytes(), Profile::Native);
+            let codes: Vec<&str> = parsed.unread.iter().map(|finding| finding.code.id).collect();
+            assert_eq!((parsed.passed_over, codes.as_slice()), (true, expected), "{text}");
+        }
+        assert_eq!(parse_file(b"\xff\x00\x01", Profile::Native).unread.len(), 1);
     }
 }

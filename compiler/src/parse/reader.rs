@@ -46,10 +46,16 @@ pub(crate) fn read(text: &str, profile: Profile) -> ParsedFile {
             hints::explain(&mut finding, text, source.lines());
             reader.parsed.findings.push(finding);
         }
+        let template =
+            reader.parsed.findings.get(first_finding).is_some_and(|f| f.code.id == code::GW0010.id);
         if loaded.usable
             && let Some(root) = tree.root()
         {
             reader.document(&tree, root, loaded.index, first_finding);
+        }
+        // Of a document that is a template nothing else is to be said.
+        if template {
+            reader.parsed.findings.truncate(first_finding + 1);
         }
     }
     let is_manifest = reader.meant || (broken && purpose::names_a_kind(text));
@@ -135,27 +141,34 @@ impl<'a> Reader<'_, 'a> {
                 return Some(TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() });
             }
             (None, None) if inherited.is_some() => return inherited.cloned(),
-            (None, None) => "neither `apiVersion` nor `kind`",
-            (None, Some(_)) => return self.incomplete(tree, node, "apiVersion"),
-            (Some(_), None) => return self.incomplete(tree, node, "kind"),
-        };
-        let message = match tree.node(tree.target(node)).kind {
-            NodeKind::Mapping(_) => format!("the document has {missing} and is left out"),
-            _ => "the document is not a mapping and is left out".to_owned(),
+            (None, Some(_)) => return self.incomplete(tree, node, "has no `apiVersion`"),
+            (Some(_), None) => return self.incomplete(tree, node, "has no `kind`"),
+            (None, None) => match tree.node(tree.target(node)).kind {
+                NodeKind::Mapping(_) if purpose::has_lost_its_type(tree, node) => {
+                    return self.incomplete(tree, node, "has neither `apiVersion` nor `kind`");
+                }
+                NodeKind::Mapping(_) => "has neither `apiVersion` nor `kind` and is left out",
+                NodeKind::Sequence(_) => "is a list and is left out",
+                _ => return self.incomplete(tree, node, "is plain text"),
+            },
         };
         let span = self.span(tree, node);
-        let mut finding = FileFinding::new(&code::GW0005, span, message);
+        let mut finding = FileFinding::new(&code::GW0005, span, format!("the document {missing}"));
         finding.help = Some("add `apiVersion` and `kind`, or move it to a file without manifests".into());
         self.parsed.findings.push(finding);
         None
     }
 
-    /// kubectl refuses what says only a half of what it is.
-    fn incomplete(&mut self, tree: &Tree<'_>, node: NodeId, missing: &str) -> Option<TypeMeta> {
+    /// kubectl refuses what does not say both of what it is.
+    fn incomplete(&mut self, tree: &Tree<'_>, node: NodeId, what: &str) -> Option<TypeMeta> {
         let span = self.span(tree, node);
-        let message = format!("the object has no `{missing}`");
-        let mut finding = FileFinding::new(&code::GW0009, span, message);
-        finding.help = Some(format!("add `{missing}`"));
+        let mut finding = FileFinding::new(&code::GW0009, span, format!("the object {what}"));
+        let missing = ["apiVersion", "kind"].into_iter().filter(|key| what.contains(key));
+        let missing: Vec<String> = missing.map(|key| format!("`{key}`")).collect();
+        finding.help = Some(match missing.as_slice() {
+            [] => "write an object, or move it to a file without manifests".to_owned(),
+            missing => format!("add {}", missing.join(" and ")),
+        });
         finding.notes.push("kubectl refuses the whole file".into());
         self.parsed.findings.push(finding);
         None

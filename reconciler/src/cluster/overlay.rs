@@ -86,6 +86,7 @@ impl Beside {
             files: self.files.clone(),
             unrendered: source.unrendered.clone(),
             held: source.held.clone(),
+            expected: source.expected.clone(),
             reader,
         })
     }

@@ -285,6 +285,7 @@ impl Source {
                 files: found.manifests.clone(),
                 unrendered: found.unrendered.clone(),
                 held: BTreeMap::new(),
+                expected: Arc::default(),
                 reader: part.reader(),
             },
             settings: found.settings.as_ref().map(|(path, _)| path.clone()),
@@ -445,7 +446,13 @@ impl Merge {
         let homes = Arc::new(merge.homes);
         let readers = merge.parts.iter().map(|part| part.reader()).collect();
         let reader = Arc::new(MergedFiles { readers, homes: homes.clone() });
-        let tree = SourceTree { files: files.into(), unrendered, held: BTreeMap::new(), reader };
+        let tree = SourceTree {
+            files: files.into(),
+            unrendered,
+            held: BTreeMap::new(),
+            expected: Arc::default(),
+            reader,
+        };
         Source { tree, settings, tests, parts: merge.parts, holds: Vec::new(), held: Vec::new(), homes }
     }
 

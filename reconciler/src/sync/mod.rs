@@ -25,7 +25,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use gatewright_cluster::lease::{Candidacy, Tenure};
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::source::ReadError;
+use gatewright_compiler::source::{Paths, ReadError};
 use gatewright_diagnostics::{Diagnostic, Severity};
 
 use crate::cluster::DesiredState;
@@ -232,6 +232,7 @@ impl Sync {
         if let Some(path) = &self.options.signers {
             source.check_signers(&signers(path)?)?;
         }
+        source.tree.expected = self.expected();
         self.engine.update(&source.tree).map_err(QuarantineError::from)?;
         round.errors = errors(&source, &self.engine.diagnostics().map_err(QuarantineError::from)?);
         if !round.errors.is_empty() {
@@ -249,6 +250,13 @@ impl Sync {
         let pinned = source.pinned().first().map_or_else(|| wanted.source.clone(), ToString::to_string);
         self.good = Some(Arc::new(Wanted { source: pinned, ..wanted.clone() }));
         Ok(Some(wanted))
+    }
+
+    /// Returns the files that held manifests in the last good state, also that of an earlier process.
+    fn expected(&self) -> Arc<Paths> {
+        let good = self.good.as_ref().map(|good| &good.served);
+        let served = good.or_else(|| self.record.as_ref()?.served.as_ref());
+        served.map(Extent::files).unwrap_or_default()
     }
 
     /// Returns what the state says that the engine has reached.

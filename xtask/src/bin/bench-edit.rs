@@ -61,6 +61,7 @@ fn tree(files: BTreeMap<Arc<str>, Arc<[u8]>>) -> SourceTree {
         files: files.iter().map(|(path, bytes)| (Arc::clone(path), ContentId::of_bytes(bytes))).collect(),
         unrendered: Vec::new(),
         held: BTreeMap::new(),
+        expected: Arc::default(),
         reader: Arc::new(Files(files)),
     }
 }

@@ -158,8 +158,9 @@ fn documents_that_are_no_manifests() {
         ("a: b\n", "GW0005 5:1 `a: b` the document has neither `apiVersion` nor `kind` and is left out"),
         ("kind: X\n", "GW0009 5:1 `kind: X` the object has no `apiVersion`"),
         ("apiVersion: v1\nkind: ''\n", "GW0009 5:1 `apiVersion` the object has no `kind`"),
-        ("- a\n", "GW0005 5:1 `- a` the document is not a mapping and is left out"),
-        ("text\n", "GW0005 5:1 `text` the document is not a mapping and is left out"),
+        ("metadata: {}\n", "GW0009 5:1 `metadata: {}` the object has neither `apiVersion` nor `kind`"),
+        ("- a\n", "GW0005 5:1 `- a` the document is a list and is left out"),
+        ("text\n", "GW0009 5:1 `text` the object is plain text"),
     ] {
         check(&format!("{first}{text}"), &[expected]);
     }
