@@ -175,11 +175,12 @@ impl Context {
         &self,
         arguments: &FollowArgs,
         feeding: Feeding,
+        options: &CompileOptions,
         mut shutdown: Shutdown,
     ) -> Result<Option<LiveObjects>, CliError> {
         let Some(name) = &arguments.cluster else { return Ok(None) };
         let cluster = connect(&self.access(&arguments.access, name)).await?;
-        let mut feed = Feed::start(&cluster, feeding);
+        let mut feed = Feed::start(&cluster, feeding, &options.system_namespace);
         tokio::select! {
             first = feed.first() => {
                 let first = first?;

@@ -154,8 +154,15 @@ pub(crate) fn told(
         }
         Selection::NoClass => {
             let message = format!("the Ingress names no class, so a gateway of class `{class}` ignores it");
-            Finding::new(&code::GW0208, Place::key(key, "/spec"), message)
-                .with_help(format!("add `ingressClassName: {class}` to spec"))
+            let finding = Finding::new(&code::GW0208, Place::key(key, "/spec"), message)
+                .with_help(format!("add `ingressClassName: {class}` to spec"));
+            match metadata.creation_timestamp {
+                // The API server has had its say.
+                Some(_) => finding,
+                None => finding.with_note(
+                    "the source has no default IngressClass; one of the cluster alone is not known",
+                ),
+            }
         }
     })
 }

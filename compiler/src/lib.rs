@@ -40,6 +40,7 @@ pub use annotations::foreign::{
 pub use annotations::known::{FORCE_CONFLICTS, KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
 pub use engine::{Broken, Delta, Engine, Provenance, Reach, Said, WorkCounters};
+pub use global::is_global;
 
 use gatewright_diagnostics::{Diagnostic, Severity};
 

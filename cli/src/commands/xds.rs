@@ -61,7 +61,7 @@ impl Xds {
         let on_errors = if self.keep_going { OnErrors::KeepGoing } else { OnErrors::Stop };
         runtime::run(|shutdown| async move {
             let feeding = Feeding::beside(&self.sources);
-            let objects = context.follow(&self.follow, feeding, shutdown.clone()).await?;
+            let objects = context.follow(&self.follow, feeding, &options, shutdown.clone()).await?;
             let loader = context.loader()?;
             let guarding = (!self.sources.is_empty()).then(|| Guarding {
                 consent: self.consent.consent(),

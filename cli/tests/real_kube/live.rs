@@ -342,3 +342,32 @@ fn an_xds_server_follows_a_cluster_for_its_gateways() {
     point_to(scene.cluster, "of-a-server", &[&two]);
     gateway.answers("web.of-a-server.example.com", "two");
 }
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn the_cluster_says_which_certificate_a_domain_has() {
+    let backend = EchoBackend::start("one");
+    let scene = scene("of-a-domain", &backend);
+    let certificate = Authority::new("authority of the test").server(&["web.of-a-domain.example.com"]);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "by-domain", "namespace": "of-a-domain"},
+        "stringData": {"tls.crt": certificate.certificate, "tls.key": certificate.key},
+    });
+    let choice = "automaticHttps: false\ncredentialConfig:\n- domains: [web.of-a-domain.example.com]\n  tlsSecret: of-a-domain/by-domain\n";
+    let settings = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "higress-https", "namespace": "higress-system"}, "data": {"cert": choice},
+    });
+    let ingress =
+        scene.ingress("web").replace("spec:\n", "spec:\n  tls: [{hosts: [web.of-a-domain.example.com]}]\n");
+    scene.cluster.namespace("higress-system");
+    for object in [secret.to_string(), ingress] {
+        scene.cluster.admin(&["apply", "--server-side", "-f", "-"], &object);
+    }
+    let gateway = Gateway::start(&scene.folder, scene.cluster, ADMIN, &["--keep-going"]);
+    gateway.answers("web.of-a-domain.example.com", "one");
+    scene.cluster.admin(&["apply", "--server-side", "-f", "-"], &settings.to_string());
+    gateway.shows("web.of-a-domain.example.com", &certificate.certificate);
+    scene.cluster.admin(&["delete", "configmap", "higress-https", "-n", "higress-system"], "");
+}

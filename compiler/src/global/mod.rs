@@ -22,7 +22,7 @@ const CONFIG: &str = "higress-config";
 const HTTPS: &str = "higress-https";
 
 /// Returns whether an object is one of the global ConfigMaps, in whatever namespace.
-pub(crate) fn is_global(key: &EntityKey) -> bool {
+pub fn is_global(key: &EntityKey) -> bool {
     key.kind == Kind::ConfigMap && matches!(&*key.name, CONFIG | HTTPS)
 }
 

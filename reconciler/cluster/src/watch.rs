@@ -28,7 +28,7 @@ pub struct Followed {
     /// The kind.
     pub kind: Kind,
     /// Field selector; none for all objects.
-    pub fields: Option<&'static str>,
+    pub fields: Option<String>,
     /// Label selector; none for all objects.
     pub labels: Option<String>,
 }
@@ -41,7 +41,8 @@ impl Followed {
 
     /// Returns what selects the objects, as the end of a query.
     fn query(&self) -> String {
-        let selectors = [("fieldSelector", self.fields), ("labelSelector", self.labels.as_deref())];
+        let selectors =
+            [("fieldSelector", self.fields.as_deref()), ("labelSelector", self.labels.as_deref())];
         let selectors = selectors.into_iter().filter_map(|(name, selector)| Some((name, selector?)));
         selectors.map(|(name, selector)| format!("&{name}={}", resource::escape(selector))).collect()
     }

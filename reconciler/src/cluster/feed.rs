@@ -8,6 +8,7 @@ use gatewright_cluster::client::{Cluster, ClusterError};
 use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
 use gatewright_cluster::watch::{Followed, News, follow};
+use gatewright_compiler::is_global;
 use gatewright_compiler::manifest::Kind;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -44,17 +45,18 @@ impl Feeding {
         if sources.is_empty() { Feeding::Everything } else { Feeding::Discovery }
     }
 
-    fn followed(self) -> Vec<Followed> {
+    fn followed(self, system_namespace: &str) -> Vec<Followed> {
         let mut followed = vec![
             Followed::all(Kind::Service),
             Followed::all(Kind::EndpointSlice),
-            Followed { fields: Some(SECRETS), ..Followed::all(Kind::Secret) },
+            Followed { fields: Some(SECRETS.to_owned()), ..Followed::all(Kind::Secret) },
         ];
         if self == Feeding::Everything {
             followed.extend(
                 [Kind::IngressClass, Kind::McpBridge, Kind::WasmPlugin, Kind::Ingress].map(Followed::all),
             );
-            let settings = Some("metadata.name=higress-config");
+            // A selector names one object, and there are two: what is too much is left out when it comes.
+            let settings = Some(format!("metadata.namespace={system_namespace}"));
             followed.push(Followed { fields: settings, ..Followed::all(Kind::ConfigMap) });
         }
         followed
@@ -91,9 +93,9 @@ pub enum Change {
 }
 
 impl Feed {
-    /// Begins to follow a cluster.
-    pub fn start(cluster: &Cluster, feeding: Feeding) -> Self {
-        let followed = feeding.followed();
+    /// Begins to follow a cluster. The global ConfigMaps are those of the system namespace.
+    pub fn start(cluster: &Cluster, feeding: Feeding, system_namespace: &str) -> Self {
+        let followed = feeding.followed(system_namespace);
         Feed {
             news: follow(cluster, &followed),
             objects: Overlay::default(),
@@ -196,8 +198,11 @@ impl Feed {
         }
     }
 
-    /// What controllers keep in an object is no news.
+    /// What controllers keep in an object is no news, and neither is a ConfigMap that sets nothing.
     fn put(&mut self, object: &LiveObject) -> bool {
+        if object.key.kind == Kind::ConfigMap && !is_global(&object.key) {
+            return false;
+        }
         self.objects.put(live_path(&object.key), export::bare(object).to_string().into_bytes().into())
     }
 }
