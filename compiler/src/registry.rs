@@ -136,12 +136,12 @@ fn read_entry(
     match service_of(bridge, entry) {
         Ok((host, service)) => {
             if let Some(previous) = registries.services.insert(host.clone(), service) {
-                let message =
-                    format!("registry service `{host}` is defined twice, and the last definition wins");
+                let message = format!("an earlier entry publishes `{host}` too, and this one counts");
                 let other = Place::value(&previous.bridge, previous.pointer);
                 findings.push(
-                    Finding::new(&code::GW0436, place.clone(), message)
-                        .with_related(other, "also defined here"),
+                    Finding::new(&code::GW0450, place.clone(), message)
+                        .with_related(other, "this one has no effect")
+                        .with_help("remove one of them, or give it another name"),
                 );
             }
         }

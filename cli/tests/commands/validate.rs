@@ -116,7 +116,7 @@ fn no_line_of_a_secret_is_shown() {
     folder.write("shop/secret.yaml", secret);
     for format in ["text", "json", "sarif", "junit", "github", "gitlab"] {
         let run = folder.run(&["validate", "shop", "--format", format]);
-        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.code == 0 && run.stdout.contains("GW0002"), "{run:?}");
         let all = run.stdout + &run.stderr;
         assert!(!all.contains("hunter2") && !all.contains("aHVudGVyMg"), "{format}: {all}");
     }

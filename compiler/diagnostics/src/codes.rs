@@ -81,7 +81,7 @@ macro_rules! codes {
 
 codes! {
     GW0001 "yaml-syntax" Error "0.1.0" "the file is not well-formed YAML";
-    GW0002 "duplicate-key" Error "0.1.0" "one mapping has the same key twice";
+    GW0002 "duplicate-key" Warning "0.1.0" "one mapping has the same key twice, and the last one counts";
     GW0003 "alias-budget" Error "0.1.0" "aliases expand beyond the budget or refer to themselves";
     GW0004 "unreadable-text" Error "0.1.0" "the file is not UTF-8 text or is too large";
     GW0005 "not-a-manifest" Warning "0.1.0" "the document is not a Kubernetes manifest and is left out";
@@ -172,6 +172,7 @@ codes! {
     GW0447 "header-twice" Warning "0.1.0" "a header stands twice in one list of edits, and the last line counts";
     GW0448 "registry-field" Warning "0.1.0" "nothing reads this field of the McpBridge";
     GW0449 "destination-subset" Warning "0.1.0" "the destination names a subset that nothing defines, so its requests answer 503";
+    GW0450 "registry-twice" Warning "0.1.0" "two registry entries publish the same service, and the last one counts";
     GW0451 "never-matches" Warning "0.1.0" "no request can match the path";
     GW0452 "misleading-path" Warning "0.1.0" "the path matches other requests than it seems to";
     GW0453 "rewrite-group" Warning "0.1.0" "the rewrite names a group that is not there";

@@ -1,14 +1,19 @@
 //! Better words for documents that are no YAML: templates that nobody has rendered, and text that only lacks quotes.
 
+use std::ops::Range;
+
 use gatewright_diagnostics::{Fix, Position, Span, code};
 
 use super::FileFinding;
+use super::comments;
 use super::issue::bounded;
 use super::placeholders;
 use super::text::{CharSpan, Lines};
 
 /// Characters that unquoted text cannot begin with, though people write it so.
 const INDICATORS: [char; 4] = ['*', '@', '`', '%'];
+/// Signs that end unquoted text between brackets.
+const ENDING: [char; 3] = ['?', '{', '['];
 /// Kinds whose values are never shown.
 const PRIVATE: [&str; 2] = ["Secret", "WasmPlugin"];
 
@@ -34,28 +39,69 @@ pub(crate) fn explain(finding: &mut FileFinding, text: &str, lines: Lines<'_>) {
         finding.related.clear();
         return;
     }
-    if let Some((range, indicator)) = unquoted(text, at) {
-        let what = match indicator {
-            '*' => "unquoted text cannot start with `*`, which begins an alias".to_owned(),
-            other => format!("unquoted text cannot start with `{other}`"),
-        };
-        finding.message = format!("the document is not well-formed YAML: {what}");
+    if let Some((offset, sign)) = comments::first(document) {
+        let from = text[..start + offset].chars().count() as u32;
+        finding.span = lines.span(CharSpan { start: from, end: from + sign.len() as u32 });
+        finding.message =
+            format!("the document is not well-formed: `{sign}` begins no comment in JSON or YAML");
+        finding.help = Some("remove the comment; those of YAML begin with `#`".to_owned());
         finding.related.clear();
-        let written = &text[range.clone()];
-        let quoted = format!("\"{}\"", written.replace('\\', "\\\\").replace('"', "\\\""));
-        let position = |offset: usize| Position {
-            offset,
-            line: finding.span.start.line,
-            column: text[line_start(text, offset)..offset].chars().count() + 1,
-        };
-        finding.span = Span { start: position(range.start), end: position(range.end) };
-        if open {
-            finding.help = Some(format!("quote it: `{}`", bounded(&quoted)));
-            finding.fix = Some(Fix { span: finding.span, replacement: quoted });
-        } else {
-            finding.help = Some("put the text in quotes".to_owned());
+        return;
+    }
+    if let Some((range, sign)) = cut_off(text, at) {
+        quote(finding, text, range, &format!("unquoted text between brackets ends at `{sign}`"), open);
+    } else if let Some((range, indicator)) = unquoted(text, at) {
+        let alias = if indicator == '*' { ", which begins an alias" } else { "" };
+        quote(finding, text, range, &format!("unquoted text cannot start with `{indicator}`{alias}"), open);
+    }
+}
+
+/// Says that a text on the line of a finding needs quotes. It is repeated only where it may be seen.
+fn quote(finding: &mut FileFinding, text: &str, range: Range<usize>, why: &str, open: bool) {
+    finding.message = format!("the document is not well-formed YAML: {why}");
+    finding.related.clear();
+    let written = &text[range.clone()];
+    let quoted = format!("\"{}\"", written.replace('\\', "\\\\").replace('"', "\\\""));
+    let position = |offset: usize| Position {
+        offset,
+        line: finding.span.start.line,
+        column: text[line_start(text, offset)..offset].chars().count() + 1,
+    };
+    finding.span = Span { start: position(range.start), end: position(range.end) };
+    if open {
+        finding.help = Some(format!("quote it: `{}`", bounded(&quoted)));
+        finding.fix = Some(Fix { span: finding.span, replacement: quoted });
+    } else {
+        finding.help = Some("put the text in quotes".to_owned());
+    }
+}
+
+/// Returns a value between brackets that ends at a sign of YAML in its middle, as the author sees it, and the sign.
+fn cut_off(text: &str, at: usize) -> Option<(Range<usize>, char)> {
+    let line = line_start(text, at);
+    let sign = text[at..].chars().next().filter(|sign| ENDING.contains(sign))?;
+    let before = &text[line..at];
+    let value = before.rfind([' ', '\t', ',', '{', '[']).map_or(0, |start| start + 1);
+    let begun = &before[value..];
+    let in_flow = text[..line + value].contains(['{', '[']);
+    if begun.is_empty() || begun.starts_with(['"', '\'', '&', '*', '!']) || begun.ends_with(':') || !in_flow {
+        return None;
+    }
+    let mut depth = 0usize;
+    let mut end = text.len();
+    for (offset, c) in text[at..].char_indices() {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' if depth > 0 => depth -= 1,
+            '}' | ']' | ',' | '\n' | '\r' => {
+                end = at + offset;
+                break;
+            }
+            _ => {}
         }
     }
+    let end = line + text[line..end].trim_end().len();
+    Some((line + value..end, sign))
 }
 
 /// Returns the offset of the character that an offset lies in.
@@ -77,7 +123,7 @@ fn line_start(text: &str, at: usize) -> usize {
 }
 
 /// Returns the value on the line of an error that begins with an indicator, as far as it goes.
-fn unquoted(text: &str, at: usize) -> Option<(std::ops::Range<usize>, char)> {
+fn unquoted(text: &str, at: usize) -> Option<(Range<usize>, char)> {
     let start = line_start(text, at);
     let line = text[start..].split(['\n', '\r']).next()?;
     let mut value = 0;
@@ -158,6 +204,31 @@ mod tests {
     }
 
     #[test]
+    fn text_that_brackets_cut_off_is_to_be_quoted() {
+        for (value, sign) in [("/ui?x=1", '?'), ("/a/{id}/b", '{'), ("/v[0-9]+", '['), ("a?", '?')] {
+            let text =
+                format!("kind: Ingress\nmetadata: {{annotations: {{x: 1, app-root: {value}, y: 2}}}}\n");
+            let (message, help) = first(&text);
+            let what = format!("unquoted text between brackets ends at `{sign}`");
+            assert_eq!(message, format!("GW0001 2:42 {SYNTAX}: {what}"));
+            assert_eq!(help, format!("quote it: `\"{value}\"`"));
+        }
+        assert!(first("kind: Ingress\na: {b: c\nd: [e]}\n").0.contains("is missing"));
+    }
+
+    #[test]
+    fn comments_that_are_none_are_named() {
+        let object = "{\n  \"url\": \"http://x\",\n  // of the shop\n  \"apiVersion\": \"v1\"\n}\n";
+        let none = "the document is not well-formed: `//` begins no comment in JSON or YAML";
+        assert_eq!(
+            first(object),
+            (format!("GW0001 3:3 {none}"), "remove the comment; those of YAML begin with `#`".into())
+        );
+        let (message, _) = first("/* the shop */\n{\"apiVersion\": \"v1\", \"kind\": \"Service\"}\n");
+        assert_eq!(message, format!("GW0001 1:1 {}", none.replace("//", "/*")));
+    }
+
+    #[test]
     fn a_template_is_named_with_the_way_to_render_it() {
         let (message, help) =
             first("apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}-web\n");
@@ -171,6 +242,12 @@ mod tests {
         let (message, help) = first("kind: Service\n{% if x %}\nspec: {}\n{% endif %}\n");
         assert!(message.starts_with("GW0010 2:1 "), "{message}");
         assert!(help.contains("Jinja"), "{help}");
+        // What YAML makes of the braces is nobody's business.
+        let unquoted = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {}\nx: {y: {{z}}}\n";
+        let parsed =
+            parse_file(unquoted.replace("data: {}", "data:\n  a: {{value}}").as_bytes(), Profile::Native);
+        let codes: Vec<&str> = parsed.findings.iter().map(|finding| finding.code.id).collect();
+        assert_eq!((codes.as_slice(), parsed.manifests.len()), (&["GW0010"][..], 1));
         let (message, _) = first("kind: Secret\nstringData:\n  a: {{ \"hunter2\" }}-x\n");
         assert_eq!(message, "GW0010 3:6 the document is a template: one stands in it");
         // A mistake in one document is none of another, which is a template.

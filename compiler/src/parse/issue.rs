@@ -2,7 +2,7 @@
 
 use gatewright_diagnostics::Code;
 
-use crate::finding::Part;
+use crate::finding::{Part, Within};
 
 /// A finding before its place in the file is looked up.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Issue {
     pub(crate) pointer: String,
     /// Key or value there.
     pub(crate) part: Part,
+    /// The part of a text that is meant; the whole value where there is none.
+    pub(crate) within: Option<Within>,
     /// What is wrong.
     pub(crate) message: String,
     /// Why it matters.
@@ -51,6 +53,7 @@ impl Issue {
             code,
             pointer: pointer.into(),
             part: Part::Value,
+            within: None,
             message: message.into(),
             notes: Vec::new(),
             help: None,

@@ -63,7 +63,7 @@ impl Locator {
 }
 
 /// Returns the place of a part of a text in quotes, in a block or without either.
-fn stretch(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId, within: Within) -> Option<CharSpan> {
+pub(crate) fn stretch(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId, within: Within) -> Option<CharSpan> {
     let id = tree.target(id);
     let NodeKind::Scalar { text, style, .. } = &tree.node(id).kind else { return None };
     let span = tree.node(id).span;

@@ -5,6 +5,7 @@
 //! them ([`scalar`]). A document that is not valid, or not straightforward, is also made a JSON value ([`json`]), which
 //! says what is wrong with it. Nothing here knows a path or a revision, so a result can be kept for all files with the same content.
 
+mod comments;
 mod decode;
 mod encrypted;
 mod fields;

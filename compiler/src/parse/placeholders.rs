@@ -4,13 +4,16 @@ use gatewright_diagnostics::code;
 
 use super::issue::{Issue, bounded, path};
 use super::tree::{NodeId, NodeKind, Tree};
-use crate::finding::escape;
+use crate::finding::{Within, escape};
 
 /// Members whose texts are nobody's business but their reader's.
 const FREE: [&str; 6] =
     ["/data", "/stringData", "/binaryData", "/spec/pluginConfig", "/spec/defaultConfig", "/spec/config"];
 /// Where a placeholder breaks no rule of the API server.
 const ANNOTATIONS: &str = "/metadata/annotations/";
+
+/// A placeholder in the value at a pointer, and where it stands in the text.
+type Found<'t> = (String, (Placeholder<'t>, Within));
 
 /// A piece of text that is not meant as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +69,12 @@ pub(crate) fn first_template(text: &str) -> Option<(usize, Placeholder<'_>)> {
     }
 }
 
-/// Returns the first placeholder in a value.
-fn first(text: &str) -> Option<Placeholder<'_>> {
-    first_template(text).map(|(_, template)| template).or_else(|| variable(text).map(Placeholder::Variable))
+/// Returns the first placeholder in a value, and where it stands there.
+fn first(text: &str) -> Option<(Placeholder<'_>, Within)> {
+    let variable = || variable(text).map(|(at, variable)| (at, Placeholder::Variable(variable)));
+    let (at, placeholder) = first_template(text).or_else(variable)?;
+    let start = text[..at].chars().count();
+    Some((placeholder, Within { start, end: start + placeholder.text().chars().count() }))
 }
 
 fn piece<'a>(text: &'a str, open: &str, close: &str) -> Option<(usize, &'a str)> {
@@ -79,14 +85,14 @@ fn piece<'a>(text: &'a str, open: &str, close: &str) -> Option<(usize, &'a str)>
     Some((start, &line[..end]))
 }
 
-fn variable(text: &str) -> Option<&str> {
+fn variable(text: &str) -> Option<(usize, &str)> {
     text.match_indices("${").find_map(|(start, _)| {
         let rest = &text[start..];
         let name = rest[2..].starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         // Behind the name stands what is done with it. `${secret.NAMESPACE/NAME.KEY}` is Higress' own.
         let behind = rest[2..].trim_start_matches(|next: char| next.is_ascii_alphanumeric() || next == '_');
         let end = rest.find('}').filter(|_| name && !behind.starts_with('.'))?;
-        Some(&rest[..=end])
+        Some((start, &rest[..=end]))
     })
 }
 
@@ -104,7 +110,7 @@ pub(crate) fn explain(tree: &Tree<'_>, object: NodeId, issues: &mut Vec<Issue>) 
             break;
         }
     }
-    let Some((pointer, placeholder)) = first else { return };
+    let Some((pointer, (placeholder, within))) = first else { return };
     let (code, what) = match (fields, placeholder) {
         (0, _) => (&code::GW0012, "text that is replaced"),
         (_, Placeholder::Variable(_)) => (&code::GW0011, "a variable"),
@@ -115,10 +121,11 @@ pub(crate) fn explain(tree: &Tree<'_>, object: NodeId, issues: &mut Vec<Issue>) 
         more => format!(", and so do {more} other values of the object"),
     };
     let message = format!("{} holds {what}: `{}`{more}", path(pointer), bounded(&placeholder.shown()));
-    issues.push(Issue::value(code, pointer.as_str(), message).with_help(placeholder.how()));
+    let issue = Issue::value(code, pointer.as_str(), message).with_help(placeholder.how());
+    issues.push(Issue { within: Some(*within), ..issue });
 }
 
-fn gather<'t>(tree: &'t Tree<'_>, node: NodeId, pointer: String, found: &mut Vec<(String, Placeholder<'t>)>) {
+fn gather<'t>(tree: &'t Tree<'_>, node: NodeId, pointer: String, found: &mut Vec<Found<'t>>) {
     if FREE.contains(&pointer.as_str()) || pointer.ends_with("/config") {
         return;
     }
@@ -171,6 +178,15 @@ mod tests {
             ["GW0012 metadata.annotations.x holds text that is replaced: `${DOMAIN}`"]
         );
         assert_eq!(of("a.test", "$scheme://$host ${1} ${secret.a/b.c} a${"), <[String; 0]>::default());
+    }
+
+    #[test]
+    fn a_placeholder_is_marked_where_it_stands_in_a_text() {
+        let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    x: |\n      one\n      two ${DOMAIN} three\nspec: {rules: [{host: a.test}]}\n";
+        let finding = parse_file(text.as_bytes(), Profile::Native).findings.remove(0);
+        let span = finding.span;
+        assert_eq!((finding.code.id, span.start.line, span.start.column), ("GW0012", 8, 11));
+        assert_eq!(&text[span.start.offset..span.end.offset], "${DOMAIN}");
     }
 
     #[test]

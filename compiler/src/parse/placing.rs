@@ -7,7 +7,7 @@ use gatewright_diagnostics::{Code, Fix, Span, code};
 use super::FileFinding;
 use super::issue::{Issue, Repair};
 use super::json::{Converted, Surprise};
-use super::locate::{marked, shown};
+use super::locate::{marked, shown, stretch};
 use super::scalar::{Meaning, NoValue, Style, Tag};
 use super::text::{CharSpan, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
@@ -75,7 +75,9 @@ impl Placing<'_, '_> {
     ) -> FileFinding {
         let (key, value) = self.tree.at(self.object, &issue.pointer);
         let node = marked(self.tree, key, value, issue.part);
-        let mut finding = FileFinding::new(issue.code, self.span(node), issue.message);
+        let inside = issue.within.and_then(|within| stretch(self.tree, self.lines, node, within));
+        let span = inside.map_or_else(|| self.span(node), |inside| self.lines.span(inside));
+        let mut finding = FileFinding::new(issue.code, span, issue.message);
         finding.notes = issue.notes;
         finding.help = issue.help;
         // A value that is secret must not be repeated.

@@ -74,7 +74,7 @@ pub(crate) fn finding(problem: Problem, lines: Lines<'_>) -> FileFinding {
         }
         Problem::TooManyKeyProblems { at } => {
             let message = "the document has too many keys like these; nothing of it is used";
-            FileFinding::new(&code::GW0002, lines.span(CharSpan { start: at.start, end: at.start }), message)
+            FileFinding::new(&code::GW0001, lines.span(CharSpan { start: at.start, end: at.start }), message)
         }
         Problem::DuplicateKey { key, first, second } => {
             let message = format!("the key \"{}\" is already in this mapping", bounded(&key));

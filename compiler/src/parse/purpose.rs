@@ -9,6 +9,7 @@
 
 use gatewright_diagnostics::code;
 
+use super::comments;
 use super::kinds::{self, Recognized};
 use super::text::MAX_BYTES;
 use super::tree::{NodeId, NodeKind, Tree};
@@ -61,7 +62,7 @@ fn is_modelled(kind: &str) -> bool {
 
 /// Returns whether a text says somewhere what a manifest says first.
 pub(crate) fn names_a_kind(text: &str) -> bool {
-    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let start = comments::behind(text.trim_start_matches('\u{feff}'));
     let flow = start.starts_with(['{', '[']) && !["{{", "{%"].iter().any(|open| start.starts_with(open));
     if flow {
         return text.contains("apiVersion") || (text.contains("\"kind\"") && text.contains("\"metadata\""));
@@ -141,6 +142,7 @@ mod tests {
             ("a: [1\n---\nkind: Pod\n", "GW0001"),
             ("\"kind\" : Pod\nx: [\n", "GW0001"),
             ("{\"apiVersion\": \"v1\", \"kind\": \"Pod\"", "GW0001"),
+            ("/* of the shop */ // twice\n{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}", "GW0001"),
             ("kind: Ingress\n", "GW0009"),
             ("kind: Other\nmetadata: {name: x}\n", "GW0009"),
             ("apiVersion: apps/v1\nspec: {}\n", "GW0009"),

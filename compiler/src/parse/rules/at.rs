@@ -93,6 +93,14 @@ impl<'t> At<'t, '_> {
         issues.push(Issue::value(&code::GW0102, pointer.clone(), format!("{} {reason}", path(&pointer))));
     }
 
+    /// Says that the value must be written in another form, which is the one that all write.
+    pub(crate) fn rewrite(&self, form: &str, issues: &mut Vec<Issue>) {
+        let pointer = self.pointer();
+        let message = format!("{} must be written as \"{form}\"", path(&pointer));
+        let issue = Issue::value(&code::GW0102, pointer, message).with_help(format!("write `{form}`"));
+        issues.push(Issue { repair: Repair::Value(form.to_owned()), ..issue });
+    }
+
     /// Says that the text breaks a rule, if it does.
     pub(crate) fn follow(&self, rule: fn(&str) -> Result<(), &'static str>, issues: &mut Vec<Issue>) {
         let Some(text) = self.text() else { return };

@@ -92,15 +92,19 @@ fn check_hints(
 
 fn check_slice_address(address: &At<'_, '_>, kind: &str, issues: &mut Vec<Issue>) {
     let Some(text) = address.text() else { return };
+    if kind == "IPv6"
+        && let Some(ip) = text.parse::<Ipv6Addr>().ok().filter(|ip| ip.to_ipv4_mapped().is_none())
+        && ip.to_string() != *text
+    {
+        return address.rewrite(&ip.to_string(), issues);
+    }
     let (sound, special) = match kind {
         "IPv4" => {
             let read = text.parse::<Ipv4Addr>();
             (read.is_ok(), read.ok().and_then(|ip| special(ip.into())))
         }
         "IPv6" => {
-            // In the one form that addresses are written in by all.
-            let read = text.parse::<Ipv6Addr>().ok().filter(|ip| ip.to_string() == *text);
-            let read = read.filter(|ip| ip.to_ipv4_mapped().is_none());
+            let read = text.parse::<Ipv6Addr>().ok().filter(|ip| ip.to_ipv4_mapped().is_none());
             (read.is_some(), read.and_then(|ip| special(ip.into())))
         }
         "FQDN" => (names::dotted_name(&text).is_ok(), None),

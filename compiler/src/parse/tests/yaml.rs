@@ -228,7 +228,7 @@ fn what_kubernetes_library_reads_is_read() {
 #[test]
 fn what_kubernetes_library_refuses_is_refused() {
     for (data, place, complaint) in [
-        ("  x: [a?b]\n", "6:8 `?`", "a `,` or `]` is missing"),
+        ("  x: [a?b]\n", "6:7 `a?b`", "unquoted text between brackets ends at `?`"),
         ("  x: a\u{1}b\n", "6:7 `\u{1}`", "the text holds a control character"),
         ("  x: \"\\/\"\n", "6:7 `\\`", "a text in double quotes holds an escape that YAML does not know"),
         ("  x: | y\n", "6:8 `y`", "text follows the sign of a block text"),
