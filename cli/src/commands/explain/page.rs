@@ -1,4 +1,5 @@
-//! A page of Markdown for a terminal: paragraphs and lists in lines that fit, links without their targets, code as it is.
+//! A page of Markdown for a terminal: paragraphs and lists in lines that fit, links by the name of their page, code as it
+//! is.
 
 /// Narrowest terminal that is heeded.
 const NARROWEST: usize = 40;
@@ -69,17 +70,21 @@ impl Layout {
     }
 }
 
-/// Writes `[text](target)` as `text`.
+/// Writes `[text](target)` as `text`, with the code or the file of the target where the text does not name it.
 fn without_targets(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, link)) = rest.split_once('[') {
-        let parts = link.split_once("](").and_then(|(name, behind)| Some((name, behind.split_once(')')?.1)));
+        let parts = link.split_once("](").and_then(|(name, behind)| Some((name, behind.split_once(')')?)));
         let in_code = (out.matches('`').count() + before.matches('`').count()) % 2 == 1;
         match parts.filter(|(name, _)| !in_code && !name.contains(['[', '`'])) {
-            Some((name, behind)) => {
+            Some((name, (target, behind))) => {
                 out.push_str(before);
                 out.push_str(name);
+                let page = page_of(target);
+                if !name.contains(&page) {
+                    out.push_str(&format!(" ({page})"));
+                }
                 rest = behind;
             }
             None => {
@@ -92,6 +97,15 @@ fn without_targets(text: &str) -> String {
     out + rest
 }
 
+/// Returns what a page is called outside of the folder of diagnostics: its code, or its file from the root.
+fn page_of(target: &str) -> String {
+    let file = target.split('#').next().unwrap_or_default();
+    match file.strip_prefix("../") {
+        Some(other) => format!("docs/{other}"),
+        None => file.trim_end_matches(".md").to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gatewright_diagnostics::CODES;
@@ -100,8 +114,8 @@ mod tests {
 
     #[test]
     fn paragraphs_and_lists_are_filled_and_code_stays() {
-        let page = "# A title\n\nSome words that are\nfilled again up to forty columns.\n\n- an item with [a link](x.md) and\n  more words behind it\n- b[0] `[x](y)`\n\n```yaml triggers\na:   b\n\n  - c\n```\n";
-        let expected = "# A title\n\nSome words that are filled again up to\nforty columns.\n\n- an item with a link and more words\n  behind it\n- b[0] `[x](y)`\n\n```yaml\na:   b\n\n  - c\n```\n";
+        let page = "# A title\n\nSome words that are\nfilled again up to forty columns.\n\n- an item with [a link](x.md) and\n  more words behind [GW0001](GW0001.md)\n- [a list](../reference/x.md#y) b[0] `[x](y)`\n\n```yaml triggers\na:   b\n\n  - c\n```\n";
+        let expected = "# A title\n\nSome words that are filled again up to\nforty columns.\n\n- an item with a link (x) and more words\n  behind GW0001\n- a list (docs/reference/x.md) b[0] `[x](y)`\n\n```yaml\na:   b\n\n  - c\n```\n";
         assert_eq!(fitted(page, 40), expected);
     }
 
