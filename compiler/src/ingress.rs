@@ -9,6 +9,7 @@ use gatewright_ir::{HostPattern, PathMatch, PathRewrite, RouteId};
 
 use crate::annotations::{self, Policy, destination};
 use crate::class::{self, DefaultClass, Selection};
+use crate::dead;
 use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
 use crate::options::{CompileOptions, Profile};
@@ -197,7 +198,13 @@ pub(crate) fn analyze(
         }
         analyzed.hosts.insert(host);
     }
-    findings.extend(ignored_destination(&analyzed));
+    if let Some(ignored) = ignored_destination(&analyzed) {
+        // What its lines would do is nobody's business then.
+        findings.retain(|finding| finding.code.id != code::GW0449.id);
+        findings.push(ignored);
+    }
+    findings.extend(dead::of_default_backend(&analyzed, metadata));
+    findings.extend(dead::without_paths(&analyzed, spec));
     findings.extend(drifting_weights(&analyzed));
     findings.extend(kept_case(&analyzed));
     findings.extend(crate::rewrites::slashless(&analyzed));

@@ -21,6 +21,7 @@ pub mod source;
 
 mod annotations;
 mod class;
+mod dead;
 mod emit;
 mod engine;
 mod global;

@@ -447,6 +447,9 @@ pub struct WasmPlugin {
     pub default_config_disable: bool,
     /// Scoped configurations.
     pub match_rules: Vec<MatchRule>,
+    /// Fields about how the module is got that are set, by name.
+    #[serde(skip)]
+    pub fetching: Vec<String>,
     /// The spec has fields that are none of a WasmPlugin.
     #[serde(skip)]
     pub strays: bool,

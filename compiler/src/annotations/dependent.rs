@@ -88,6 +88,7 @@ pub(super) fn check(reader: &mut Reader<'_>, redirect: &RedirectPolicy) -> BTree
     found.upstream_tls();
     found.retries();
     found.stateful();
+    found.two_rates();
     found.keys
 }
 
@@ -222,6 +223,14 @@ impl Dead<'_, '_> {
             for suffix in ["proxy-next-upstream", "proxy-next-upstream-timeout"] {
                 self.report(suffix, "`proxy-next-upstream-tries` allows no retry", None);
             }
+        }
+    }
+
+    /// A rate that is no number is none.
+    fn two_rates(&mut self) {
+        let minutes = self.reader.annotations().get(&format!("{HIGRESS}route-limit-rpm"));
+        if minutes.is_some_and(|rate| rate.parse::<i64>().is_ok()) {
+            self.report("route-limit-rps", "`route-limit-rpm` takes precedence", None);
         }
     }
 

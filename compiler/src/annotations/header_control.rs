@@ -33,6 +33,21 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> HeaderControl {
     HeaderControl { request: request.into(), response: response.into(), host }
 }
 
+/// Reports lines about the host of a request, which `upstream-vhost` decides.
+pub(super) fn host_loses(reader: &mut Reader<'_>) {
+    for verb in ["add", "update"] {
+        let key = format!("{HIGRESS}request-header-control-{verb}");
+        for (line, written) in reader.lines(&key) {
+            let Some((name, _)) = pair(line) else { continue };
+            if ["host", ":authority"].contains(&name.as_str()) {
+                let place = Place::annotation_value(reader.entity, &key).within(written);
+                let why = "`upstream-vhost` takes precedence";
+                super::dependent::unreachable_header(reader, &key, &name, why, place);
+            }
+        }
+    }
+}
+
 fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
     let mut edits = HeaderEdits::default();
     let mut names = Names::default();
@@ -73,6 +88,9 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
             .map(|name| unquote(name.trim()).to_ascii_lowercase())
             .filter(|name| !name.is_empty())
             .collect();
+        if edits.remove.is_empty() {
+            reader.invalid(&found.key, format!("`{}` names no header", found.key));
+        }
         names.removed(reader, &found.key, &edits);
     }
     report_invalid_names(reader, family, &mut edits);

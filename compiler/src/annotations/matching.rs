@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderMatch, QueryMatch, Shared, ValueMatch};
 
-use super::reader::{HIGRESS, Reader};
+use super::reader::{Found, HIGRESS, Reader};
 use crate::finding::{Finding, Place};
 
 /// The annotation with the methods of a route.
@@ -70,6 +70,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Conditions {
 
 fn methods(reader: &mut Reader<'_>) -> (Vec<String>, String) {
     let Some(found) = reader.higress_string("match-method") else { return (Vec::new(), String::new()) };
+    tunnels(reader, &found);
     let mut methods: Vec<String> = Vec::new();
     for word in found.value.split(' ').filter(|word| !word.is_empty()) {
         let method = word.to_ascii_uppercase();
@@ -83,6 +84,48 @@ fn methods(reader: &mut Reader<'_>) -> (Vec<String>, String) {
         }
     }
     (methods, found.value)
+}
+
+/// Envoy compares no path of a CONNECT: it asks for a tunnel, and routes of an Ingress make none.
+fn tunnels(reader: &mut Reader<'_>, found: &Found<String>) {
+    let mut words = found.value.split_whitespace().map(str::to_ascii_uppercase);
+    let (connect, others): (Vec<String>, Vec<String>) = words.by_ref().partition(|word| word == "CONNECT");
+    if connect.is_empty() {
+        return;
+    }
+    let place = Place::annotation_value(reader.entity, &found.key);
+    let why = "a CONNECT asks for a tunnel, which no route of an Ingress makes";
+    reader.findings.push(match others.iter().any(|word| METHODS.contains(&word.as_str())) {
+        true => {
+            let message = format!("`CONNECT` in `{}` has no effect: {why}", found.key);
+            Finding::new(&code::GW0445, place, message)
+        }
+        false => {
+            let message = format!("no request can match the method `CONNECT` of `{}`: {why}", found.key);
+            Finding::new(&code::GW0451, place, message)
+        }
+    });
+}
+
+/// Returns the conditions without the one that a key stands for; none where it stands for none.
+pub(crate) fn without(
+    conditions: &gatewright_ir::Conditions,
+    key: &str,
+) -> Option<gatewright_ir::Conditions> {
+    let mut rest = conditions.clone();
+    if key == METHODS_KEY {
+        rest.methods.clear();
+        return Some(rest);
+    }
+    match split(key)? {
+        (_, "match-query", name) => rest.queries.retain(|query| query.name != name),
+        (_, "match-header", name) => rest.headers.retain(|header| header.name != name.to_ascii_lowercase()),
+        (_, _, name) => {
+            let name = format!(":{}", name.to_ascii_lowercase());
+            rest.headers.retain(|header| header.name != name);
+        }
+    }
+    Some(rest)
 }
 
 /// Splits `higress.io/TEST-TARGET-NAME`.

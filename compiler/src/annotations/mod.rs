@@ -13,7 +13,7 @@ pub(crate) mod foreign;
 
 mod cors;
 mod dependent;
-mod matching;
+pub(crate) mod matching;
 pub(crate) mod protection;
 mod reader;
 pub(crate) mod unread;
@@ -23,9 +23,10 @@ pub(crate) mod words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatewright_diagnostics::code;
 use gatewright_ir::Cors;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
 use crate::options::Profile;
 use canary::Canary;
@@ -97,6 +98,9 @@ pub(crate) fn read(
         protections,
     };
     let canary = policy.canary.is_some();
+    if policy.path.host.is_some() && policy.headers.host.is_some() {
+        header_control::host_loses(&mut reader);
+    }
     variables::check(&mut reader);
     let dead = dependent::check(&mut reader, &policy.redirect);
     let mut findings = reader.findings;
@@ -108,7 +112,12 @@ pub(crate) fn read(
 fn timeout(reader: &mut Reader<'_>) -> Option<u64> {
     let found = reader.higress_integer("timeout")?;
     match u64::try_from(found.value) {
-        Ok(0) => None,
+        Ok(0) => {
+            let place = Place::annotation(reader.entity, &found.key);
+            let message = format!("`{}` has no effect: Higress reads 0 as if it were missing", found.key);
+            reader.findings.push(Finding::new(&code::GW0445, place, message));
+            None
+        }
         Ok(seconds) => Some(seconds),
         Err(_) => {
             reader.invalid(&found.key, "a timeout cannot be negative; none is used");

@@ -20,23 +20,33 @@ pub(crate) struct Protections {
     /// Annotations that ask for a protection which nothing gives, where the routes are served nevertheless. On a canary,
     /// whose protections are those of its base: every annotation that asks for one.
     pub(crate) not_given: Vec<String>,
+    /// Annotations that ask for a protection of routes, whoever gives it.
+    pub(crate) asking: Vec<String>,
 }
 
 /// Reads the protections. `asked` are annotations that ask for one and that Higress does not read.
 pub(super) fn read(reader: &mut Reader<'_>, asked: Vec<String>, profile: Profile) -> Protections {
+    let mut asking = asked.clone();
+    asking.extend(of_higress(reader).filter(|key| !key.ends_with("/auth-tls-secret")));
     let own = [whitelist(reader), rate_limit(reader), basic_auth(reader)].into_iter().flatten().next();
     let refuse = !asked.is_empty() && profile == Profile::Native;
     Protections {
         everywhere: own.or_else(|| refuse.then(not_given)),
         tls_only: client_certificates(reader),
         not_given: if refuse { Vec::new() } else { asked },
+        asking,
     }
+}
+
+/// Returns the annotations of Higress that ask for a protection.
+fn of_higress(reader: &Reader<'_>) -> impl Iterator<Item = String> {
+    let known = |key: &&String| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
+    reader.annotations().keys().filter(known).cloned()
 }
 
 /// Reads what a canary asks for. It takes its protections from its base route, as Higress copies them.
 pub(super) fn of_canary(reader: &Reader<'_>, mut asked: Vec<String>) -> Protections {
-    let known = |key: &&String| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
-    asked.extend(reader.annotations().keys().filter(known).cloned());
+    asked.extend(of_higress(reader));
     Protections { not_given: asked, ..Protections::default() }
 }
 

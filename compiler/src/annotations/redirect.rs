@@ -35,11 +35,30 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> RedirectPolicy {
         .find(|found| found.value)
         .map(|found| found.key);
     let app_root = reader.string("app-root");
+    if let Some(root) = &app_root {
+        check_app_root(reader, root);
+    }
     let url = url_redirect(reader);
     if let (Some((_, winner)), Some(loser)) = (&url, &https) {
         reader.loses(loser, winner);
     }
     RedirectPolicy { url: url.map(|(redirect, _)| redirect), https, app_root }
+}
+
+/// A root is sent as it stands behind the host of the request.
+fn check_app_root(reader: &mut Reader<'_>, root: &Found<String>) {
+    let place = Place::annotation_value(reader.entity, &root.key);
+    let finding = if root.value == "/" {
+        let message = format!("`{}` redirects `/` to itself, for ever", root.key);
+        Finding::new(&code::GW0452, place, message).with_help("name the path that `/` leads to")
+    } else if !root.value.starts_with('/') {
+        let message =
+            format!("`{}` gives a path without a slash, which clients take for a part of the host", root.key);
+        Finding::new(&code::GW0470, place, message).with_help("write `/` at the beginning of the value")
+    } else {
+        return;
+    };
+    reader.findings.push(finding);
 }
 
 /// Reads the two URL redirects. A blank temporal redirect hides the permanent one, as in Higress.

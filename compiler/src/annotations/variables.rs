@@ -67,6 +67,14 @@ pub(super) fn check(reader: &mut Reader<'_>) {
         for name in variables(value) {
             report(reader, &key, &name, help(suffix, &name));
         }
+        if suffix == "rewrite-path" && value.contains('\\') {
+            let place = Place::annotation_value(reader.entity, &key);
+            let message = "`\\` in `rewrite-path` names a group where a prefix is replaced, and stands in the path elsewhere";
+            let finding = Finding::new(&code::GW0453, place, message)
+                .with_note("`\\1` is what follows the prefix; at a group that is not there Envoy leaves out the rest")
+                .with_help("write `/` to separate segments; what follows a prefix is kept without a group");
+            reader.findings.push(finding);
+        }
         if suffix == "rewrite-path" && has_group(value) {
             let place = Place::annotation_value(reader.entity, &key);
             let message =

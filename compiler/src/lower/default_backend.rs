@@ -6,8 +6,10 @@ use gatewright_ir::{HostPattern, PathMatch};
 use super::backend;
 use super::host::broken;
 use super::route::Draft;
+use crate::annotations::{protection, unread};
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, DEFAULT_BACKEND};
+use crate::options::Profile;
 use crate::order::PathKind;
 use crate::world::{Reads, World};
 
@@ -48,7 +50,33 @@ pub(super) fn apply(
             None => chosen = Some((ingress, draft)),
         }
     }
+    if let Some((ingress, draft)) = &mut chosen
+        && opened
+    {
+        findings.extend(unprotected(ingress, draft, host, world));
+    }
     drafts.extend(chosen.map(|(_, draft)| draft));
+}
+
+/// No annotation acts on the route of a default backend: one that is to protect it leaves it open.
+fn unprotected(
+    ingress: &AnalyzedIngress,
+    draft: &mut Draft,
+    host: &HostPattern,
+    world: &World<'_>,
+) -> Option<Finding> {
+    let key = ingress.policy.protections.asking.first().filter(|_| draft.refusal.is_none())?;
+    let (code, note) = unread::lost(world.options.profile);
+    if world.options.profile == Profile::Native {
+        draft.refusal = Some(protection::not_given());
+    }
+    let message = format!("`{key}` protects nothing of the default backend of host `{host}`");
+    Some(
+        Finding::new(code, Place::annotation(&ingress.key, key), message)
+            .with_related(Place::key(&ingress.key, POINTER), "its route gets no annotation in Higress")
+            .with_note(note)
+            .with_help("write a path `/` in the place of the default backend"),
+    )
 }
 
 /// A host with a path `/` never comes to its default backend. Of `*` that is told where an Ingress has no other host.

@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod host;
 pub(crate) mod lost_plugin;
 pub(crate) mod plugin;
+mod plugin_settings;
 pub(crate) mod tls;
 
 mod backend;

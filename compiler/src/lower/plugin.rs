@@ -11,6 +11,7 @@ use gatewright_ir::{
 };
 
 use super::lost_plugin::{self, Loss};
+use super::plugin_settings;
 use crate::finding::{Finding, Place};
 use crate::manifest::{Body, EntityKey, Manifest, MatchRule, WasmPlugin};
 use crate::options::{CompileOptions, Profile};
@@ -57,6 +58,7 @@ pub(crate) fn read<'a>(
         }
         let Some(plugin) = plugin_use(&manifest.key, spec, &mut findings) else { continue };
         let plugin = if poisoned.contains(&manifest.key) { refused(plugin) } else { plugin };
+        findings.extend(plugin_settings::dead(&manifest.key, spec));
         if lost.is_none() {
             findings.extend(not_executed(&manifest.key, &plugin));
         }
@@ -98,8 +100,10 @@ fn plugin_use(key: &EntityKey, spec: &WasmPlugin, findings: &mut Vec<Finding>) -
         rules: Vec::new(),
     };
     if let Some(config) = &spec.plugin_config {
-        if spec.default_config.is_some() || !spec.match_rules.is_empty() {
-            let message = "pluginConfig makes Higress ignore defaultConfig and matchRules";
+        let others = spec.default_config.is_some() || spec.default_config_disable;
+        if others || !spec.match_rules.is_empty() {
+            let message =
+                "pluginConfig makes Higress ignore defaultConfig, defaultConfigDisable and matchRules";
             findings.push(Finding::new(&code::GW0438, Place::key(key, "/spec/pluginConfig"), message));
         }
         plugin.global_config = Some(digest(config));

@@ -7,7 +7,8 @@ use gatewright_diagnostics::code;
 use gatewright_ir::{Entry, HostPattern, PathMatch, Route, RouteId, VirtualHost};
 
 use super::route::Draft;
-use crate::finding::Finding;
+use crate::annotations::matching;
+use crate::finding::{Finding, Place};
 use crate::path_text;
 use crate::world::World;
 
@@ -37,7 +38,7 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
         let sound = drafts.iter().find(|draft| draft.id == hidden.route).filter(|draft| !draft.is_broken());
         let Some(draft) = sound.filter(|_| told.insert(&hidden.route)) else { continue };
         if hidden.taken_by.is_none() {
-            findings.push(never_matches(draft));
+            findings.push(never_matches(host, draft, world));
             continue;
         }
         let message = "earlier routes take every request of this path";
@@ -53,24 +54,72 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
     findings
 }
 
-/// Returns the finding for a path that no request can have, whatever stands before it.
-fn never_matches(draft: &Draft) -> Finding {
+/// Returns the finding for a route that no request can have, whatever stands before it.
+fn never_matches(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Finding {
     let regex = matches!(draft.paths.first(), Some(PathMatch::Regex(_)));
     let mut place = draft.place.clone();
-    let Some(never) = path_text::never(&draft.declared, regex) else {
-        let message = if draft.conditions.is_empty() {
-            format!("no request can match path `{}`: none has a normal form that fits", draft.declared)
-        } else {
-            format!("no request can match path `{}` with the conditions of its annotations", draft.declared)
-        };
-        return Finding::new(&code::GW0451, place, message)
-            .with_note("paths are compared in normal form, header values without blanks around them, query values as sent");
-    };
     if draft.kind.is_some() {
         place.pointer.push_str("/path");
     }
-    let message = format!("no request can match path `{}`: {}", draft.declared, never.why);
-    Finding { help: never.help, ..Finding::new(&code::GW0451, place, message) }
+    if let Some(never) = path_text::never(&draft.declared, regex) {
+        let message = format!("no request can match path `{}`: {}", draft.declared, never.why);
+        return Finding { help: never.help, ..Finding::new(&code::GW0451, place, message) };
+    }
+    let keys = excluding(host, draft, world);
+    let finding = match keys.split_first() {
+        Some((key, others)) => {
+            let message = match others {
+                [] => format!(
+                    "no request can match path `{}` of host `{host}` with this condition",
+                    draft.declared
+                ),
+                _ => format!(
+                    "no request can match path `{}` with this condition and another one",
+                    draft.declared
+                ),
+            };
+            let at = |key: &String| Place::annotation_value(&draft.place.entity, key);
+            let mut finding = Finding::new(&code::GW0451, at(key), message).with_related(place, "the path");
+            for other in others {
+                finding = finding.with_related(at(other), "the other condition");
+            }
+            finding
+        }
+        None if draft.conditions.is_empty() => {
+            let message =
+                format!("no request can match path `{}`: none has a normal form that fits", draft.declared);
+            Finding::new(&code::GW0451, place, message)
+        }
+        None => {
+            let message = format!(
+                "no request can match path `{}` with the conditions of its annotations",
+                draft.declared
+            );
+            Finding::new(&code::GW0451, place, message)
+        }
+    };
+    finding.with_note(
+        "paths are compared in normal form, header values without blanks around them, query values as sent",
+    )
+}
+
+/// Returns the annotations without any one of which requests could match.
+fn excluding(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Vec<String> {
+    let Some(manifest) = world.manifests.get(&draft.place.entity) else { return Vec::new() };
+    let decides = |key: &&String| {
+        let Some(rest) = matching::without(&draft.conditions, key) else { return false };
+        let routes: Vec<Route> = draft
+            .routes(Entry::Plain, None, world)
+            .map(|mut route| {
+                route.matches.conditions = rest.clone().into();
+                route
+            })
+            .collect();
+        let all = routes.len();
+        let alone = VirtualHost { entry: Entry::Plain, host: host.clone(), routes };
+        shadowed(&alone, &Options::default()).len() < all
+    };
+    manifest.metadata.annotations.keys().filter(decides).cloned().collect()
 }
 
 /// Hosts with more path tests than this are left to the search.

@@ -22,6 +22,9 @@ const FIELDS: [&str; 14] = [
     "vmConfig",
 ];
 
+/// Those about how the module is got.
+const FETCHING: [&str; 3] = ["imagePullPolicy", "imagePullSecret", "verificationKey"];
+
 /// The fields of a match rule.
 const RULE_FIELDS: [&str; 6] = ["config", "configDisable", "domain", "ingress", "routeType", "service"];
 
@@ -41,8 +44,13 @@ pub(super) fn wasm_plugin(spec: Fields<'_>, dialect: &mut Dialect) -> WasmPlugin
         default_config: spec.free_form("defaultConfig"),
         default_config_disable: spec.boolean("defaultConfigDisable").unwrap_or_default(),
         match_rules: spec.list("matchRules").map(match_rule).collect(),
+        fetching: FETCHING.into_iter().filter(|field| is_set(spec, field)).map(str::to_owned).collect(),
         strays: spec.has_others(&FIELDS),
     }
+}
+
+fn is_set(spec: Fields<'_>, field: &str) -> bool {
+    spec.text(field).is_some_and(|text| !["", "UNSPECIFIED_POLICY"].contains(&text.as_str()))
 }
 
 fn match_rule(fields: Fields<'_>) -> MatchRule {
