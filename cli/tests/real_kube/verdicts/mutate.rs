@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Words that some field takes and another does not.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 70] = [
     "",
     "x",
     "Upper",
@@ -46,6 +46,32 @@ const WORDS: [&str; 44] = [
     "0.0.0.0",
     "10.0.0.0/33",
     "sixteen-letters-x",
+    "2001:0db8::0001",
+    "::ffff:1.2.3.4",
+    "01.2.3.4",
+    "1.2.3.4/32",
+    "fe80::1%eth0",
+    "a.b.c.d.e",
+    "xn--a",
+    "a:b",
+    "-1",
+    "1e3",
+    "true",
+    "/%41",
+    "/a?b",
+    "//",
+    "*.*.a",
+    "a..b",
+    ".a",
+    "a,b",
+    "Exact ",
+    "kubernetes.io/tls",
+    "SCTP",
+    "Namespace",
+    "example.com/a/b",
+    "a/",
+    "v1",
+    "apps/v1/x",
     "\u{1}",
     "\u{e9}\n",
 ];
@@ -119,13 +145,49 @@ impl Mutator {
     }
 
     fn change(&mut self, object: &mut Value, pointer: &str) {
-        match self.pick(10) {
+        match self.pick(12) {
             0..=2 => remove(object, pointer),
             3 => {
                 let other = self.of_another_type();
                 put(object, pointer, other);
             }
+            4 => self.graft(object, pointer),
+            5 => self.swap(object, pointer),
             _ => self.vary(object, pointer),
+        }
+    }
+
+    /// Puts a piece of another object in the place.
+    fn graft(&mut self, object: &mut Value, pointer: &str) {
+        let other = self.pick(self.good.len());
+        let other = self.good[other].clone();
+        let mut places = Vec::new();
+        collect(&other, "", &mut places);
+        let name = pointer.rsplit('/').next().unwrap_or_default();
+        // What has the same name is what somebody would mix up.
+        let alike: Vec<&String> =
+            places.iter().filter(|place| place.rsplit('/').next() == Some(name)).collect();
+        let place = match alike.is_empty() {
+            true => &places[self.pick(places.len())],
+            false => alike[self.pick(alike.len())],
+        };
+        if let Some(piece) = other.pointer(place) {
+            put(object, pointer, piece.clone());
+        }
+    }
+
+    /// Swaps two values of the object, of which none holds the other.
+    fn swap(&mut self, object: &mut Value, pointer: &str) {
+        let mut places = Vec::new();
+        collect(object, "", &mut places);
+        places.retain(|place| !place.starts_with(pointer) && !pointer.starts_with(place.as_str()));
+        if places.is_empty() {
+            return;
+        }
+        let other = places[self.pick(places.len())].clone();
+        if let (Some(one), Some(two)) = (object.pointer(pointer).cloned(), object.pointer(&other).cloned()) {
+            put(object, pointer, two);
+            put(object, &other, one);
         }
     }
 

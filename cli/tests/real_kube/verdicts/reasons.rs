@@ -37,6 +37,13 @@ pub(super) const ALL: &[Reason] = &[
         },
     },
     Reason {
+        why: "a dry run hands out no node port: in earnest one beyond every range is refused",
+        applies: |verdicts| {
+            verdicts.theirs.is_none()
+                && verdicts.ours.iter().all(|said| said.contains(".nodePort must be at most"))
+        },
+    },
+    Reason {
         why: "a name that the API server makes up cannot be known before, and kubectl apply refuses it",
         applies: |verdicts| {
             verdicts.theirs.is_none()
