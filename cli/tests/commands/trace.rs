@@ -96,7 +96,7 @@ fn text_names_each_route_tried_and_the_line_that_decided() {
         "=> exact /cart (shop/shop): matches  shop.yaml:20",
         "sees host internal.example.com, path /v2",
         "10.1.2.3:8080",
-        "time limit 5000 ms",
+        "timeout 5000 ms; retries 2 on ",
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }

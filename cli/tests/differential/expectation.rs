@@ -118,7 +118,7 @@ impl Expectation<'_> {
     fn forwarded(&self, forward: &ForwardEffect, answer: &Answer) -> Result<(), Difference> {
         let slow = self.request.headers.iter().any(|(name, _)| name == ECHO_DELAY);
         let served = forward.targets.iter().any(|target| target.serving().is_some());
-        if slow && served && forward.timeout_ms.is_some() {
+        if slow && served && forward.plain.timeout_ms.is_some() {
             return same("status", &answer.status, &504);
         }
         if self.request.method == "HEAD" {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Entry, HostPattern, Ir, LoweredHost, Route};
+use gatewright_ir::{Conditions, Entry, HostPattern, Ir, LoweredHost, Route, RouteMatch};
 
 use crate::automata::{Bounds, Regexes};
 use crate::class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
@@ -243,30 +243,30 @@ pub(crate) fn remaining_tests(
     route: &Route,
     solver: &Solver,
 ) -> Option<Vec<Test>> {
-    let matches = &route.matches;
+    let RouteMatch { path, case_sensitive, conditions } = &route.matches;
+    let Conditions { methods, headers, queries } = &**conditions;
     let mut tests = Vec::new();
-    match atom.passes(matches, &solver.patterns) {
+    match atom.passes(&route.matches, &solver.patterns) {
         Passes::None => return None,
         Passes::Some => {
-            tests.push(Test::Path { path: matches.path.clone(), case_sensitive: matches.case_sensitive });
+            tests.push(Test::Path { path: path.clone(), case_sensitive: *case_sensitive });
         }
         Passes::All => {}
     }
-    let conditions = &matches.conditions;
-    if !conditions.methods.is_empty() {
-        let mut methods = conditions.methods.clone();
+    if !methods.is_empty() {
+        let mut methods = methods.clone();
         methods.sort();
         methods.dedup();
         tests.push(Test::Method(methods));
     }
-    for test in &conditions.headers {
+    for test in headers {
         if test.name != ":scheme" {
             tests.push(Test::Header(test.clone()));
         } else if !crate::effect::value_matches(&test.value, entry.scheme(), &solver.patterns) {
             return None;
         }
     }
-    tests.extend(conditions.queries.iter().cloned().map(Test::Query));
+    tests.extend(queries.iter().cloned().map(Test::Query));
     Some(tests)
 }
 

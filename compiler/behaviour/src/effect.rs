@@ -1,6 +1,6 @@
 //! What one concrete request meets: the outcome of its route with the request's own path, host and origin filled in.
 
-use gatewright_ir::{PluginApplication, RetryPolicy, ValueMatch};
+use gatewright_ir::{PluginApplication, ValueMatch};
 use serde::Serialize;
 
 use crate::canonical::{BadRequest, Canonical};
@@ -9,6 +9,7 @@ use crate::outcome::{
     Answer, CorsOutcome, ForwardOutcome, Handshake, HeaderOutcome, Outcome, RefuseOutcome, RouteOutcome,
     TargetOutcome,
 };
+use crate::plain::Plain;
 use crate::rewrite::{location, rewritten_path};
 
 /// Everything that the client or a backend could notice of one request.
@@ -89,12 +90,9 @@ pub struct ForwardEffect {
     /// CORS headers of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsReply>,
-    /// Time limit in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Retries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetryPolicy>,
+    /// What does not depend on the request.
+    #[serde(flatten)]
+    pub plain: Plain,
 }
 
 impl Effect {
@@ -185,7 +183,9 @@ pub(crate) fn asks_preflight(request: &Canonical) -> bool {
 }
 
 fn route_reply(route: &RouteOutcome, request: &Canonical, patterns: &Patterns) -> Reply {
-    match &route.answer {
+    // Plugins are an effect of their own.
+    let RouteOutcome { answer, plugins: _ } = route;
+    match answer {
         Answer::Redirect(redirect) => Reply::Redirect {
             code: redirect.code,
             location: location(redirect, request),
@@ -205,30 +205,42 @@ fn allowed(list: &str, asked: &str, request: &Canonical) -> String {
 }
 
 fn forward_reply(forward: &ForwardOutcome, request: &Canonical, patterns: &Patterns) -> Reply {
+    let ForwardOutcome { targets, path, host, cors, plain } = forward;
     let origin = request.header("origin");
-    let cors =
-        forward.cors.as_ref().filter(|cors| origin_allowed(&cors.origins, origin.as_deref(), patterns));
-    let common = |cors: &CorsOutcome| CorsReply {
-        allow_origin: origin.as_deref().unwrap_or_default().to_owned(),
-        allow_credentials: cors.allow_credentials,
-        expose_headers: cors.expose_headers.clone(),
-    };
-    if let Some(cors) = cors
-        && asks_preflight(request)
-    {
-        return Reply::Preflight(PreflightReply {
-            common: common(cors),
-            allow_methods: allowed(&cors.allow_methods, "access-control-request-method", request),
-            allow_headers: allowed(&cors.allow_headers, "access-control-request-headers", request),
-            max_age_s: cors.max_age_s,
-        });
+    let cors = cors
+        .as_ref()
+        .filter(|cors| origin_allowed(&cors.origins, origin.as_deref(), patterns))
+        .map(|cors| cors_replies(cors, origin.as_deref().unwrap_or_default(), request));
+    match cors {
+        Some(preflight) if asks_preflight(request) => Reply::Preflight(preflight),
+        cors => Reply::Forwarded(Box::new(ForwardEffect {
+            targets: targets.clone(),
+            path: request.path_and_query(&rewritten_path(path, &request.path, patterns)),
+            host: host.clone().unwrap_or_else(|| request.authority.clone()),
+            cors: cors.map(|preflight| preflight.common),
+            plain: plain.clone(),
+        })),
     }
-    Reply::Forwarded(Box::new(ForwardEffect {
-        targets: forward.targets.clone(),
-        path: request.path_and_query(&rewritten_path(&forward.path, &request.path, patterns)),
-        host: forward.host.clone().unwrap_or_else(|| request.authority.clone()),
-        cors: cors.map(common),
-        timeout_ms: forward.timeout_ms,
-        retry: forward.retry.clone(),
-    }))
+}
+
+/// Returns what CORS adds to the answer of a preflight; the common part is added to every answer.
+fn cors_replies(cors: &CorsOutcome, origin: &str, request: &Canonical) -> PreflightReply {
+    let CorsOutcome {
+        origins: _,
+        allow_methods,
+        allow_headers,
+        expose_headers,
+        allow_credentials,
+        max_age_s,
+    } = cors;
+    PreflightReply {
+        common: CorsReply {
+            allow_origin: origin.to_owned(),
+            allow_credentials: *allow_credentials,
+            expose_headers: expose_headers.clone(),
+        },
+        allow_methods: allowed(allow_methods, "access-control-request-method", request),
+        allow_headers: allowed(allow_headers, "access-control-request-headers", request),
+        max_age_s: *max_age_s,
+    }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use gatewright_ir::{ClusterName, PluginApplication, Refusal, RetryPolicy};
+use gatewright_ir::{ClusterName, PluginApplication, Refusal};
 use serde::Serialize;
 
 use crate::outcome::{
-    Answer, ClusterOutcome, ForwardOutcome, Handshake, HeaderOutcome, Outcome, RedirectOutcome, Supply,
-    TargetOutcome,
+    Answer, ClusterOutcome, ForwardOutcome, Handshake, HeaderOutcome, Outcome, RedirectOutcome, RouteOutcome,
+    Supply, TargetOutcome,
 };
 
 /// One thing about an outcome.
@@ -160,7 +160,8 @@ pub fn changes(before: &Outcome, after: &Outcome) -> Vec<FacetChange> {
     match (before, after) {
         (Outcome::Handshake(before), Outcome::Handshake(after)) => found.handshakes(before, after),
         (Outcome::Route(a), Outcome::Route(b)) => {
-            match (&a.answer, &b.answer) {
+            let RouteOutcome { answer, plugins } = a.as_ref();
+            match (answer, &b.answer) {
                 (Answer::Forward(a), Answer::Forward(b)) => found.forwards(a, b),
                 (Answer::Redirect(a), Answer::Redirect(b)) => {
                     let target = |redirect: &RedirectOutcome| format!("{} to {redirect}", redirect.code);
@@ -178,7 +179,7 @@ pub fn changes(before: &Outcome, after: &Outcome) -> Vec<FacetChange> {
                 }
                 _ => found.push(Facet::Answer, before.to_string(), after.to_string()),
             }
-            found.compare(Facet::Plugins, &a.plugins, &b.plugins, |plugins| plugins_text(plugins));
+            found.compare(Facet::Plugins, plugins, &b.plugins, |plugins| plugins_text(plugins));
         }
         _ if before != after => found.push(Facet::Answer, before.to_string(), after.to_string()),
         _ => {}
@@ -220,43 +221,27 @@ impl Changes {
     }
 
     fn forwards(&mut self, before: &ForwardOutcome, after: &ForwardOutcome) {
-        let names = |forward: &ForwardOutcome| -> Vec<ClusterName> {
-            forward.targets.iter().map(|target| target.cluster.name.clone()).collect()
-        };
-        let shares = |forward: &ForwardOutcome| -> Vec<u32> {
-            forward.targets.iter().map(|target| target.weight).collect()
-        };
-        if names(before) != names(after) {
+        let ForwardOutcome { targets, path, host, cors, plain } = before;
+        let (old, new) = (Columns::of(targets), Columns::of(&after.targets));
+        if old.names != new.names {
             self.push(Facet::Upstream, before.to_string(), after.to_string());
-        } else if shares(before) != shares(after) {
+        } else if old.weights != new.weights {
             self.push(Facet::Weights, before.to_string(), after.to_string());
         }
-        self.compare(Facet::Fallbacks, &fallbacks(before), &fallbacks(after), |names| fallbacks_text(names));
-        self.clusters(Facet::Endpoints, before, after, endpoints_text);
-        self.clusters(Facet::Discovery, before, after, discovery_text);
-        self.clusters(Facet::Protocol, before, after, |cluster| {
-            cluster.protocol.map(|protocol| format!("{protocol:?}")).unwrap_or_default()
-        });
-        self.clusters(Facet::LoadBalancing, before, after, |cluster| {
-            cluster.load_balancing.map(|balancing| format!("{balancing:?}")).unwrap_or_default()
-        });
-        self.compare(Facet::Path, &before.path, &after.path, ToString::to_string);
-        self.compare(Facet::Host, &before.host, &after.host, |host| {
-            host.clone().unwrap_or_else(|| "kept".into())
-        });
-        let request = |forward| target_headers(forward, |target| &target.request_headers);
-        self.headers(Facet::RequestHeaders, &request(before), &request(after));
-        let response = |forward| target_headers(forward, |target| &target.response_headers);
-        self.headers(Facet::ResponseHeaders, &response(before), &response(after));
-        self.compare(Facet::Cors, &before.cors, &after.cors, |cors| {
+        self.compare(Facet::Fallbacks, old.fallbacks(), new.fallbacks(), fallbacks_text);
+        self.clusters(&old, &new);
+        self.compare(Facet::Path, path, &after.path, ToString::to_string);
+        self.compare(Facet::Host, host, &after.host, |host| host.clone().unwrap_or_else(|| "kept".into()));
+        self.headers(Facet::RequestHeaders, &old.request_headers, &new.request_headers);
+        self.headers(Facet::ResponseHeaders, &old.response_headers, &new.response_headers);
+        self.compare(Facet::Cors, cors, &after.cors, |cors| {
             cors.as_ref().map_or_else(|| "none".into(), ToString::to_string)
         });
-        self.compare(Facet::Timeout, &before.timeout_ms, &after.timeout_ms, |timeout| {
-            timeout.map_or_else(|| "unlimited".into(), |ms| format!("{ms} ms"))
-        });
-        self.compare(Facet::Retry, &before.retry, &after.retry, |retry| {
-            retry.as_ref().map_or_else(|| "never".into(), retry_text)
-        });
+        for (old, new) in plain.facets().into_iter().zip(after.plain.facets()) {
+            if old.value != new.value {
+                self.push(old.facet, old.text, new.text);
+            }
+        }
     }
 
     fn headers(&mut self, facet: Facet, before: &[&HeaderOutcome], after: &[&HeaderOutcome]) {
@@ -265,63 +250,112 @@ impl Changes {
         });
     }
 
-    /// Compares a property of the clusters that both sides have; of the others only whether new values occur, since
+    /// Compares the properties of the clusters that both sides have; of the others only whether new values occur, since
     /// the upstream's change is a facet of its own.
-    fn clusters(
-        &mut self,
-        facet: Facet,
-        before: &ForwardOutcome,
-        after: &ForwardOutcome,
-        value: fn(&ClusterOutcome) -> String,
-    ) {
-        let (old, new) = (cluster_values(before, value), cluster_values(after, value));
-        let moved: Vec<&ClusterName> =
-            old.keys().filter(|name| new.get(*name).is_some_and(|value| *value != old[*name])).collect();
-        if !moved.is_empty() {
-            let list = |values: &BTreeMap<ClusterName, String>| match moved.as_slice() {
-                [one] if values.len() == 1 => values[*one].clone(),
-                _ => moved
-                    .iter()
-                    .map(|name| format!("{name}: {}", values[*name]))
-                    .collect::<Vec<_>>()
-                    .join("; "),
+    fn clusters(&mut self, before: &Columns<'_>, after: &Columns<'_>) {
+        let (old, new) = (&before.clusters, &after.clusters);
+        for (index, facet) in CLUSTER_FACETS.into_iter().enumerate() {
+            let moved: Vec<&ClusterName> = old
+                .iter()
+                .filter(|(name, values)| new.get(*name).is_some_and(|after| after[index] != values[index]))
+                .map(|(name, _)| *name)
+                .collect();
+            if moved.is_empty() {
+                let distinct = |clusters: &BTreeMap<&ClusterName, ClusterTexts>| {
+                    clusters.values().map(|values| values[index].clone()).collect::<BTreeSet<_>>()
+                };
+                self.compare(facet, &distinct(old), &distinct(new), |values| {
+                    values.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+                });
+                continue;
+            }
+            let list = |values: &BTreeMap<&ClusterName, ClusterTexts>| match moved.as_slice() {
+                [one] if values.len() == 1 => values[*one][index].clone(),
+                _ => {
+                    let texts = moved.iter().map(|name| format!("{name}: {}", values[*name][index]));
+                    texts.collect::<Vec<_>>().join("; ")
+                }
             };
-            self.push(facet, list(&old), list(&new));
-            return;
+            self.push(facet, list(old), list(new));
         }
-        let distinct =
-            |values: &BTreeMap<ClusterName, String>| values.values().cloned().collect::<BTreeSet<_>>();
-        let text = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
-        self.compare(facet, &distinct(&old), &distinct(&new), |values| text(values.clone()));
     }
 }
 
+/// The targets of a forwarding, property by property.
+#[derive(Default)]
+struct Columns<'a> {
+    names: Vec<&'a ClusterName>,
+    weights: Vec<u32>,
+    fallbacks: Vec<Vec<&'a ClusterName>>,
+    request_headers: Vec<&'a HeaderOutcome>,
+    response_headers: Vec<&'a HeaderOutcome>,
+    /// What is to be said of each cluster that may serve.
+    clusters: BTreeMap<&'a ClusterName, ClusterTexts>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(targets: &'a [TargetOutcome]) -> Self {
+        let mut columns = Columns::default();
+        for TargetOutcome { cluster, fallbacks, weight, request_headers, response_headers } in targets {
+            columns.names.push(&cluster.name);
+            columns.weights.push(*weight);
+            columns.fallbacks.push(fallbacks.iter().map(|cluster| &cluster.name).collect());
+            columns.request_headers.push(request_headers);
+            columns.response_headers.push(response_headers);
+            for cluster in std::iter::once(cluster).chain(fallbacks) {
+                columns.clusters.insert(&cluster.name, cluster_texts(cluster));
+            }
+        }
+        for edits in [&mut columns.request_headers, &mut columns.response_headers] {
+            if edits.windows(2).all(|pair| pair[0] == pair[1]) {
+                edits.truncate(1);
+            }
+        }
+        columns
+    }
+
+    /// The fallbacks of each target; empty where no target has any.
+    fn fallbacks(&self) -> &[Vec<&'a ClusterName>] {
+        if self.fallbacks.iter().all(Vec::is_empty) { &[] } else { &self.fallbacks }
+    }
+}
+
+/// The facets of a cluster beside its name.
+const CLUSTER_FACETS: [Facet; 4] =
+    [Facet::Endpoints, Facet::Discovery, Facet::Protocol, Facet::LoadBalancing];
+
+/// The values of [`CLUSTER_FACETS`], in that order.
+type ClusterTexts = [String; CLUSTER_FACETS.len()];
+
+fn cluster_texts(cluster: &ClusterOutcome) -> ClusterTexts {
+    let ClusterOutcome { name: _, supply, protocol, load_balancing } = cluster;
+    [
+        endpoints_text(supply).to_owned(),
+        discovery_text(supply),
+        protocol.map(|protocol| format!("{protocol:?}")).unwrap_or_default(),
+        load_balancing.map(|balancing| format!("{balancing:?}")).unwrap_or_default(),
+    ]
+}
+
 fn handshake_parameters(handshake: &Handshake) -> Option<String> {
-    let Handshake::Served { min_version, max_version, ciphers, .. } = handshake else { return None };
+    let Handshake::Served { certificate: _, min_version, max_version, ciphers } = handshake else {
+        return None;
+    };
     let max = max_version.map(|version| format!(" to {version:?}")).unwrap_or_default();
     let suites = if ciphers.is_empty() { "default ciphers".to_owned() } else { ciphers.join(":") };
     Some(format!("{min_version:?}{max}, {suites}"))
 }
 
-fn cluster_values(
-    forward: &ForwardOutcome,
-    value: fn(&ClusterOutcome) -> String,
-) -> BTreeMap<ClusterName, String> {
-    let clusters =
-        forward.targets.iter().flat_map(|target| std::iter::once(&target.cluster).chain(&target.fallbacks));
-    clusters.map(|cluster| (cluster.name.clone(), value(cluster))).collect()
-}
-
-fn endpoints_text(cluster: &ClusterOutcome) -> String {
-    match cluster.supply {
-        Supply::Missing => "no such cluster".into(),
-        Supply::Empty => "no endpoints".into(),
-        Supply::Endpoints | Supply::Dns(_) => "endpoints".into(),
+fn endpoints_text(supply: &Supply) -> &'static str {
+    match supply {
+        Supply::Missing => "no such cluster",
+        Supply::Empty => "no endpoints",
+        Supply::Endpoints | Supply::Dns(_) => "endpoints",
     }
 }
 
-fn discovery_text(cluster: &ClusterOutcome) -> String {
-    match &cluster.supply {
+fn discovery_text(supply: &Supply) -> String {
+    match supply {
         Supply::Missing => "none".into(),
         Supply::Empty | Supply::Endpoints => "pushed".into(),
         Supply::Dns(names) => {
@@ -332,54 +366,20 @@ fn discovery_text(cluster: &ClusterOutcome) -> String {
     }
 }
 
-/// The fallbacks of each target; empty where no target has any.
-fn fallbacks(forward: &ForwardOutcome) -> Vec<Vec<ClusterName>> {
-    let lists = forward
-        .targets
-        .iter()
-        .map(|target| target.fallbacks.iter().map(|cluster| cluster.name.clone()).collect::<Vec<_>>());
-    let lists: Vec<_> = lists.collect();
-    if lists.iter().all(Vec::is_empty) { Vec::new() } else { lists }
-}
-
-fn fallbacks_text(lists: &[Vec<ClusterName>]) -> String {
-    let text = |list: &Vec<ClusterName>| match list.as_slice() {
+fn fallbacks_text(lists: &[Vec<&ClusterName>]) -> String {
+    let text = |list: &Vec<&ClusterName>| match list.as_slice() {
         [] => "none".to_owned(),
         names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     if lists.is_empty() { "none".into() } else { lists.iter().map(text).collect::<Vec<_>>().join(" | ") }
 }
 
-/// The header edits of each target; one where all are equal.
-fn target_headers(
-    forward: &ForwardOutcome,
-    edits: fn(&TargetOutcome) -> &HeaderOutcome,
-) -> Vec<&HeaderOutcome> {
-    let mut all: Vec<&HeaderOutcome> = forward.targets.iter().map(edits).collect();
-    if all.windows(2).all(|pair| pair[0] == pair[1]) {
-        all.truncate(1);
-    }
-    all
-}
-
-fn retry_text(retry: &RetryPolicy) -> String {
-    let never = match retry.excluded_methods.as_slice() {
-        [] => String::new(),
-        methods => format!(", never {}", methods.join(",")),
-    };
-    format!("{} on {}{never}", retry.num_retries, retry.retry_on.join(","))
-}
-
 fn plugins_text(plugins: &[PluginApplication]) -> String {
     let texts: Vec<String> = plugins
         .iter()
-        .map(|plugin| {
-            let scope = plugin.only_host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-            let strategy = plugin.fail_strategy;
-            format!(
-                "{} (module {}, config {}, {strategy:?}){scope}",
-                plugin.plugin, plugin.module, plugin.config.0
-            )
+        .map(|PluginApplication { plugin, module, config, fail_strategy, only_host }| {
+            let scope = only_host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+            format!("{plugin} (module {module}, config {}, {fail_strategy:?}){scope}", config.0)
         })
         .collect();
     if texts.is_empty() { "none".to_owned() } else { texts.join("; ") }

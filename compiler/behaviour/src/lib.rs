@@ -49,6 +49,7 @@ mod facet;
 mod hosts;
 mod outcome;
 mod paths;
+mod plain;
 mod region;
 mod request;
 mod resolve;
@@ -76,6 +77,7 @@ pub use outcome::{
     Answer, ClusterOutcome, CorsOutcome, ForwardOutcome, Handshake, HeaderChange, HeaderOutcome, Outcome,
     PathOutcome, RedirectOutcome, RefuseOutcome, RouteOutcome, Supply, TargetOutcome,
 };
+pub use plain::{Plain, PlainFacet};
 pub use region::{Condition, HostSet, HttpPart, Part, PathSet, Region, ServedNames, ServerNames, Test};
 pub use request::{Request, RequestError};
 pub use rewrite::rewritten;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_ir::{
-    ClusterName, Endpoint, LoadBalancing, PluginApplication, Refusal, RetryPolicy, SecretRef, TlsVersion,
+    ClusterName, Endpoint, LoadBalancing, PluginApplication, Refusal, SecretRef, TlsVersion,
     UpstreamProtocol, ValueMatch,
 };
 use serde::Serialize;
 
 use crate::canonical::BadRequest;
+use crate::plain::Plain;
 
 /// What happens to requests, apart from what only one concrete request fills in (see [`crate::Effect`]).
 ///
@@ -93,12 +94,9 @@ pub struct ForwardOutcome {
     /// CORS policy. Envoy applies it to forwarded requests only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsOutcome>,
-    /// Time limit in milliseconds; none means unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Retries; none means never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetryPolicy>,
+    /// What does not depend on the request.
+    #[serde(flatten)]
+    pub plain: Plain,
 }
 
 /// One weighted target.

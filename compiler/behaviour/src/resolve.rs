@@ -6,26 +6,38 @@ use std::sync::Arc;
 use gatewright_ir::{
     Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, Ir, OriginMatch, PathMatch,
     PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion,
-    ValueMatch,
+    UpstreamCluster, ValueMatch,
 };
 
 use crate::outcome::{
     Answer, ClusterOutcome, CorsOutcome, ForwardOutcome, Handshake, HeaderChange, HeaderOutcome, Outcome,
     PathOutcome, RedirectOutcome, RefuseOutcome, RouteOutcome, Supply, TargetOutcome,
 };
+use crate::plain::Plain;
 
 impl Outcome {
     /// Returns the outcome of a route of `ir` behind `entry`.
     pub fn of_route(ir: &Ir, entry: Entry, route: &Route) -> Self {
-        let answer = match &route.action {
+        // Who takes the route is no part of what it does, nor is where it was written.
+        let Route {
+            id: _,
+            name: _,
+            matches: _,
+            action,
+            request_headers: _,
+            response_headers,
+            cors: _,
+            plugins,
+        } = route;
+        let answer = match action {
             RouteAction::Forward(forward) => Answer::Forward(forward_outcome(ir, route, forward)),
             RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(entry, route, redirect)),
             RouteAction::Refuse(refusal) => Answer::Refuse(RefuseOutcome {
                 refusal: Refusal::clone(refusal),
-                response_headers: HeaderOutcome::of(&[&route.response_headers]),
+                response_headers: HeaderOutcome::of(&[response_headers]),
             }),
         };
-        Outcome::Route(Arc::new(RouteOutcome { answer, plugins: route.plugins.clone() }))
+        Outcome::Route(Arc::new(RouteOutcome { answer, plugins: plugins.clone() }))
     }
 }
 
@@ -33,16 +45,17 @@ impl Handshake {
     /// Returns what the TLS listener does with a context, or without any.
     pub fn of(context: Option<&TlsContext>) -> Self {
         let Some(context) = context else { return Handshake::NoCertificate };
-        match &context.certificate {
+        let TlsContext { host: _, certificate, min_version, max_version, ciphers } = context;
+        match certificate {
             Certificate::Missing(secret) => Handshake::MissingSecret(secret.clone()),
             Certificate::External { secret, why } => {
                 Handshake::ExternalSecret { secret: secret.clone(), why: why.clone() }
             }
             Certificate::Secret(secret) => Handshake::Served {
                 certificate: secret.clone(),
-                min_version: context.min_version.unwrap_or(TlsVersion::V1_2),
-                max_version: context.max_version,
-                ciphers: context.ciphers.clone(),
+                min_version: min_version.unwrap_or(TlsVersion::V1_2),
+                max_version: *max_version,
+                ciphers: ciphers.clone(),
             },
         }
     }
@@ -51,22 +64,23 @@ impl Handshake {
 impl ClusterOutcome {
     /// Returns how requests meet the cluster `name` of `ir`.
     pub fn of(ir: &Ir, name: &ClusterName) -> Self {
-        let cluster = ir.clusters.get(name);
-        let supply = match cluster.map(|cluster| &cluster.discovery) {
-            None => Supply::Missing,
-            Some(Discovery::Dns(names)) if names.is_empty() => Supply::Empty,
-            Some(Discovery::Dns(names)) => Supply::Dns(names.clone()),
-            Some(Discovery::Endpoints) => match ir.endpoints.get(name) {
+        let missing = ClusterOutcome {
+            name: name.clone(),
+            supply: Supply::Missing,
+            protocol: None,
+            load_balancing: None,
+        };
+        let Some(cluster) = ir.clusters.get(name) else { return missing };
+        let UpstreamCluster { name: _, discovery, protocol, load_balancing } = cluster.as_ref();
+        let supply = match discovery {
+            Discovery::Dns(names) if names.is_empty() => Supply::Empty,
+            Discovery::Dns(names) => Supply::Dns(names.clone()),
+            Discovery::Endpoints => match ir.endpoints.get(name) {
                 Some(set) if !set.endpoints.is_empty() => Supply::Endpoints,
                 _ => Supply::Empty,
             },
         };
-        ClusterOutcome {
-            name: name.clone(),
-            supply,
-            protocol: cluster.map(|cluster| cluster.protocol),
-            load_balancing: cluster.map(|cluster| cluster.load_balancing),
-        }
+        ClusterOutcome { supply, protocol: Some(*protocol), load_balancing: Some(*load_balancing), ..missing }
     }
 }
 
@@ -75,14 +89,14 @@ impl HeaderOutcome {
     /// (measured on 1.40; its documentation of the fields does not say).
     fn of(stages: &[&HeaderEdits]) -> Self {
         let mut outcome = HeaderOutcome::default();
-        for edits in stages {
-            for name in &edits.remove {
+        for HeaderEdits { set, add, remove } in stages {
+            for name in remove {
                 outcome.replace(name, Vec::new());
             }
-            for (name, value) in &edits.set {
+            for (name, value) in set {
                 outcome.replace(name, vec![value.clone()]);
             }
-            for (name, value) in &edits.add {
+            for (name, value) in add {
                 let change = HeaderChange { keep: true, add: Vec::new() };
                 outcome.0.entry(name.to_ascii_lowercase()).or_insert(change).add.push(value.clone());
             }
@@ -96,28 +110,31 @@ impl HeaderOutcome {
 }
 
 fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome {
+    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
     ForwardOutcome {
-        targets: target_outcomes(ir, route, &forward.targets),
-        path: path_outcome(route, forward.path_rewrite.as_deref()),
-        host: forward.host_rewrite.clone(),
+        targets: target_outcomes(ir, route, targets),
+        path: path_outcome(route, path_rewrite.as_deref()),
+        host: host_rewrite.clone(),
         cors: route.cors.as_deref().and_then(cors_outcome),
-        timeout_ms: forward.timeout_ms.filter(|ms| *ms > 0),
-        retry: forward.retry.as_deref().filter(|retry| retry.num_retries > 0).map(retry_outcome),
+        plain: Plain {
+            timeout_ms: timeout_ms.filter(|ms| *ms > 0),
+            retry: retry.as_deref().filter(|retry| retry.num_retries > 0).map(retry_outcome),
+        },
     }
 }
 
 fn target_outcomes(ir: &Ir, route: &Route, targets: &[Target]) -> Vec<TargetOutcome> {
     let mut weights: BTreeMap<TargetOutcome, u32> = BTreeMap::new();
-    for target in targets {
+    for Target { cluster, weight, fallbacks, request_headers, response_headers } in targets {
         let outcome = TargetOutcome {
-            cluster: ClusterOutcome::of(ir, &target.cluster),
-            fallbacks: target.fallbacks.iter().map(|name| ClusterOutcome::of(ir, name)).collect(),
+            cluster: ClusterOutcome::of(ir, cluster),
+            fallbacks: fallbacks.iter().map(|name| ClusterOutcome::of(ir, name)).collect(),
             weight: 0,
-            request_headers: HeaderOutcome::of(&[&target.request_headers, &route.request_headers]),
-            response_headers: HeaderOutcome::of(&[&target.response_headers, &route.response_headers]),
+            request_headers: HeaderOutcome::of(&[request_headers, &route.request_headers]),
+            response_headers: HeaderOutcome::of(&[response_headers, &route.response_headers]),
         };
-        let weight = weights.entry(outcome).or_default();
-        *weight = weight.saturating_add(target.weight);
+        let sum = weights.entry(outcome).or_default();
+        *sum = sum.saturating_add(*weight);
     }
     let divisor = weights.values().copied().fold(0, gcd).max(1);
     weights.into_iter().map(|(target, weight)| TargetOutcome { weight: weight / divisor, ..target }).collect()
@@ -162,20 +179,22 @@ fn replace_outcome(cut: &str, with: &str, ignore_case: bool) -> PathOutcome {
 }
 
 fn redirect_outcome(entry: Entry, route: &Route, redirect: &Redirect) -> RedirectOutcome {
+    let Redirect { code, scheme, host, port, path } = redirect;
     RedirectOutcome {
-        code: redirect.code,
-        scheme: redirect.scheme.clone().filter(|scheme| scheme != entry.scheme()),
-        host: redirect.host.clone(),
-        port: redirect.port,
-        path: redirect.path.clone(),
+        code: *code,
+        scheme: scheme.clone().filter(|scheme| scheme != entry.scheme()),
+        host: host.clone(),
+        port: *port,
+        path: path.clone(),
         response_headers: HeaderOutcome::of(&[&route.response_headers]),
     }
 }
 
 /// A policy without origins allows nobody and is none.
 fn cors_outcome(cors: &Cors) -> Option<CorsOutcome> {
-    let mut origins: Vec<ValueMatch> = cors
-        .allow_origins
+    let Cors { allow_origins, allow_methods, allow_headers, expose_headers, allow_credentials, max_age_s } =
+        cors;
+    let mut origins: Vec<ValueMatch> = allow_origins
         .iter()
         .map(|origin| match origin {
             OriginMatch::Exact(value) => ValueMatch::Exact(value.clone()),
@@ -186,11 +205,11 @@ fn cors_outcome(cors: &Cors) -> Option<CorsOutcome> {
     origins.dedup();
     (!origins.is_empty()).then(|| CorsOutcome {
         origins,
-        allow_methods: cors.allow_methods.clone(),
-        allow_headers: cors.allow_headers.clone(),
-        expose_headers: cors.expose_headers.clone(),
-        allow_credentials: cors.allow_credentials,
-        max_age_s: cors.max_age_s,
+        allow_methods: allow_methods.clone(),
+        allow_headers: allow_headers.clone(),
+        expose_headers: expose_headers.clone(),
+        allow_credentials: *allow_credentials,
+        max_age_s: *max_age_s,
     })
 }
 
@@ -201,9 +220,10 @@ fn retry_outcome(retry: &RetryPolicy) -> RetryPolicy {
         words.dedup();
         words
     };
+    let RetryPolicy { retry_on, num_retries, excluded_methods } = retry;
     RetryPolicy {
-        retry_on: sorted(&retry.retry_on),
-        num_retries: retry.num_retries,
-        excluded_methods: sorted(&retry.excluded_methods),
+        retry_on: sorted(retry_on),
+        num_retries: *num_retries,
+        excluded_methods: sorted(excluded_methods),
     }
 }

@@ -312,8 +312,8 @@ impl Judge<'_> {
                 format!("the share of `{cluster}` moves by {points:.0} points"),
             ));
         }
-        if let Some(old) = before.timeout_ms {
-            match after.timeout_ms {
+        if let Some(old) = before.plain.timeout_ms {
+            match after.plain.timeout_ms {
                 None => found.push((RiskKind::TimeoutRaised, format!("the time limit of {old} ms is gone"))),
                 Some(new) if new >= old.saturating_mul(self.options.timeout_factor) => {
                     found.push((

@@ -2,11 +2,13 @@
 //! same seed gives the same values everywhere.
 
 mod edits;
+mod fields;
 mod models;
 mod observed;
 mod requests;
 
 pub use edits::{edited, refactored};
+pub use fields::{FieldEdit, field_edits};
 pub use models::{Sizes, model};
 pub use observed::observed;
 pub use requests::{neighbour, request};

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use gatewright_ir::{
-    Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, HostPattern, Ir, OriginMatch,
-    PathMatch, PathRewrite, Redirect, Route, RouteAction, RouteId, TlsVersion, ValueMatch,
+    Certificate, ClusterName, Conditions, Cors, Discovery, Entry, Forward, HeaderEdits, HostPattern, Ir,
+    OriginMatch, PathMatch, PathRewrite, PluginApplication, Redirect, RetryPolicy, Route, RouteAction,
+    RouteId, RouteMatch, Target, TlsContext, TlsVersion, UpstreamCluster, ValueMatch,
 };
 use serde::Serialize;
 
@@ -165,11 +166,12 @@ fn certificate(ir: &Ir, sni: Option<&str>) -> Option<String> {
         None => context.host == HostPattern::Any,
     });
     let context = fitting.max_by_key(|context| narrowness(&context.host))?;
-    match &context.certificate {
+    let TlsContext { host: _, certificate, min_version, max_version, ciphers } = context.as_ref();
+    match certificate {
         Certificate::Missing(_) | Certificate::External { .. } => None,
         Certificate::Secret(secret) => {
-            let min = context.min_version.unwrap_or(TlsVersion::V1_2);
-            Some(format!("{secret} {min:?} {:?} {:?}", context.max_version, context.ciphers))
+            let min = min_version.unwrap_or(TlsVersion::V1_2);
+            Some(format!("{secret} {min:?} {max_version:?} {ciphers:?}"))
         }
     }
 }
@@ -187,18 +189,18 @@ fn find_route<'a>(ir: &'a Ir, seen: &Seen<'_>) -> Option<&'a Route> {
 }
 
 fn matches(route: &Route, seen: &Seen<'_>) -> bool {
-    let fold =
-        |text: &str| if route.matches.case_sensitive { text.to_owned() } else { text.to_ascii_lowercase() };
+    let RouteMatch { path, case_sensitive, conditions } = &route.matches;
+    let Conditions { methods, headers, queries } = &**conditions;
+    let fold = |text: &str| if *case_sensitive { text.to_owned() } else { text.to_ascii_lowercase() };
     // Expressions are compiled for each test: what needs none is asked first.
-    let path_fits = || match &route.matches.path {
+    let path_fits = || match path {
         PathMatch::Exact(path) => fold(path) == fold(seen.path),
         PathMatch::Prefix(prefix) => fold(seen.path).starts_with(&fold(prefix)),
         PathMatch::Regex(pattern) => whole_match(pattern, seen.path),
     };
-    let conditions = &route.matches.conditions;
-    let method_fits = conditions.methods.is_empty() || conditions.methods.contains(&seen.request.method);
-    let headers_fit = || conditions.headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
-    let queries_fit = || conditions.queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
+    let method_fits = methods.is_empty() || methods.contains(&seen.request.method);
+    let headers_fit = || headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
+    let queries_fit = || queries.iter().all(|test| fits(&test.value, seen.parameter(&test.name)));
     method_fits && path_fits() && headers_fit() && queries_fit()
 }
 
@@ -217,36 +219,35 @@ fn whole_match(pattern: &str, value: &str) -> bool {
 }
 
 fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) {
-    observed.route = Some(route.id.clone());
-    for plugin in &route.plugins {
-        let acts = match plugin.only_host.as_deref().map(str::to_lowercase) {
+    let Route { id, name: _, matches: _, action, request_headers: _, response_headers, cors, plugins } =
+        route;
+    observed.route = Some(id.clone());
+    for PluginApplication { plugin, module, config, fail_strategy, only_host } in plugins {
+        let acts = match only_host.as_deref().map(str::to_lowercase) {
             None => true,
             Some(domain) if domain.starts_with('*') => seen.host().ends_with(&domain[1..]),
             Some(domain) if domain.ends_with('*') => seen.host().starts_with(&domain[..domain.len() - 1]),
             Some(domain) => seen.host() == domain,
         };
         if acts {
-            let (name, module, config) = (&plugin.plugin, &plugin.module, &plugin.config.0);
-            observed.plugins.push(format!("{name} {module} {config} {:?}", plugin.fail_strategy));
+            observed.plugins.push(format!("{plugin} {module} {} {fail_strategy:?}", config.0));
         }
     }
-    match &route.action {
+    match action {
         RouteAction::Refuse(refusal) => {
             observed.status = Some(503);
             observed.body = Some(format!("{} {}", refusal.code, refusal.reason));
-            observed.response_headers = edited(BTreeMap::new(), &[&route.response_headers]);
+            observed.response_headers = edited(BTreeMap::new(), &[response_headers]);
         }
         RouteAction::Redirect(redirect) => {
             observed.status = Some(redirect.code);
             observed.location = Some(location(redirect, seen));
-            observed.response_headers = edited(BTreeMap::new(), &[&route.response_headers]);
+            observed.response_headers = edited(BTreeMap::new(), &[response_headers]);
         }
         RouteAction::Forward(forward) => {
             let origin = seen.header("origin").filter(|origin| !origin.is_empty());
-            let cors = route
-                .cors
-                .as_ref()
-                .filter(|cors| origin.as_deref().is_some_and(|origin| allows(cors, origin)));
+            let cors =
+                cors.as_ref().filter(|cors| origin.as_deref().is_some_and(|origin| allows(cors, origin)));
             let asked = seen.header("access-control-request-method").is_some_and(|method| !method.is_empty());
             if let (Some(cors), Some(origin)) = (cors, &origin) {
                 cors_headers(cors, origin, &mut observed.response_headers);
@@ -292,30 +293,32 @@ fn preflight_headers(cors: &Cors, seen: &Seen<'_>, headers: &mut BTreeMap<String
 }
 
 fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, observed: &mut Observed) {
-    observed.timeout_ms = forward.timeout_ms.unwrap_or(0);
-    observed.retries = forward.retry.as_ref().filter(|retry| retry.num_retries > 0).map(|retry| {
-        let (mut on, mut never) = (retry.retry_on.clone(), retry.excluded_methods.clone());
+    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
+    observed.timeout_ms = timeout_ms.unwrap_or(0);
+    observed.retries = retry.as_ref().filter(|retry| retry.num_retries > 0).map(|retry| {
+        let RetryPolicy { retry_on, num_retries, excluded_methods } = retry.as_ref();
+        let (mut on, mut never) = (retry_on.clone(), excluded_methods.clone());
         on.sort();
         never.sort();
-        (retry.num_retries, on, never)
+        (*num_retries, on, never)
     });
     let mut own_headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &seen.request.headers {
         own_headers.entry(name.to_lowercase()).or_default().push(value.trim().to_owned());
     }
-    let total: u64 = forward.targets.iter().map(|target| u64::from(target.weight)).sum();
-    for target in &forward.targets {
-        let mut clusters = vec![describe(ir, &target.cluster)];
-        clusters.extend(target.fallbacks.iter().map(|name| describe(ir, name)));
+    let total: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
+    for Target { cluster, weight, fallbacks, request_headers, response_headers } in targets {
+        let mut clusters = vec![describe(ir, cluster)];
+        clusters.extend(fallbacks.iter().map(|name| describe(ir, name)));
         let answer = BTreeMap::from([("x-up".to_owned(), vec!["up".to_owned()])]);
         let upstream = Upstream {
             clusters,
-            path: seen.with_query(&new_path(route, forward.path_rewrite.as_deref(), seen.path)),
-            host: forward.host_rewrite.clone().unwrap_or_else(|| seen.request.authority.clone()),
-            headers: edited(own_headers.clone(), &[&target.request_headers, &route.request_headers]),
-            response_headers: edited(answer, &[&target.response_headers, &route.response_headers]),
+            path: seen.with_query(&new_path(route, path_rewrite.as_deref(), seen.path)),
+            host: host_rewrite.clone().unwrap_or_else(|| seen.request.authority.clone()),
+            headers: edited(own_headers.clone(), &[request_headers, &route.request_headers]),
+            response_headers: edited(answer, &[response_headers, &route.response_headers]),
         };
-        observed.upstreams.entry(upstream).or_insert((0, total)).0 += u64::from(target.weight);
+        observed.upstreams.entry(upstream).or_insert((0, total)).0 += u64::from(*weight);
     }
     for share in observed.upstreams.values_mut() {
         let divisor = (1..=share.1).rev().find(|d| share.0 % d == 0 && share.1 % d == 0).unwrap_or(1);
@@ -325,14 +328,15 @@ fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, o
 
 fn describe(ir: &Ir, name: &ClusterName) -> String {
     let Some(cluster) = ir.clusters.get(name) else { return format!("{name} missing") };
-    let endpoints = match &cluster.discovery {
+    let UpstreamCluster { name: _, discovery, protocol, load_balancing } = cluster.as_ref();
+    let endpoints = match discovery {
         Discovery::Dns(names) => names.iter().map(|name| format!("{}:{}", name.address, name.port)).collect(),
         Discovery::Endpoints if ir.endpoints.get(name).is_some_and(|set| !set.endpoints.is_empty()) => {
             "some".to_owned()
         }
         Discovery::Endpoints => String::new(),
     };
-    format!("{name} [{endpoints}] {:?} {:?}", cluster.protocol, cluster.load_balancing)
+    format!("{name} [{endpoints}] {protocol:?} {load_balancing:?}")
 }
 
 fn new_path(route: &Route, rewrite: Option<&PathRewrite>, path: &str) -> String {
@@ -390,14 +394,14 @@ fn edited(
     mut headers: BTreeMap<String, Vec<String>>,
     stages: &[&HeaderEdits],
 ) -> BTreeMap<String, Vec<String>> {
-    for stage in stages {
-        for name in &stage.remove {
+    for HeaderEdits { set, add, remove } in stages {
+        for name in remove {
             headers.remove(&name.to_lowercase());
         }
-        for (name, value) in &stage.set {
+        for (name, value) in set {
             headers.insert(name.to_lowercase(), vec![value.clone()]);
         }
-        for (name, value) in &stage.add {
+        for (name, value) in add {
             headers.entry(name.to_lowercase()).or_default().push(value.clone());
         }
     }
@@ -405,18 +409,20 @@ fn edited(
 }
 
 fn location(redirect: &Redirect, seen: &Seen<'_>) -> String {
+    // The status is that of the answer.
+    let Redirect { code: _, scheme, host, port, path } = redirect;
     let own_scheme = seen.header(":scheme").unwrap_or_default();
-    let scheme = redirect.scheme.clone().unwrap_or_else(|| own_scheme.clone());
-    let host = match &redirect.host {
+    let scheme = scheme.clone().unwrap_or_else(|| own_scheme.clone());
+    let host = match host {
         Some(host) => host.clone(),
         None => {
             let authority = &seen.request.authority;
             let bracket = if authority.starts_with('[') { authority.rfind(']').unwrap_or(0) } else { 0 };
             match authority.rfind(':') {
                 Some(colon) if colon >= bracket => {
-                    let port = &authority[colon + 1..];
+                    let own_port = &authority[colon + 1..];
                     let default = if own_scheme == "https" { "443" } else { "80" };
-                    if redirect.port.is_some() || (scheme != own_scheme && port == default) {
+                    if port.is_some() || (scheme != own_scheme && own_port == default) {
                         authority[..colon].to_owned()
                     } else {
                         authority.clone()
@@ -426,8 +432,8 @@ fn location(redirect: &Redirect, seen: &Seen<'_>) -> String {
             }
         }
     };
-    let port = redirect.port.map_or_else(String::new, |port| format!(":{port}"));
-    let path = match &redirect.path {
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    let path = match path {
         None => seen.with_query(seen.path),
         Some(path) if path.contains('?') => path.clone(),
         Some(path) => seen.with_query(path),

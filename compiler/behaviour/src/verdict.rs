@@ -68,15 +68,16 @@ impl Ground<'_> {
     }
 
     fn routes(&self, a: &RouteOutcome, b: &RouteOutcome) -> Verdict {
-        match (&a.answer, &b.answer) {
+        let RouteOutcome { answer, plugins } = a;
+        match (answer, &b.answer) {
             (Answer::Forward(x), Answer::Forward(y)) => {
-                self.plugins(&a.plugins, &b.plugins).and(|| self.forwards(x, y))
+                self.plugins(plugins, &b.plugins).and(|| self.forwards(x, y))
             }
             (Answer::Redirect(x), Answer::Redirect(y)) => {
-                self.plugins(&a.plugins, &b.plugins).and(|| self.redirects(x, y))
+                self.plugins(plugins, &b.plugins).and(|| self.redirects(x, y))
             }
             (Answer::Refuse(x), Answer::Refuse(y)) => {
-                Verdict::differ_if(x != y).and(|| self.plugins(&a.plugins, &b.plugins))
+                Verdict::differ_if(x != y).and(|| self.plugins(plugins, &b.plugins))
             }
             _ => Verdict::Differ,
         }
@@ -109,16 +110,16 @@ impl Ground<'_> {
     }
 
     fn forwards(&self, a: &ForwardOutcome, b: &ForwardOutcome) -> Verdict {
-        match self.preflights(a.cors.as_ref(), b.cors.as_ref()) {
+        let ForwardOutcome { targets, path, host, cors, plain } = a;
+        match self.preflights(cors.as_ref(), b.cors.as_ref()) {
             Ok(false) => {}
-            Ok(true) => return self.preflight_answers(a.cors.as_ref(), b.cors.as_ref()),
+            Ok(true) => return self.preflight_answers(cors.as_ref(), b.cors.as_ref()),
             Err(verdict) => return verdict,
         }
-        let plain = a.targets != b.targets || a.timeout_ms != b.timeout_ms || a.retry != b.retry;
-        Verdict::differ_if(plain)
-            .and(|| self.paths(&a.path, &b.path))
-            .and(|| self.hosts(a.host.as_deref(), b.host.as_deref()))
-            .and(|| self.cors(a.cors.as_ref(), b.cors.as_ref()))
+        Verdict::differ_if(*targets != b.targets || *plain != b.plain)
+            .and(|| self.paths(path, &b.path))
+            .and(|| self.hosts(host.as_deref(), b.host.as_deref()))
+            .and(|| self.cors(cors.as_ref(), b.cors.as_ref()))
     }
 
     /// Returns whether both sides answer a preflight; an error where one does, or where a test is needed.
@@ -146,18 +147,23 @@ impl Ground<'_> {
 
     /// Compares the headers that CORS adds to answers of upstreams.
     fn cors(&self, a: Option<&CorsOutcome>, b: Option<&CorsOutcome>) -> Verdict {
-        let added = |cors: Option<&CorsOutcome>| {
-            cors.map(|cors| (cors.origins.clone(), cors.allow_credentials, cors.expose_headers.clone()))
+        // What only preflight answers say is compared there.
+        let added = |cors: &CorsOutcome| CorsOutcome {
+            allow_methods: String::new(),
+            allow_headers: String::new(),
+            max_age_s: 0,
+            ..cors.clone()
         };
-        if added(a) == added(b) {
+        let (a, b) = (a.map(added), b.map(added));
+        if a == b {
             return Verdict::Same;
         }
-        let headers = |cors: Option<&CorsOutcome>| match cors {
+        let headers = |cors: Option<CorsOutcome>| match cors {
             None => Ok(None),
             Some(cors) => {
                 let test = Test::Origin(cors.origins.clone());
                 let allowed = (self.decided)(&test).ok_or(Verdict::Split(test))?;
-                Ok(allowed.then(|| (cors.allow_credentials, cors.expose_headers.clone())))
+                Ok(allowed.then(|| CorsOutcome { origins: Vec::new(), ..cors }))
             }
         };
         match (headers(a), headers(b)) {
@@ -251,7 +257,8 @@ impl Ground<'_> {
     }
 
     fn redirects(&self, a: &RedirectOutcome, b: &RedirectOutcome) -> Verdict {
-        let plain = a.code != b.code || a.response_headers != b.response_headers || a.scheme != b.scheme;
+        let RedirectOutcome { code, scheme, host: _, port: _, path: _, response_headers } = a;
+        let plain = *code != b.code || *response_headers != b.response_headers || *scheme != b.scheme;
         Verdict::differ_if(plain).and(|| self.redirect_paths(a, b)).and(|| self.redirect_hosts(a, b))
     }
 

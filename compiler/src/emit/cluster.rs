@@ -25,10 +25,11 @@ const CONCURRENCY: u32 = 10_000;
 
 /// Emits a cluster. Where everything is static, `endpoints` stand inside it.
 pub(crate) fn emit(model: &UpstreamCluster, endpoints: Option<&EndpointSet>, delivery: Delivery) -> Cluster {
+    let UpstreamCluster { name, discovery: supply, protocol, load_balancing } = model;
     let mut emitted = Cluster {
-        name: model.name.0.to_string(),
+        name: name.0.to_string(),
         connect_timeout: Some(CONNECT_TIMEOUT.into()),
-        lb_policy: match model.load_balancing {
+        lb_policy: match load_balancing {
             LoadBalancing::LeastRequest => cluster::LbPolicy::LeastRequest,
             LoadBalancing::RoundRobin => cluster::LbPolicy::RoundRobin,
             LoadBalancing::Random => cluster::LbPolicy::Random,
@@ -36,27 +37,25 @@ pub(crate) fn emit(model: &UpstreamCluster, endpoints: Option<&EndpointSet>, del
         circuit_breakers: Some(limits()),
         typed_extension_protocol_options: BTreeMap::from([(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
-            any(&protocol_options(model.protocol)),
+            any(&protocol_options(*protocol)),
         )]),
         ..Cluster::default()
     };
-    match (&model.discovery, delivery) {
+    match (supply, delivery) {
         (Discovery::Dns(addresses), _) => {
             discovery(&mut emitted, cluster::DiscoveryType::StrictDns);
             emitted.dns_lookup_family = cluster::DnsLookupFamily::V4Preferred as i32;
-            emitted.load_assignment = Some(assignment(&model.name, addresses));
+            emitted.load_assignment = Some(assignment(name, addresses));
         }
         (Discovery::Endpoints, Delivery::Static) => {
             discovery(&mut emitted, cluster::DiscoveryType::Static);
             let addresses = endpoints.map_or(&[][..], |set| set.endpoints.as_slice());
-            emitted.load_assignment = Some(assignment(&model.name, addresses));
+            emitted.load_assignment = Some(assignment(name, addresses));
         }
         (Discovery::Endpoints, Delivery::Ads) => {
             discovery(&mut emitted, cluster::DiscoveryType::Eds);
-            emitted.eds_cluster_config = Some(cluster::EdsClusterConfig {
-                eds_config: Some(ads()),
-                service_name: model.name.0.to_string(),
-            });
+            emitted.eds_cluster_config =
+                Some(cluster::EdsClusterConfig { eds_config: Some(ads()), service_name: name.0.to_string() });
         }
     }
     emitted

@@ -182,7 +182,9 @@ fn transport(context: &TlsContext, secret: &SecretRef, parts: &Parts<'_>) -> Opt
 }
 
 fn tls_parameters(context: &TlsContext) -> Option<TlsParameters> {
-    if context.min_version.is_none() && context.max_version.is_none() && context.ciphers.is_empty() {
+    // Names and certificate are those of the filter chain.
+    let TlsContext { host: _, certificate: _, min_version, max_version, ciphers } = context;
+    if min_version.is_none() && max_version.is_none() && ciphers.is_empty() {
         return None;
     }
     let version = |version: Option<TlsVersion>| {
@@ -196,9 +198,9 @@ fn tls_parameters(context: &TlsContext) -> Option<TlsParameters> {
         }
     };
     Some(TlsParameters {
-        tls_minimum_protocol_version: version(context.min_version) as i32,
-        tls_maximum_protocol_version: version(context.max_version) as i32,
-        cipher_suites: context.ciphers.clone(),
+        tls_minimum_protocol_version: version(*min_version) as i32,
+        tls_maximum_protocol_version: version(*max_version) as i32,
+        cipher_suites: ciphers.clone(),
         ..TlsParameters::default()
     })
 }

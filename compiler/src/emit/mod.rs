@@ -8,6 +8,9 @@ pub(crate) mod secret;
 
 mod route;
 
+#[cfg(test)]
+mod completeness;
+
 use gatewright_xds::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address, config_source,
     socket_address,

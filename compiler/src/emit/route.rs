@@ -27,21 +27,23 @@ const HOST_SELECTION_ATTEMPTS: i64 = 5;
 
 /// Emits a route. `common` is the retry policy that its host has already.
 pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
+    // Plugins are not executed by this version: where one must not be passed over, the action is a refusal.
+    let Route { id: _, name, matches, action, request_headers, response_headers, cors, plugins: _ } = route;
     let mut emitted = xds::Route {
-        name: route.name.to_string(),
-        r#match: Some(emit_match(&route.matches)),
-        request_headers_to_add: additions(&route.request_headers),
-        request_headers_to_remove: route.request_headers.remove.clone(),
-        response_headers_to_add: additions(&route.response_headers),
-        response_headers_to_remove: route.response_headers.remove.clone(),
-        action: Some(match &route.action {
+        name: name.to_string(),
+        r#match: Some(emit_match(matches)),
+        request_headers_to_add: additions(request_headers),
+        request_headers_to_remove: request_headers.remove.clone(),
+        response_headers_to_add: additions(response_headers),
+        response_headers_to_remove: response_headers.remove.clone(),
+        action: Some(match action {
             RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward, common)),
             RouteAction::Redirect(redirect) => xds::route::Action::Redirect(emit_redirect(redirect)),
             RouteAction::Refuse(refusal) => xds::route::Action::DirectResponse(emit_refusal(refusal)),
         }),
         ..xds::Route::default()
     };
-    if let Some(cors) = &route.cors {
+    if let Some(cors) = cors {
         emitted.typed_per_filter_config =
             BTreeMap::from([("envoy.filters.http.cors".to_owned(), any(&emit_cors(cors)))]);
     }
@@ -49,17 +51,18 @@ pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
 }
 
 fn emit_match(matches: &RouteMatch) -> xds::RouteMatch {
-    let Conditions { methods, headers, queries } = &*matches.conditions;
+    let RouteMatch { path, case_sensitive, conditions } = matches;
+    let Conditions { methods, headers, queries } = &**conditions;
     let mut headers: Vec<xds::HeaderMatcher> = headers.iter().map(header_matcher).collect();
     if !methods.is_empty() {
         let methods = ValueMatch::Regex(methods.join("|"));
         headers.push(header_matcher(&HeaderMatch { name: ":method".to_owned(), value: methods }));
     }
     xds::RouteMatch {
-        case_sensitive: Some(matches.case_sensitive.into()),
+        case_sensitive: Some((*case_sensitive).into()),
         headers,
         query_parameters: queries.iter().map(query_matcher).collect(),
-        path_specifier: Some(match &matches.path {
+        path_specifier: Some(match path {
             PathMatch::Exact(path) => route_match::PathSpecifier::Path(path.clone()),
             PathMatch::Prefix(prefix) => route_match::PathSpecifier::Prefix(prefix.clone()),
             PathMatch::Regex(expression) => route_match::PathSpecifier::SafeRegex(regex(expression)),
@@ -70,12 +73,13 @@ fn emit_match(matches: &RouteMatch) -> xds::RouteMatch {
 
 fn header_matcher(header: &HeaderMatch) -> xds::HeaderMatcher {
     use xds::header_matcher::HeaderMatchSpecifier::{PresentMatch, StringMatch};
-    let specifier = match string_matcher(&header.value) {
+    let HeaderMatch { name, value } = header;
+    let specifier = match string_matcher(value) {
         Some(matcher) => StringMatch(matcher),
         None => PresentMatch(true),
     };
     xds::HeaderMatcher {
-        name: header.name.clone(),
+        name: name.clone(),
         header_match_specifier: Some(specifier),
         ..xds::HeaderMatcher::default()
     }
@@ -83,11 +87,12 @@ fn header_matcher(header: &HeaderMatch) -> xds::HeaderMatcher {
 
 fn query_matcher(query: &QueryMatch) -> xds::QueryParameterMatcher {
     use xds::query_parameter_matcher::QueryParameterMatchSpecifier::{PresentMatch, StringMatch};
-    let specifier = match string_matcher(&query.value) {
+    let QueryMatch { name, value } = query;
+    let specifier = match string_matcher(value) {
         Some(matcher) => StringMatch(matcher),
         None => PresentMatch(true),
     };
-    xds::QueryParameterMatcher { name: query.name.clone(), query_parameter_match_specifier: Some(specifier) }
+    xds::QueryParameterMatcher { name: name.clone(), query_parameter_match_specifier: Some(specifier) }
 }
 
 /// Returns the matcher of a value; none where presence is enough.
@@ -105,16 +110,16 @@ fn string_matcher(value: &ValueMatch) -> Option<StringMatcher> {
 }
 
 fn emit_forward(forward: &Forward, common: Option<&RetryPolicy>) -> xds::RouteAction {
-    let timeout = Duration::from_millis(forward.timeout_ms.unwrap_or_default());
+    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
+    let timeout = Duration::from_millis(timeout_ms.unwrap_or_default());
     let mut action = xds::RouteAction {
         timeout: Some(timeout.into()),
         max_stream_duration: None,
-        retry_policy: forward.retry.as_deref().filter(|own| common != Some(*own)).map(emit_retry),
-        host_rewrite_specifier: forward
-            .host_rewrite
+        retry_policy: retry.as_deref().filter(|own| common != Some(*own)).map(emit_retry),
+        host_rewrite_specifier: host_rewrite
             .clone()
             .map(route_action::HostRewriteSpecifier::HostRewriteLiteral),
-        cluster_specifier: Some(match forward.targets.as_slice() {
+        cluster_specifier: Some(match targets.as_slice() {
             [only] if only.request_headers.is_empty() && only.response_headers.is_empty() => {
                 route_action::ClusterSpecifier::Cluster(cluster_name(only))
             }
@@ -125,7 +130,7 @@ fn emit_forward(forward: &Forward, common: Option<&RetryPolicy>) -> xds::RouteAc
         }),
         ..xds::RouteAction::default()
     };
-    match forward.path_rewrite.as_deref() {
+    match path_rewrite.as_deref() {
         Some(PathRewrite::Prefix(prefix)) => action.prefix_rewrite.clone_from(prefix),
         Some(PathRewrite::Regex { pattern, substitution }) => {
             action.regex_rewrite = Some(RegexMatchAndSubstitute {
@@ -148,13 +153,15 @@ pub(super) fn cluster_name(target: &Target) -> String {
 }
 
 fn weighted(target: &Target) -> weighted_cluster::ClusterWeight {
+    // Cluster and fallbacks are the name.
+    let Target { cluster: _, weight, fallbacks: _, request_headers, response_headers } = target;
     weighted_cluster::ClusterWeight {
         name: cluster_name(target),
-        weight: Some(target.weight.into()),
-        request_headers_to_add: additions(&target.request_headers),
-        request_headers_to_remove: target.request_headers.remove.clone(),
-        response_headers_to_add: additions(&target.response_headers),
-        response_headers_to_remove: target.response_headers.remove.clone(),
+        weight: Some((*weight).into()),
+        request_headers_to_add: additions(request_headers),
+        request_headers_to_remove: request_headers.remove.clone(),
+        response_headers_to_add: additions(response_headers),
+        response_headers_to_remove: response_headers.remove.clone(),
         ..weighted_cluster::ClusterWeight::default()
     }
 }
@@ -166,14 +173,15 @@ pub(super) fn emit_retry(policy: &RetryPolicy) -> xds::RetryPolicy {
             &PreviousHostsPredicate {},
         ))),
     };
-    let excluded = (!policy.excluded_methods.is_empty()).then(|| {
-        let methods = ValueMatch::Regex(policy.excluded_methods.join("|"));
+    let RetryPolicy { retry_on, num_retries, excluded_methods } = policy;
+    let excluded = (!excluded_methods.is_empty()).then(|| {
+        let methods = ValueMatch::Regex(excluded_methods.join("|"));
         let matcher = header_matcher(&HeaderMatch { name: ":method".to_owned(), value: methods });
         xds::HeaderMatcher { invert_match: true, ..matcher }
     });
     xds::RetryPolicy {
-        retry_on: policy.retry_on.join(","),
-        num_retries: Some(policy.num_retries.into()),
+        retry_on: retry_on.join(","),
+        num_retries: Some((*num_retries).into()),
         retry_host_predicate: vec![previous_hosts],
         host_selection_retry_max_attempts: HOST_SELECTION_ATTEMPTS,
         retriable_request_headers: excluded.into_iter().collect(),
@@ -183,7 +191,8 @@ pub(super) fn emit_retry(policy: &RetryPolicy) -> xds::RetryPolicy {
 
 fn emit_redirect(redirect: &Redirect) -> xds::RedirectAction {
     use xds::redirect_action::RedirectResponseCode as Code;
-    let code = match redirect.code {
+    let Redirect { code, scheme, host, port, path } = redirect;
+    let code = match code {
         302 => Code::Found,
         303 => Code::SeeOther,
         307 => Code::TemporaryRedirect,
@@ -191,23 +200,18 @@ fn emit_redirect(redirect: &Redirect) -> xds::RedirectAction {
         _ => Code::MovedPermanently,
     };
     xds::RedirectAction {
-        host_redirect: redirect.host.clone().unwrap_or_default(),
-        port_redirect: redirect.port.map_or(0, u32::from),
+        host_redirect: host.clone().unwrap_or_default(),
+        port_redirect: port.map_or(0, u32::from),
         response_code: code as i32,
-        scheme_rewrite_specifier: redirect
-            .scheme
-            .clone()
-            .map(redirect_action::SchemeRewriteSpecifier::SchemeRedirect),
-        path_rewrite_specifier: redirect
-            .path
-            .clone()
-            .map(redirect_action::PathRewriteSpecifier::PathRedirect),
+        scheme_rewrite_specifier: scheme.clone().map(redirect_action::SchemeRewriteSpecifier::SchemeRedirect),
+        path_rewrite_specifier: path.clone().map(redirect_action::PathRewriteSpecifier::PathRedirect),
         ..xds::RedirectAction::default()
     }
 }
 
 fn emit_refusal(refusal: &Refusal) -> xds::DirectResponseAction {
-    let body = format!("{} {}\n", refusal.code, refusal.reason);
+    let Refusal { code, reason } = refusal;
+    let body = format!("{code} {reason}\n");
     xds::DirectResponseAction {
         status: 503,
         body: Some(DataSource {
@@ -226,13 +230,15 @@ fn emit_cors(cors: &Cors) -> CorsPolicy {
             OriginMatch::Regex(expression) => string_matcher::MatchPattern::SafeRegex(regex(expression)),
         }),
     };
+    let Cors { allow_origins, allow_methods, allow_headers, expose_headers, allow_credentials, max_age_s } =
+        cors;
     CorsPolicy {
-        allow_origin_string_match: cors.allow_origins.iter().map(origin).collect(),
-        allow_methods: cors.allow_methods.clone(),
-        allow_headers: cors.allow_headers.clone(),
-        expose_headers: cors.expose_headers.clone(),
-        max_age: cors.max_age_s.to_string(),
-        allow_credentials: Some(cors.allow_credentials.into()),
+        allow_origin_string_match: allow_origins.iter().map(origin).collect(),
+        allow_methods: allow_methods.clone(),
+        allow_headers: allow_headers.clone(),
+        expose_headers: expose_headers.clone(),
+        max_age: max_age_s.to_string(),
+        allow_credentials: Some((*allow_credentials).into()),
         filter_enabled: Some(RuntimeFractionalPercent {
             default_value: Some(FractionalPercent {
                 numerator: 100,
@@ -248,8 +254,10 @@ fn emit_cors(cors: &Cors) -> CorsPolicy {
 /// commands.
 fn additions(edits: &HeaderEdits) -> Vec<HeaderValueOption> {
     use header_value_option::HeaderAppendAction::{AppendIfExistsOrAdd, OverwriteIfExistsOrAdd};
-    let set = edits.set.iter().map(|pair| (pair, OverwriteIfExistsOrAdd));
-    let add = edits.add.iter().map(|pair| (pair, AppendIfExistsOrAdd));
+    // What is removed is a list of its own.
+    let HeaderEdits { set, add, remove: _ } = edits;
+    let set = set.iter().map(|pair| (pair, OverwriteIfExistsOrAdd));
+    let add = add.iter().map(|pair| (pair, AppendIfExistsOrAdd));
     set.chain(add)
         .map(|((name, value), action)| HeaderValueOption {
             header: Some(HeaderValue {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright_behaviour::{HeaderChange, HeaderOutcome, Request};
+use serde_json::Value;
 
 use super::file::{Expect, RedirectTo, RouteTest, Targets, Weighted};
 use crate::commands::trace::{Forwarded, Report, Result as Traced, Upstream};
@@ -66,10 +67,8 @@ impl Check<'_> {
         for (name, value) in response_headers {
             self.response_header(name, value.as_deref());
         }
-        if let Some(limit) = expect.timeout_ms {
-            let text = |limit: Option<u64>| limit.map_or("none".to_owned(), |ms| format!("{ms} ms"));
-            let found = self.forwarded().map(|forward| forward.timeout_ms);
-            self.require("timeout_ms", &text(limit), found == Some(limit), found.map(text));
+        for (key, wanted) in &expect.plain {
+            self.plain(key, wanted);
         }
         if let Some(plugins) = &expect.plugins {
             let found: Vec<&str> = self.report.plugins.iter().map(|plugin| plugin.plugin.as_str()).collect();
@@ -225,6 +224,14 @@ impl Check<'_> {
         }
     }
 
+    /// Checks a plain facet. Of an object, the members that are named are checked.
+    fn plain(&mut self, key: &str, wanted: &Value) {
+        let rows = self.forwarded().map(|forward| forward.plain.facets());
+        let found = rows.into_iter().flatten().find(|row| row.key == key).map(|row| row.value);
+        let holds = found.as_ref().is_some_and(|found| agrees(wanted, found));
+        self.require(key, &wanted.to_string(), holds, found.map(|found| found.to_string()));
+    }
+
     /// Notes a failure; where there is no value to show, the result as a whole is shown.
     fn require(&mut self, what: &str, expected: &str, holds: bool, found: Option<String>) {
         if !holds {
@@ -244,6 +251,16 @@ fn status_of(result: &Traced) -> Option<u16> {
         | Traced::Refused { status, .. }
         | Traced::Preflight { status, .. } => Some(*status),
         Traced::Forward(forward) => forward.status,
+    }
+}
+
+/// Returns whether a value is what is wanted; of an object, in the members that are wanted.
+fn agrees(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            wanted.iter().all(|(key, value)| found.get(key) == Some(value))
+        }
+        _ => wanted == found,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct RouteTest {
 
 /// What must hold for a request; see the schema.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub(super) struct Expect {
     pub(super) status: Option<u16>,
     pub(super) forward: Option<Targets>,
@@ -51,10 +51,10 @@ pub(super) struct Expect {
     pub(super) request_headers: BTreeMap<String, Option<String>>,
     pub(super) response_headers: BTreeMap<String, Option<String>>,
     pub(super) certificate: Option<String>,
-    /// Outer none: not checked; inner none: no time limit.
-    #[serde(deserialize_with = "present")]
-    pub(super) timeout_ms: Option<Option<u64>>,
     pub(super) plugins: Option<Vec<String>>,
+    /// Plain facets by [`PlainFacet::key`](gatewright_behaviour::PlainFacet::key); the schema lets no other member pass.
+    #[serde(flatten)]
+    pub(super) plain: BTreeMap<String, Value>,
 }
 
 /// Where a request goes.
@@ -324,7 +324,16 @@ tests:
         assert_eq!(tests[0].name, "POST https://a.com/x -H 'h: 1'");
         assert_eq!((tests[1].line, tests[1].name.as_str()), (4, "parts"));
         assert_eq!(tests[1].request.to_string(), "PUT 'https://a.com/x?q=1' -H 'h: a' -H 'h: b' --no-sni");
-        assert_eq!((tests[0].expect.timeout_ms, tests[1].expect.timeout_ms), (None, Some(None)));
+        let plain = |index: usize| tests[index].expect.plain.get("timeout_ms").cloned();
+        assert_eq!((plain(0), plain(1)), (None, Some(Value::Null)));
+    }
+
+    #[test]
+    fn every_plain_facet_can_be_expected() {
+        let expect = &VALIDATOR.0["$defs"]["expect"]["properties"];
+        for facet in gatewright_behaviour::Plain::default().facets() {
+            assert!(expect.get(facet.key).is_some(), "{}", facet.key);
+        }
     }
 
     #[test]

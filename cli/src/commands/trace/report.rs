@@ -1,8 +1,8 @@
 //! A trace as a document: the decision of the behaviour engine with the lines that it came from.
 
 use gatewright_behaviour::{
-    ClusterOutcome, CorsReply, Decision, ForwardEffect, Handshake, HeaderOutcome, Model, Reply, Request,
-    RouteStep, Supply, TargetOutcome,
+    ClusterOutcome, CorsReply, Decision, ForwardEffect, Handshake, HeaderOutcome, Model, Plain, Reply,
+    Request, RouteStep, Supply, TargetOutcome,
 };
 use gatewright_compiler::Engine;
 use gatewright_ir::{Endpoint, Ir, PathMatch, PluginApplication, Route, RouteMatch};
@@ -158,12 +158,9 @@ pub struct Forwarded {
     /// CORS headers of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsReply>,
-    /// Time limit in milliseconds; none means unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Retries; none means never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<gatewright_ir::RetryPolicy>,
+    /// What does not depend on the request.
+    #[serde(flatten)]
+    pub plain: Plain,
 }
 
 /// One upstream that a request may go to.
@@ -291,28 +288,23 @@ impl Tracer<'_> {
     }
 
     fn forwarded(&self, forward: ForwardEffect, status: Option<u16>) -> Forwarded {
-        Forwarded {
-            status,
-            upstreams: forward.targets.iter().map(|target| self.upstream(target)).collect(),
-            path: forward.path,
-            host: forward.host,
-            cors: forward.cors,
-            timeout_ms: forward.timeout_ms,
-            retry: forward.retry,
-        }
+        let ForwardEffect { targets, path, host, cors, plain } = forward;
+        let upstreams = targets.iter().map(|target| self.upstream(target)).collect();
+        Forwarded { status, upstreams, path, host, cors, plain }
     }
 
     fn upstream(&self, target: &TargetOutcome) -> Upstream {
         let serving = target.serving();
+        let TargetOutcome { cluster, fallbacks, weight, request_headers, response_headers } = target;
         Upstream {
-            cluster: target.cluster.name.to_string(),
-            weight: target.weight,
+            cluster: cluster.name.to_string(),
+            weight: *weight,
             serving: serving.map(|cluster| cluster.name.to_string()),
             endpoints: serving.map(|cluster| self.endpoints(cluster)).unwrap_or_default(),
             dns: serving.is_some_and(|cluster| matches!(cluster.supply, Supply::Dns(_))),
-            fallbacks: target.fallbacks.iter().map(|cluster| cluster.name.to_string()).collect(),
-            request_headers: target.request_headers.clone(),
-            response_headers: target.response_headers.clone(),
+            fallbacks: fallbacks.iter().map(|cluster| cluster.name.to_string()).collect(),
+            request_headers: request_headers.clone(),
+            response_headers: response_headers.clone(),
         }
     }
 

@@ -140,11 +140,8 @@ impl Writer {
         for upstream in &forward.upstreams {
             self.upstream(upstream, total, forward.upstreams.len() > 1);
         }
-        let limit = forward.timeout_ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
-        let retries = forward.retry.as_ref().map_or("never".to_owned(), |retry| {
-            format!("{} times on {}", retry.num_retries, retry.retry_on.join(", "))
-        });
-        self.row("limits", &format!("time limit {limit}; retried {retries}"));
+        let plain = forward.plain.facets().map(|row| format!("{} {}", row.facet, row.text));
+        self.row("limits", &plain.join("; "));
         self.row(
             "result",
             &match forward.status {

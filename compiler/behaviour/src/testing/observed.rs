@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::decide::Decision;
 use crate::effect::{CorsReply, ForwardEffect, PreflightReply, Reply};
 use crate::outcome::{ClusterOutcome, Handshake, HeaderOutcome, Supply};
+use crate::plain::Plain;
 use crate::request::Request;
 use crate::twin::{Observed, Upstream};
 
@@ -70,26 +71,26 @@ fn preflight_headers(preflight: &PreflightReply, headers: &mut BTreeMap<String, 
 }
 
 fn forwarded(forward: &ForwardEffect, request: &Request, observed: &mut Observed) {
-    if let Some(cors) = &forward.cors {
+    let ForwardEffect { targets, path, host, cors, plain: Plain { timeout_ms, retry } } = forward;
+    if let Some(cors) = cors {
         cors_headers(cors, &mut observed.response_headers);
     }
-    observed.timeout_ms = forward.timeout_ms.unwrap_or(0);
-    observed.retries = forward
-        .retry
+    observed.timeout_ms = timeout_ms.unwrap_or(0);
+    observed.retries = retry
         .as_ref()
         .map(|retry| (retry.num_retries, retry.retry_on.clone(), retry.excluded_methods.clone()));
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &request.headers {
         lines.entry(name.to_ascii_lowercase()).or_default().push(value.trim().to_owned());
     }
-    let total: u64 = forward.targets.iter().map(|target| u64::from(target.weight)).sum();
+    let total: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
     let answer = BTreeMap::from([("x-up".to_owned(), vec!["up".to_owned()])]);
-    for target in &forward.targets {
+    for target in targets {
         let clusters = std::iter::once(&target.cluster).chain(&target.fallbacks).map(cluster).collect();
         let upstream = Upstream {
             clusters,
-            path: forward.path.clone(),
-            host: forward.host.clone(),
+            path: path.clone(),
+            host: host.clone(),
             headers: applied(&target.request_headers, lines.clone()),
             response_headers: applied(&target.response_headers, answer.clone()),
         };
