@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn paragraphs_and_lists_are_filled_and_code_stays() {
         let page = "# A title\n\nSome words that are\nfilled again up to forty columns.\n\n- an item with [a link](x.md) and\n  more words behind [GW0001](GW0001.md)\n- [a list](../reference/x.md#y) b[0] `[x](y)`\n\n```yaml triggers\na:   b\n\n  - c\n```\n";
-        let expected = "# A title\n\nSome words that are filled again up to\nforty columns.\n\n- an item with a link (x) and more words\n  behind GW0001\n- a list (docs/reference/x.md) b[0] `[x](y)`\n\n```yaml\na:   b\n\n  - c\n```\n";
+        let expected = "# A title\n\nSome words that are filled again up to\nforty columns.\n\n- an item with a link (x) and more words\n  behind GW0001\n- a list (docs/reference/x.md) b[0]\n  `[x](y)`\n\n```yaml\na:   b\n\n  - c\n```\n";
         assert_eq!(fitted(page, 40), expected);
     }
 
