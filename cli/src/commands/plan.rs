@@ -183,8 +183,7 @@ impl Plan {
         both.update(&old.tree)?;
         let before = State::of_cluster(&both, &head.source, &old, Vec::new())?;
         both.update(&new.tree)?;
-        let found = engine.diagnostics_at_least(Severity::Warning)?;
-        let after = State::of_cluster(&both, &head.source, &new, found)?;
+        let after = State::of_cluster(&both, &head.source, &new, planning::told(&engine)?)?;
         let beside = base.map(|base| cluster::wanted(&base.source)).transpose()?;
         let level = planning::cluster_level(&looked, &name, beside.as_ref());
         Ok(Some(planning::plan(&before, &after, &mut both, options)?.with_cluster(level)))

@@ -3,7 +3,7 @@
 use gatewright_testkit::git::TempRepo;
 use serde_json::Value;
 
-use super::support::{Run, SERVICE, broken_ingress, ingress, run};
+use super::support::{Folder, Run, SERVICE, broken_ingress, ingress, run};
 
 const OLD_KEY: &str = "T0xELUtFWS1NQVRFUklBTA==";
 const NEW_KEY: &str = "TkVXLUtFWS1NQVRFUklBTA==";
@@ -277,5 +277,20 @@ fn a_pull_request_that_deletes_everything_fits_into_a_comment() {
     for n in 0..600 {
         assert!(run.stdout.contains(&format!("tenant-{n}.example.com")), "{n}");
         assert!(run.stdout.contains(&format!("`web-{n}`")), "{n}");
+    }
+}
+
+/// Remarks have no part in a plan, but for those about what it cannot know.
+#[test]
+fn what_a_plan_cannot_know_is_assumed_in_every_format() {
+    let folder = Folder::clean();
+    folder.write("base/web.yaml", &folder.read("shop/web.yaml"));
+    folder.write("shop/made.yaml", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: made, namespace: shop}\nspec: {secretName: made-tls, dnsNames: [a.test], issuerRef: {name: ours}}\n");
+    let data = "ENC[AES256_GCM,data:c29tZQ==,iv:AAAA,tag:AAAA,type:str]";
+    folder.write("shop/encrypted.yaml", &format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\ntype: kubernetes.io/tls\ndata:\n  tls.crt: {data}\n  tls.key: {data}\nsops: {{mac: '{data}', version: 3.9.0}}\n"));
+    for format in ["text", "markdown", "json"] {
+        let run = folder.run(&["plan", "shop", "--base", "base", "--format", format]);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stdout.contains("GW0110") && run.stdout.contains("GW0111"), "{}", run.stdout);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gatewright_testkit::cluster::{ADMIN, Cluster};
 use gatewright_testkit::eventually;
 use gatewright_testkit::git::TempRepo;
+use gatewright_testkit::git_http::GitHttp;
 use gatewright_testkit::kube_relay::Trouble;
 use gatewright_testkit::process::ChildProcess;
 use serde_json::Value;
@@ -330,4 +331,45 @@ fn a_lost_inventory_and_other_owners_keep_what_they_have() {
     assert!(followed.scene.live_ingress("b").is_some());
     assert!(followed.round(0).contains("    Ingress fail-owners/b deleted\n"));
     assert!(followed.scene.live_ingress("a").is_some());
+}
+
+/// The next process has nothing but what the last one remembered.
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn after_a_restart_without_the_source_the_last_good_revision_is_looked_after() {
+    let followed = Followed::new("fail-restart", "");
+    let mut server = GitHttp::serve(followed.repository.path());
+    let settings = followed.scene.folder.read("gatewright.yaml");
+    let local = followed.repository.path().display().to_string();
+    followed
+        .scene
+        .folder
+        .write("gatewright.yaml", &(settings.replace(&local, &server.url()) + "  stateFile: state.json\n"));
+    followed.round(0);
+    assert_eq!(followed.timeout("web"), "5");
+    server.kill();
+    let annotate = |timeout: &str| {
+        let annotation = format!("higress.io/timeout={timeout}");
+        let cluster = followed.scene.cluster;
+        cluster.admin(&["annotate", "--overwrite", "ingress", "web", "-n", "fail-restart", &annotation], "");
+    };
+    annotate("9");
+    let told = followed.round(3);
+    assert!(told.contains(": cannot be read: "), "{told}");
+    assert!(told.contains("Ingress fail-restart/web corrected, as it was changed in the cluster"), "{told}");
+    assert_eq!(followed.timeout("web"), "5");
+    let status = followed.status();
+    assert_eq!(status["in_sync"], false, "{status}");
+    assert!(status["unreadable"].is_string(), "{status}");
+
+    // So does one that goes on, and it takes up the source when that is back.
+    let mut process = followed.start();
+    process.wait_for_log("cannot be read: ", SOON);
+    annotate("8");
+    followed.wait_for_timeout("web", "5");
+    followed.write("web.yaml", &followed.scene.ingress("web").replace("\"5\"", "\"6\""));
+    followed.commit("two");
+    server.restart();
+    followed.wait_for_timeout("web", "6");
+    assert!(process.terminate(SOON).success());
 }

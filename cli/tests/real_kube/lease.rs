@@ -6,6 +6,7 @@ use gatewright_testkit::eventually;
 use gatewright_testkit::process::ChildProcess;
 use serde_json::{Value, json};
 
+use super::scene::Scene;
 use super::sync::Followed;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -103,4 +104,73 @@ fn who_loses_the_lease_stops() {
     let free = json!({"spec": {"holderIdentity": ""}}).to_string();
     assert_eq!(followed.scene.cluster.call("PATCH", path, "application/merge-patch+json", &free).0, 200);
     followed.wait_for_timeout("web", "6");
+}
+
+/// Writes that somebody holds the Lease of a scene for so long, and never renews it.
+fn held_by(scene: &Scene, holder: &str, seconds: u64) {
+    let namespace = scene.namespace;
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    let body = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "gatewright", "namespace": namespace},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": "2026-01-01T00:00:00.000000Z"},
+    });
+    let (status, answer) = scene.cluster.call("POST", &path, "application/json", &body.to_string());
+    assert_eq!(status, 201, "{answer}");
+}
+
+/// Returns what the Lease of a scene says.
+fn lease(scene: &Scene) -> Option<Value> {
+    scene.object("apis/coordination.k8s.io/v1", "leases", "gatewright").map(|lease| lease["spec"].clone())
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn an_apply_asks_for_the_lease_and_hands_it_back() {
+    let scene = Scene::new("apply-lease");
+    assert_eq!(lease(&scene), None);
+    let dry = scene.run("apply", &["--server-dry-run"]);
+    assert_eq!(dry.code, 0, "{dry:?}");
+    assert_eq!(lease(&scene), None, "nobody is in the way of who writes nothing");
+    scene.apply();
+    let spec = lease(&scene).expect("the Lease was asked for");
+    assert_eq!(spec["holderIdentity"], "", "{spec}");
+    // A round that changes nothing leaves the Lease alone.
+    scene.apply();
+    assert_eq!(lease(&scene), Some(spec));
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn an_apply_leaves_a_cluster_alone_that_another_one_looks_after() {
+    let followed = Followed::new("apply-held", LEASE);
+    let mut sync = start(&followed, "sync.json");
+    wait_for(&followed, "sync.json", "unchanged");
+    let holder = holder(&followed);
+    let scene = &followed.scene;
+    scene.write("ingress.yaml", &scene.ingress("web").replace("\"5\"", "\"9\""));
+    let writes = scene.writes();
+    let run = scene.run("apply", &["--yes"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    let told = format!(
+        "error: {holder} looks after the cluster and holds the Lease apply-held/gatewright; nothing is changed\n"
+    );
+    assert!(run.stderr.starts_with(&told), "{run:?}");
+    assert_eq!(scene.writes(), writes);
+    assert_eq!(followed.timeout("web"), "5");
+    assert!(sync.terminate(SOON).success());
+    scene.apply();
+    assert_eq!(followed.timeout("web"), "9");
+}
+
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn an_apply_takes_over_from_a_holder_that_is_gone() {
+    let scene = Scene::new("apply-expired");
+    held_by(&scene, "somebody", 2);
+    scene.apply();
+    assert!(scene.live_ingress("web").is_some());
+    let spec = lease(&scene).expect("the Lease is there");
+    assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&"".into(), &1.into()), "{spec}");
 }

@@ -13,4 +13,5 @@ mod scene;
 #[path = "../commands/support.rs"]
 mod support;
 mod sync;
+mod unseen;
 mod verdicts;

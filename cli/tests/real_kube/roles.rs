@@ -153,3 +153,80 @@ fn wait_for_rights(cluster: &Cluster) {
         });
     }
 }
+
+/// Binds a user to a published role in one namespace alone.
+fn bind_in(cluster: &Cluster, role: &str, user: &str, namespace: &str) {
+    let path = gatewright_testkit::workspace_root().join(format!("docs/clusters/{role}.rbac.yaml"));
+    let text = std::fs::read_to_string(path).expect("a published role");
+    let namespaced = format!("kind: Role\nmetadata:\n  namespace: {namespace}\n");
+    let text = text.replace("kind: ClusterRole\nmetadata:\n", &namespaced);
+    cluster.admin(&["apply", "-f", "-"], &text);
+    let name = format!("gatewright-{role}");
+    let (role, user) = (format!("--role={name}"), format!("--user={user}"));
+    cluster.admin(&["create", "rolebinding", &name, &role, &user, "-n", namespace], "");
+}
+
+/// Rights in one namespace are enough for a source that lies in it: what stands elsewhere is told to be unknown.
+#[test]
+#[ignore = "needs kube-apiserver: cargo xtask test"]
+fn rights_in_a_namespace_are_enough_for_a_source_that_lies_in_it() {
+    const NAMESPACE: &str = "roles-inside";
+    // With a cluster of its own, as the users have further rights in the shared one.
+    let cluster = Cluster::start();
+    cluster.namespace(NAMESPACE);
+    cluster.namespace("roles-outside");
+    for (role, user) in [("plan", "planner"), ("apply", "applier")] {
+        bind_in(&cluster, role, user, NAMESPACE);
+        gatewright_testkit::eventually("the roles count", std::time::Duration::from_secs(30), || {
+            let arguments = [
+                "auth",
+                "can-i",
+                "list",
+                "ingresses.networking.k8s.io",
+                "-n",
+                NAMESPACE,
+                &format!("--as={user}"),
+            ];
+            let answer = cluster.kubectl(&cluster.kubeconfig_of("admin"), &arguments, "");
+            if answer.status.success() { Ok(()) } else { Err(format!("{user} may not list")) }
+        });
+    }
+    let folder = Folder::new();
+    let run = |user: &str, arguments: &[&str]| -> Run {
+        let kubeconfig = cluster.kubeconfig_of(user);
+        let mut all = vec![arguments[0], "source", "--cluster", "--inventory", "roles-inside/gatewright"];
+        all.extend(["--kubeconfig", kubeconfig.to_str().expect("a temporary folder is text")]);
+        all.extend(&arguments[1..]);
+        folder.run(&all)
+    };
+    let inside = |text: &str| text.replace("namespace: shop", "namespace: roles-inside");
+    folder.write("source/service.yaml", &inside(super::support::SERVICE));
+    folder.write("source/web.yaml", &inside(&super::support::ingress("web", "inside.example.com")));
+    const TOLD: &str =
+        "not allowed to look at all namespaces: what stands outside of roles-inside is not known\n";
+    let plan = run("planner", &["plan", "--format", "json"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    assert!(plan.stderr.contains(TOLD), "{plan:?}");
+    assert_eq!(plan.json()["cluster"]["steps"].as_array().map(Vec::len), Some(2), "{plan:?}");
+    let applied = run("applier", &["apply", "--yes"]);
+    assert_eq!(applied.code, 0, "{applied:?}");
+    assert!(applied.stderr.contains(TOLD) && applied.stdout.contains("2 created"), "{applied:?}");
+    let again = run("planner", &["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    // Deletions are found by the inventory, without a look at other namespaces.
+    folder.write("source/web.yaml", "");
+    let deleted = run("applier", &["apply", "--yes", "--prune-budget", "1"]);
+    assert!(deleted.stdout.contains("0 created, 0 updated, 1 deleted, 1 as wanted, 0 failed"), "{deleted:?}");
+    // What may not be looked at is one clear error.
+    folder.write(
+        "source/out.yaml",
+        &super::support::SERVICE.replace("namespace: shop", "namespace: roles-outside"),
+    );
+    for run in [run("planner", &["plan"]), run("applier", &["apply", "--yes"])] {
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(
+            run.stderr.contains("error: not allowed: ") && run.stderr.contains("roles-outside"),
+            "{run:?}"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatewright_diagnostics::{Diagnostic, Label, Position, Severity, Span, code, sort};
+use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
 use gatewright_ir::{Certificate, TlsContext};
 
 use super::Engine;
@@ -35,15 +35,23 @@ impl Engine {
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics_at_least(&self, severity: Severity) -> Result<Vec<Diagnostic>, ReadError> {
+        self.diagnostics_of(&|code| code.severity <= severity)
+    }
+
+    /// Returns what was found of some codes, sorted. Other codes cost nothing.
+    ///
+    /// # Errors
+    /// A file to which a finding points cannot be read any more.
+    pub fn diagnostics_of(&self, wanted: &dyn Fn(&Code) -> bool) -> Result<Vec<Diagnostic>, ReadError> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        let of_files = self.files.findings().filter(|(_, finding)| finding.code.severity <= severity);
+        let of_files = self.files.findings().filter(|(_, finding)| wanted(finding.code));
         diagnostics.extend(of_files.map(|(path, finding)| of_file(path, finding)));
         let mut spans = Spans::new(self);
         let unmatched = self.unmatched_plugin_rules();
         let uncovered = self.uncovered_tls();
         let asked = unmatched.iter().chain(&uncovered).filter(|finding| !self.is_derived(finding));
         let found = self.findings().chain(asked);
-        for finding in found.filter(|finding| finding.code.severity <= severity) {
+        for finding in found.filter(|finding| wanted(finding.code)) {
             diagnostics.extend(spans.diagnostic(finding)?);
         }
         for (definition, finding) in self.findings_of_definitions() {
@@ -54,7 +62,7 @@ impl Engine {
         }
         let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
         diagnostics.extend(unrendered.map(needs_rendering));
-        diagnostics.retain(|diagnostic| diagnostic.severity <= severity);
+        diagnostics.retain(|diagnostic| wanted(diagnostic.code));
         diagnostics.iter_mut().for_each(Diagnostic::hide_secrets);
         sort(&mut diagnostics);
         Ok(diagnostics)

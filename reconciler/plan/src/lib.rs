@@ -76,7 +76,7 @@ fn state(side: &Side<'_>) -> State {
 }
 
 /// Codes of what no model holds: kinds that route, kinds that make objects, and what is encrypted.
-const ASSUMED: [&Code; 3] = [&code::GW0104, &code::GW0110, &code::GW0111];
+pub const ASSUMED: [&Code; 3] = [&code::GW0104, &code::GW0110, &code::GW0111];
 
 /// Returns what neither side's model holds although it can change routing: the head's, and what only the base had.
 fn assumptions(base: &Side<'_>, head: &Side<'_>) -> Vec<Finding> {

@@ -16,7 +16,9 @@ use gatewright_compiler::parse::Locator;
 use gatewright_compiler::source::{ReadError, SourceTree};
 use gatewright_compiler::{Engine, Provenance};
 use gatewright_diagnostics::{Diagnostic, Severity, code};
-use gatewright_plan::{Describe, EntityName, Finding, Ir, Location, Plan, PlanOptions, RouteId, Side};
+use gatewright_plan::{
+    ASSUMED, Describe, EntityName, Finding, Ir, Location, Plan, PlanOptions, RouteId, Side,
+};
 use gatewright_xds::XdsSnapshot;
 use serde_json::Value;
 
@@ -45,14 +47,22 @@ pub struct State<'s> {
     failure: RefCell<Option<ReadError>>,
 }
 
+/// Returns what a plan tells of a compiled state: errors, warnings, and what it cannot know. Of other remarks there may be
+/// one for every route.
+///
+/// # Errors
+/// A file to which a finding points cannot be read any more.
+pub fn told(engine: &Engine) -> Result<Vec<Diagnostic>, ReadError> {
+    engine.diagnostics_of(&|code| code.severity <= Severity::Warning || ASSUMED.contains(&code))
+}
+
 impl<'s> State<'s> {
     /// Takes the state that `engine` has reached by compiling `source`.
     ///
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn of(engine: &Engine, source: &'s Source) -> Result<Self, ReadError> {
-        // Remarks have no part in a plan, and there may be one for every route.
-        let mut diagnostics = engine.diagnostics_at_least(Severity::Warning)?;
+        let mut diagnostics = told(engine)?;
         for diagnostic in &mut diagnostics {
             diagnostic.primary.path = source.shown(&diagnostic.primary.path);
         }
@@ -82,7 +92,7 @@ impl<'s> State<'s> {
         diagnostics: Vec<Diagnostic>,
     ) -> Result<Self, ReadError> {
         let mut diagnostics = match projection.name {
-            Some(_) => engine.diagnostics_at_least(Severity::Warning)?,
+            Some(_) => told(engine)?,
             None => diagnostics,
         };
         for diagnostic in &mut diagnostics {
