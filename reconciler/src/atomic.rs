@@ -11,26 +11,25 @@ use serde::Serialize;
 /// Who may read a file that nobody else asks for.
 const PRIVATE: u32 = 0o600;
 
-/// Replaces a file by a value as JSON. The folder is made where it is missing.
+/// Replaces a file by a text. The folder is made where it is missing.
 ///
 /// # Errors
 /// The file cannot be written; it then is what it was.
-pub(crate) fn replace(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    write(path, value, OpenOptions::new().write(true).create(true).truncate(true), None)
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    write(path, text, OpenOptions::new().write(true).create(true).truncate(true), None)
 }
 
-/// Does the same for a file that only its owner may read.
+/// Replaces a file that only its owner may read by a value as JSON.
 ///
 /// # Errors
 /// The file cannot be written; it then is what it was.
 pub(crate) fn replace_private(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    write(path, value, options.write(true).create(true).truncate(true).mode(PRIVATE), Some(PRIVATE))
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    write(path, &text, options.write(true).create(true).truncate(true).mode(PRIVATE), Some(PRIVATE))
 }
 
-fn write(path: &Path, value: &impl Serialize, options: &OpenOptions, mode: Option<u32>) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
+fn write(path: &Path, text: &str, options: &OpenOptions, mode: Option<u32>) -> io::Result<()> {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
     name.push(".tmp");
     let beside = path.with_file_name(name);

@@ -10,14 +10,14 @@ use gatewright_diagnostics::outlet::is_hidden;
 use super::support::{Folder, Run, SERVICE, ingress, run};
 
 /// Ends lines, starts commands, moves the cursor, turns the direction, is not seen, mentions, links and marks up.
-const EVIL: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\u{200b}\r\n::error::forged\n  ##[error]forged \
+pub(super) const EVIL: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\u{200b}\r\n::error::forged\n  ##[error]forged \
                     <img src=x> @someone [a](http://evil.example) | \"];} ` -->";
 
 /// Names of files have no slash.
-const FILE: &str = "x\u{1b}[2J\u{202e}\n::error::forged\n##[error]y\u{200b}";
+pub(super) const FILE: &str = "x\u{1b}[2J\u{202e}\n::error::forged\n##[error]y\u{200b}";
 
 /// Returns a text as YAML and JSON have it in quotes, with an escape for everything beyond ASCII.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = |c: char| match c {
         ' '..='~' if c != '"' && c != '\\' => c.to_string(),
         c => format!("\\u{:04x}", u32::from(c)),
@@ -30,7 +30,7 @@ fn evil() -> String {
 }
 
 /// Manifests without errors, as far as the text allows that.
-fn sound(folder: &Folder) {
+pub(super) fn sound(folder: &Folder) {
     let redirect = ingress("redirect", "redirect.example.com").replace(
         "spec:",
         &format!(
@@ -57,7 +57,7 @@ fn sound(folder: &Folder) {
 }
 
 /// Manifests with the text where it is wrong.
-fn broken(folder: &Folder) {
+pub(super) fn broken(folder: &Folder) {
     let field = |text: &str, from: &str, to: &str| text.replace(from, to);
     let web = ingress("web", "web.example.com");
     let annotated =
@@ -129,8 +129,12 @@ fn runs_of(command: &str) -> Vec<Vec<String>> {
             arguments(&[&[command, EVIL], &[command, &format!("--{EVIL}")]])
         }
         "version" => arguments(&[&[command, &format!("--format={EVIL}")]]),
-        // They write their own inputs.
-        "demo" | "demo-backends" => Vec::new(),
+        // They write their own inputs, and have no more than options.
+        "demo" | "demo-backends" => arguments(&[
+            &[command, &format!("--{EVIL}")],
+            &[command, "--http", EVIL],
+            &[command, "--forged", FILE],
+        ]),
         other => panic!("`{other}` has no hostile runs yet"),
     }
 }
@@ -217,14 +221,7 @@ fn without_colors(text: &str) -> String {
 
 fn check(run: &Run, format: &str, words: &[&str]) {
     for text in [&run.stdout, &run.stderr] {
-        let unmentioned = text.replace("@\u{200b}", "@");
-        let text = if format == "markdown" { &unmentioned } else { text };
-        let hidden = text.chars().find(|&c| is_hidden(c) && c != '\n' && c != '\t');
-        assert_eq!(hidden, None, "{words:?}\n{text:?}");
-        assert!(!text.contains("##["), "{words:?}\n{text}");
-        let annotation = |line: &str| format == "github" && line.starts_with("::") && line.contains(" file=");
-        let command = text.lines().find(|line| line.trim_start().starts_with("::") && !annotation(line));
-        assert_eq!(command, None, "{words:?}\n{text}");
+        check_text(text, format, &format!("{words:?}"));
     }
     match format {
         "json" | "sarif" | "gitlab" | "xds-json" if !run.stdout.is_empty() => {
@@ -242,6 +239,18 @@ fn check(run: &Run, format: &str, words: &[&str]) {
         "junit" => assert!(!run.stdout.contains("<img"), "{}", run.stdout),
         _ => {}
     }
+}
+
+/// Nothing in a text is unseen, and nothing is a command.
+pub(super) fn check_text(text: &str, format: &str, what: &str) {
+    let unmentioned = text.replace("@\u{200b}", "@");
+    let text = if format == "markdown" { &unmentioned } else { text };
+    let hidden = text.chars().find(|&c| is_hidden(c) && c != '\n' && c != '\t');
+    assert_eq!(hidden, None, "{what}\n{text:?}");
+    assert!(!text.contains("##["), "{what}\n{text}");
+    let annotation = |line: &str| format == "github" && line.starts_with("::") && line.contains(" file=");
+    let command = text.lines().find(|line| line.trim_start().starts_with("::") && !annotation(line));
+    assert_eq!(command, None, "{what}\n{text}");
 }
 
 /// Outside of code there is no markup of others.

@@ -4,6 +4,7 @@ mod compile;
 mod explain;
 mod graph;
 mod hostile;
+mod hostile_serving;
 mod plan;
 mod secrets;
 mod settings;

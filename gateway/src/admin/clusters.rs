@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
+use gatewright_diagnostics::outlet::visible;
+
 use crate::state::{Cluster, Snapshot};
 
 /// Renders all upstream clusters, ordered by name.
@@ -17,7 +19,7 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
 }
 
 fn one(out: &mut String, cluster: &Cluster) {
-    let name = &cluster.config.name;
+    let name = visible(&cluster.config.name);
     let limits = cluster.config.limits;
     let mut line = |rest: String| {
         let _ = writeln!(out, "{name}::{rest}");
@@ -28,7 +30,7 @@ fn one(out: &mut String, cluster: &Cluster) {
     line(format!("default_priority::max_requests::{}", limits.requests));
     line(format!("default_priority::max_retries::{}", limits.retries));
     for (endpoint, entry) in cluster.endpoints.all.iter() {
-        let address = &endpoint.label;
+        let address = visible(&endpoint.label);
         let health = if entry.healthy { "healthy" } else { "/failed_eds_health" };
         line(format!("{address}::rq_active::{}", endpoint.active_requests.load(Ordering::Relaxed)));
         line(format!("{address}::health_flags::{health}"));

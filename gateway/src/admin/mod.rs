@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gatewright_diagnostics::outlet::{Form, released, visible};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -140,16 +141,18 @@ fn ready(view: &View) -> Response<Full<Bytes>> {
         text.push_str("no stream to the xDS server\n");
     }
     for (name, (address, _, reason)) in &progress.failed_listeners {
-        text.push_str(&format!("listener {name} cannot listen on {address}: {reason}\n"));
+        let line = format!("listener {name} cannot listen on {address}: {reason}");
+        text.push_str(&format!("{}\n", visible(&line)));
     }
     for missing in &progress.missing {
-        text.push_str(&format!("missing: {missing}\n"));
+        text.push_str(&format!("missing: {}\n", visible(missing)));
     }
     response(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
 }
 
 fn listeners(view: &View) -> String {
-    view.progress.borrow().listeners.iter().map(|(name, address)| format!("{name}::{address}\n")).collect()
+    let progress = view.progress.borrow();
+    progress.listeners.iter().map(|(name, address)| format!("{}::{address}\n", visible(name))).collect()
 }
 
 async fn metrics(view: &View) -> String {
@@ -164,8 +167,10 @@ async fn dump(view: &View, resources: bool) -> Option<crate::control::Dump> {
     receiver.await.ok()
 }
 
+/// Returns an answer with nothing in it that steers a terminal or is secret by its shape, whoever put it in.
 fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let form = if content_type == JSON { Form::Json } else { Form::Text { color: false } };
+    let mut response = Response::new(Full::new(Bytes::from(released(form, body))));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use gatewright_diagnostics::outlet::{Form, released};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -27,6 +28,7 @@ const LARGEST: usize = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections at once; others wait.
 const CONNECTIONS: usize = 64;
+const JSON: &str = "application/json";
 /// Where a signature stands, and how it begins.
 const SIGNATURE: &str = "x-hub-signature-256";
 const ALGORITHM: &str = "sha256=";
@@ -129,7 +131,7 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/status") => match self.told().status.clone() {
-                Some(status) => text(StatusCode::OK, "application/json", status),
+                Some(status) => text(StatusCode::OK, JSON, status),
                 None => plain(StatusCode::SERVICE_UNAVAILABLE, "no round has ended yet\n"),
             },
             (&Method::GET, "/ready") => match self.told().status.is_some() {
@@ -204,11 +206,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 fn plain(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    text(status, "text/plain", body)
+    text(status, "text/plain", body.to_owned())
 }
 
-fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+/// Returns an answer with nothing in it that steers a terminal or is secret by its shape, whoever put it in.
+fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let form = if kind == JSON { Form::Json } else { Form::Text { color: false } };
+    let mut response = Response::new(Full::new(released(form, body).into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response

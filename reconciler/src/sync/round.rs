@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use gatewright_diagnostics::outlet::{Form, released};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
@@ -164,10 +165,10 @@ impl<'a> Status<'a> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_status(path: &Path, round: &Round) -> io::Result<()> {
-    atomic::replace(path, &Status::of(round))
+    atomic::replace(path, &status_text(round)?)
 }
 
 /// Returns what stands in the status file.
 pub(super) fn status_text(round: &Round) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&Status::of(round)).map(|text| text + "\n")
+    serde_json::to_string_pretty(&Status::of(round)).map(|text| released(Form::Json, text + "\n"))
 }

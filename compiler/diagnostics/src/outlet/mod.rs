@@ -13,7 +13,7 @@ mod seal;
 
 pub(crate) use characters::push_visible;
 pub use characters::{is_hidden, visible};
-pub use seal::{Form, record, sealed};
+pub use seal::{Form, record, released, sealed};
 
 /// Returns a value for a label of the Prometheus text format.
 pub fn label_value(text: &str) -> String {
