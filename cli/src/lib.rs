@@ -64,7 +64,11 @@ fn run() -> Exit {
 fn log_to_stderr(terminal: &Terminal) {
     use tracing_subscriber::EnvFilter;
     let asked = std::env::var("GATEWRIGHT_LOG").unwrap_or_default();
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).parse_lossy(asked);
+    let levels = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into());
+    let filter = levels.parse(&asked).unwrap_or_else(|error| {
+        terminal.remark(&format!("warning: GATEWRIGHT_LOG is not understood and counts as `warn`: {error}"));
+        EnvFilter::new("warn")
+    });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal.stderr_color());
     let writer = terminal.log();
     log.with_writer(move || writer).init();

@@ -45,9 +45,18 @@ impl Terminal {
         }
     }
 
-    /// Writes a document to standard output. Once the reader has gone away, everything is swallowed and the command runs
-    /// to its natural end, so that its exit code stays true.
+    /// Writes a document to standard output, without what is secret by its shape, whoever let it through. Once the reader
+    /// has gone away, everything is swallowed and the command runs to its natural end, so that its exit code stays true.
     pub fn print(&self, form: Form, text: &str) -> Result<(), CliError> {
+        match form {
+            // The examples in our pages are no secrets.
+            Form::Own => self.hand_over(form, text),
+            _ => self.hand_over(form, &gatewright_secrets::shapes(text)),
+        }
+    }
+
+    /// Writes a document as it is: what a data plane runs on, with its secrets.
+    pub fn hand_over(&self, form: Form, text: &str) -> Result<(), CliError> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -164,7 +164,8 @@ impl Apply {
         let sources: Vec<SourceSpec> = sources
             .iter()
             .map(|text| {
-                text.parse().map_err(|error| CliError::usage(format!("`{text}` is no SOURCE: {error}")))
+                let shown = gatewright_secrets::argument(text);
+                text.parse().map_err(|error| CliError::usage(format!("`{shown}` is no SOURCE: {error}")))
             })
             .collect::<Result<_, _>>()?;
         let inputs = context.inputs(&InputArgs {

@@ -107,6 +107,9 @@ impl Compile {
             return Err(refused("nothing is emitted", KeepGoing::Possible));
         }
         match &self.output {
+            None if self.format == Artefact::EnvoyBootstrap => {
+                context.terminal.hand_over(self.form(), &self.text(&engine)?)?;
+            }
             None => context.terminal.print(self.form(), &self.text(&engine)?)?,
             Some(folder) => files::write_all(&context.working_folder.join(folder), &self.files(&engine)?)?,
         }

@@ -61,7 +61,11 @@ impl fmt::Display for RequestError {
             RequestError::UserInformation => f.write_str(
                 "the URL has user information before an `@`; give it as `-H 'authorization: ...'`",
             ),
-            RequestError::Header(text) => write!(f, "`{}` is not `name: value`", shown(text)),
+            // What comes behind the name may be its value, whatever stands between them.
+            RequestError::Header(text) => match text.split_once([':', '=', ' ', '\t']) {
+                Some((name, _)) => write!(f, "`{} …` is not `name: value`", shown(name)),
+                None => write!(f, "`{}` is not `name: value`", shown(text)),
+            },
             RequestError::Option(text) => {
                 let text = shown(text);
                 write!(f, "`{text}` is not one of `-H 'name: value'`, `-X METHOD`, `--sni NAME`, `--no-sni`")
@@ -101,7 +105,8 @@ impl Request {
             ..self.clone()
         };
         let usual = self.sni == default_sni(self.entry, &self.authority);
-        let sni = if usual { default_sni(self.entry, &shown.authority) } else { self.sni.clone() };
+        let sni = self.sni.as_ref().map(|name| address(name).into_owned());
+        let sni = if usual { default_sni(self.entry, &shown.authority) } else { sni };
         Request { sni, ..shown }.to_string()
     }
 

@@ -54,7 +54,8 @@ fn of_login(text: &str) -> Option<Range<usize>> {
     let start = if text.starts_with("git+") { "git+".len() } else { 0 };
     let login = &text[start..];
     let (colon, first, last) = (login.find(':')?, login.find('@')?, login.rfind('@')?);
-    (colon < first && !NO_USERS.contains(&&login[..colon])).then_some(start + colon + 1..start + last)
+    let is_user = start > 0 || !NO_USERS.contains(&&login[..colon]);
+    (colon < first && is_user).then_some(start + colon + 1..start + last)
 }
 
 /// Returns what stands before the host of an address without a scheme.
@@ -93,7 +94,8 @@ pub(crate) fn find_bare(text: &str, ranges: &mut Vec<Range<usize>>) {
         };
         let host = &text[all.end() - 1..];
         let digest = host.starts_with("sha256:") || host.starts_with("sha512:");
-        if !digest && !NO_USERS.contains(&user.as_str()) && password.as_str() != HIDDEN {
+        let is_user = text[..user.start()].ends_with('+') || !NO_USERS.contains(&user.as_str());
+        if !digest && is_user && password.as_str() != HIDDEN {
             ranges.push(password.range());
         }
     }
@@ -195,6 +197,7 @@ mod tests {
         assert_eq!(address("nacos.test"), "nacos.test");
         for text in [
             "git+user:SESAME@h:path",
+            "git+git:SESAME@h:path@main",
             "git+ftp://user:SESAME@h/x",
             "git+https://user:SES/AME@h/x@main",
             "git+ssh://git:SESAME@h/x",

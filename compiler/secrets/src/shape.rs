@@ -14,23 +14,27 @@ fn expression(pattern: &str) -> Regex {
 }
 
 /// A private key in PEM, also with escaped line ends, cut off, or in base64 as Secrets hold it. Certificates begin with
-/// `LS0tLS1CRUdJTiBD` and are public.
+/// `LS0tLS1CRUdJTiBD` and are public. None goes on behind a quote or bracket, so that what holds it stays whole.
 static KEYS: LazyLock<Regex> = LazyLock::new(|| {
-    expression(
-        r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)|LS0tLS1CRUdJTiB[ABE-Z][A-Za-z0-9+/=\s]*|AGE-SECRET-KEY-1[A-Z0-9]+",
-    )
+    expression(concat!(
+        r#"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?:[^"'<>{}`]*?-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"#,
+        r"|[A-Za-z0-9+/=\s\\:,.\-]*)",
+        r"|LS0tLS1CRUdJTiB[ABE-Z][A-Za-z0-9+/=]*(?m:[ \t]*\r?\n[ \t]*[A-Za-z0-9+/]+=*[ \t]*$)*",
+        r"|AGE-SECRET-KEY-1[A-Z0-9]+",
+    ))
 });
 /// Tokens of JWT, and of services that mark theirs.
 static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
     expression(concat!(
         r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*",
-        r"|\b(?:gh[pousr]_|github_pat_|glpat-|glptt-|gldt-|xox[abeprs]-|sk-ant-|sk-proj-|[srp]k_live_|rk_live_",
-        r"|whsec_|npm_|pypi-|dckr_pat_|hvs\.|hvb\.|hf_|shpat_|dop_v1_|ya29\.|SG\.|AIza|LTAI|AKIA|ASIA|sk-)[A-Za-z0-9_\-.]{12,}",
+        r"|(?-u:\b)(?:gh[pousr]_|github_pat_|glpat-|glptt-|gldt-|xox[abeprs]-|sk-ant-|sk-proj-|[srp]k_live_|rk_live_",
+        r"|whsec_|npm_|pypi-|dckr_pat_|hvs\.|hvb\.|hf_|shpat_|dop_v1_|ya29\.|SG\.|AIza|LTAI|AKIA|ASIA)[A-Za-z0-9_\-.]{12,}",
+        r"|(?-u:\b)sk-[A-Za-z0-9]{20,}",
     ))
 });
 /// `Bearer` and its like with what follows.
 static SCHEMES: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r#"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+)+([A-Za-z0-9+/._~=:%-]{6,})"#)
+    expression(r#"(?i)(?-u:\b)(?:bearer|basic|digest|negotiate)(?:\s|%20|\+)+([A-Za-z0-9+/._~=:%-]{6,})"#)
 });
 
 /// Hides what is secret by an unmistakable shape: private keys, credentials and tokens in addresses, `Bearer` tokens,
@@ -91,6 +95,11 @@ mod tests {
             ),
             ("cut -----BEGIN PRIVATE KEY-----\nSESAME", "cut [hidden]"),
             ("tls.key: LS0tLS1CRUdJTiBQUklWQVRF", "tls.key: [hidden]"),
+            ("tls.key: LS0tLS1CRUdJTiBQ\n  SESAME==\nname: x", "tls.key: [hidden]\nname: x"),
+            (
+                r#"{"a":"-----BEGIN PRIVATE KEY----- SESAME","b":"-----BEGIN PRIVATE KEY-----x"}"#,
+                r#"{"a":"[hidden]","b":"[hidden]"}"#,
+            ),
         ] {
             assert_eq!(shapes(given), shown, "{given}");
             assert!(matches!(shapes(shown), Cow::Borrowed(_)), "{shown} is hidden once");
@@ -105,6 +114,7 @@ mod tests {
             "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
             "the Secret `default/tls` has no tls.key",
             "outbound|80||web.shop.svc.cluster.local",
+            "the Service shop/sk-checkout-frontend",
         ] {
             assert_eq!(text(given), given);
         }

@@ -1,11 +1,13 @@
 //! Finds values that are secret by their place in a text of YAML or JSON, sound or broken. It reads lines and brackets
 //! and no grammar: where a text is broken, more is taken for secret, never less.
 
+mod anchors;
 mod flow;
 
 use std::ops::Range;
 
-use self::flow::Flow;
+use self::anchors::Anchors;
+use self::flow::{Flow, closing};
 use crate::manifest::{ADDRESSES, is_label, is_value};
 use crate::names::{is_header_control, is_secret_name};
 use crate::pairs::says_something;
@@ -81,6 +83,8 @@ impl Place {
             if says_something(text) {
                 ranges.push(start..start + text.len());
             }
+        } else if (self.headers || self.address) && is_alias(text) {
+            ranges.push(start..start + text.len());
         } else if self.headers {
             of_headers(text, start, ranges);
         } else if self.address
@@ -101,8 +105,22 @@ pub(crate) fn find(text: &str, ranges: &mut Vec<Range<usize>>) {
         let plugin = names(["WasmPlugin", "defaultConfig"]) || names(["pluginConfig", "matchRules"]);
         let secret = own.lines().any(|line| line.contains("kind") && line.contains("Secret"));
         let mode = Mode { strict: plugin || secret, secret };
-        Document { text: own, offset: at, mode, levels: Vec::new(), flow: None, ranges }.read();
+        find_in(own, at, mode, ranges);
         at = end;
+    }
+}
+
+/// Finds the secrets of one document. An alias that stands where a secret does makes one of what it stands for, which may
+/// have aliases in it.
+fn find_in(document: &str, offset: usize, mode: Mode, ranges: &mut Vec<Range<usize>>) {
+    let mut anchors = Anchors::default();
+    loop {
+        let mut found = Vec::new();
+        Document::new(document, offset, mode, &anchors, &mut found).read();
+        let hidden = found.iter().filter_map(|range| document.get(range.start - offset..range.end - offset));
+        if !anchors.learn(document, hidden) {
+            return ranges.append(&mut found);
+        }
     }
 }
 
@@ -148,13 +166,30 @@ struct Document<'t, 'r> {
     text: &'t str,
     offset: usize,
     mode: Mode,
+    /// Those whose content is secret.
+    anchors: &'t Anchors,
+    /// Where such content began: the column of the line, and whether list elements may stand right below it.
+    anchored: Option<(usize, bool)>,
     levels: Vec<Level>,
     /// Brackets that are still open, and the column of the line that opened the first.
     flow: Option<(Flow, usize)>,
     ranges: &'r mut Vec<Range<usize>>,
 }
 
-impl Document<'_, '_> {
+/// The place of something that is secret whatever it is.
+const SECRET: Place = Place { hidden: true, open: false, labels: false, headers: false, address: false };
+
+impl<'t, 'r> Document<'t, 'r> {
+    fn new(
+        text: &'t str,
+        offset: usize,
+        mode: Mode,
+        anchors: &'t Anchors,
+        ranges: &'r mut Vec<Range<usize>>,
+    ) -> Self {
+        Document { text, offset, mode, anchors, anchored: None, levels: Vec::new(), flow: None, ranges }
+    }
+
     fn read(mut self) {
         let mut at = 0;
         for line in self.text.split_inclusive('\n') {
@@ -166,9 +201,34 @@ impl Document<'_, '_> {
     fn line(&mut self, line: &str, at: usize) {
         let column = line.len() - line.trim_start().len();
         let content = &line[column..];
-        if content.is_empty() || content.starts_with('#') || content.starts_with("---") {
+        if content.is_empty() {
             return;
         }
+        self.below_anchor(content, at + column, column);
+        let anchored = self.anchors.content(content).map(|start| &content[start..]);
+        if let Some(secret) = anchored {
+            let start = at + line.len() - secret.len();
+            SECRET.scalar(secret, self.offset + start, self.mode, self.ranges);
+            self.anchored = Some((column, !content.starts_with('-')));
+        }
+        self.content(content, at, column);
+        if let Some(secret) = anchored.filter(|secret| is_open(secret) && self.flow.is_none()) {
+            self.flow = Some((Flow::quote(SECRET, secret), 0));
+        }
+    }
+
+    /// Hides a line that belongs to the content of a secret anchor.
+    fn below_anchor(&mut self, content: &str, at: usize, column: usize) {
+        let Some((border, dashes)) = self.anchored else { return };
+        let element = dashes && column == border && content.starts_with('-');
+        if column > border || element || self.flow.is_some() {
+            SECRET.scalar(content, self.offset + at, self.mode, self.ranges);
+        } else {
+            self.anchored = None;
+        }
+    }
+
+    fn content(&mut self, content: &str, at: usize, column: usize) {
         if let Some((mut flow, opened)) = self.flow.take() {
             let goes_on = column > opened || opened == 0 || content.starts_with(['}', ']', '"', '\'', ',']);
             if goes_on {
@@ -177,7 +237,18 @@ impl Document<'_, '_> {
                 return;
             }
         }
-        self.block(content, at + column, column);
+        let end = at + column + content.len();
+        let content = content.strip_prefix("---").filter(|_| column == 0).map_or(content, str::trim_start);
+        let start = end - content.len();
+        if content.is_empty() {
+            return;
+        }
+        if content.starts_with('#') {
+            // What looks like a comment may be a line of a text, or a value that somebody took out.
+            self.parent(2 * column).scalar(content, self.offset + start, self.mode, self.ranges);
+            return;
+        }
+        self.block(content, start, column);
     }
 
     /// Reads a line, or what follows a `-` of one, that is not between brackets.
@@ -186,6 +257,10 @@ impl Document<'_, '_> {
         let depth = 2 * column + usize::from(dash);
         let top = self.parent(depth);
         if top.hidden || (top.headers && !dash) {
+            let value = field(content).map_or(content, |(_, value)| value);
+            if top.hidden && is_open(value) {
+                self.flow = Some((Flow::quote(top, value), 0));
+            }
             return top.scalar(content, self.offset + at, self.mode, self.ranges);
         }
         if dash {
@@ -209,6 +284,7 @@ impl Document<'_, '_> {
     }
 
     fn value(&mut self, value: &str, at: usize, column: usize, place: Place, name: &str) {
+        let (at, value) = (at + value.len() - bare(value).len(), bare(value));
         let start = self.offset + at;
         if value.starts_with(['{', '[']) {
             let mut flow = Flow::new(place);
@@ -220,9 +296,9 @@ impl Document<'_, '_> {
             return;
         }
         let value = value.split(" #").next().unwrap_or(value).trim_end();
-        if place.hidden && value.starts_with(['"', '\'']) && !closes(value) {
+        if place.hidden && is_open(value) {
             // The lines of the quote may stand anywhere.
-            self.flow = Some((Flow::quote(place, value), usize::MAX));
+            self.flow = Some((Flow::quote(place, value), 0));
         }
         place.scalar(value, start, self.mode, self.ranges);
         self.beside(name, value, start);
@@ -275,10 +351,24 @@ fn field(content: &str) -> Option<(&str, &str)> {
     Some((name, rest.trim_start()))
 }
 
-/// Returns whether a quoted text ends where it began.
-fn closes(value: &str) -> bool {
-    let quote = value.as_bytes()[0] as char;
-    value.len() > 1 && value.ends_with(quote) && !value.ends_with("\\\"")
+/// Returns a value without the anchors and tags before it.
+fn bare(value: &str) -> &str {
+    let mut rest = value;
+    while rest.starts_with(['&', '!']) {
+        rest = rest.find(char::is_whitespace).map_or("", |end| rest[end..].trim_start());
+    }
+    rest
+}
+
+/// Returns whether a value is an alias, and no host with a wildcard that lacks its quotes.
+fn is_alias(value: &str) -> bool {
+    value.strip_prefix('*').is_some_and(|name| !name.is_empty() && !name.contains('.'))
+}
+
+/// Returns whether a quoted text goes on behind its line.
+fn is_open(value: &str) -> bool {
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+    quote.is_some_and(|quote| closing(&value[1..], quote).is_none())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One line of the access log, with the field names of Higress's default format.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,19 +36,16 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     /// Appends the line, with its line break, to `out`.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        text(out, "{\"authority\":", Some(self.authority));
+        text(out, "{\"authority\":", Some(&address(self.authority)));
         number(out, ",\"bytes_received\":", self.bytes_received);
         number(out, ",\"bytes_sent\":", self.bytes_sent);
         text(out, ",\"downstream_local_address\":", Some(self.local.as_bytes()));
         text(out, ",\"downstream_remote_address\":", Some(self.remote.as_bytes()));
         number(out, ",\"duration\":", self.duration_ms);
         text(out, ",\"method\":", Some(self.method.as_bytes()));
-        // Only a query can hold what grants access.
-        let path =
-            if self.path.contains('?') { gatewright_secrets::shapes(self.path) } else { self.path.into() };
-        text(out, ",\"path\":", Some(path.as_bytes()));
+        text(out, ",\"path\":", Some(&shown(self.path.as_bytes())));
         text(out, ",\"protocol\":", Some(self.protocol.as_bytes()));
-        text(out, ",\"request_id\":", self.request_id);
+        text(out, ",\"request_id\":", self.request_id.map(shown).as_deref());
         text(out, ",\"requested_server_name\":", self.server_name.map(str::as_bytes));
         number(out, ",\"response_code\":", self.code.into());
         flags(out, ",\"response_flags\":", self.flags);
@@ -60,10 +58,41 @@ impl Line<'_> {
             Some(milliseconds) => number(out, ",\"upstream_service_time\":", milliseconds),
             None => text(out, ",\"upstream_service_time\":", None),
         }
-        text(out, ",\"user_agent\":", self.user_agent);
-        text(out, ",\"x_forwarded_for\":", self.forwarded_for);
+        text(out, ",\"user_agent\":", self.user_agent.map(shown).as_deref());
+        text(out, ",\"x_forwarded_for\":", self.forwarded_for.map(address).as_deref());
         out.extend_from_slice(b"}\n");
     }
+}
+
+/// Returns a value without what grants access. Most values cannot hold it, and a look at their bytes tells.
+fn shown(value: &[u8]) -> Cow<'_, [u8]> {
+    if may_grant_access(value) { hidden(value, gatewright_secrets::shapes) } else { Cow::Borrowed(value) }
+}
+
+/// Returns addresses without what stands before an `@`.
+fn address(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.contains(&b'@') { hidden(value, gatewright_secrets::address) } else { Cow::Borrowed(value) }
+}
+
+fn hidden(value: &[u8], hide: for<'t> fn(&'t str) -> Cow<'t, str>) -> Cow<'_, [u8]> {
+    let text = String::from_utf8_lossy(value);
+    match hide(&text) {
+        Cow::Borrowed(_) => Cow::Borrowed(value),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// Returns whether a value has a query, user information or an escape, or a word as long as the shortest token and with
+/// more than the digits of an id.
+fn may_grant_access(value: &[u8]) -> bool {
+    const SHORTEST: usize = 14;
+    let (mut length, mut letters) = (0, false);
+    value.iter().any(|byte| {
+        let word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        length = if word { length + 1 } else { 0 };
+        letters = word && (letters || !matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+        (length >= SHORTEST && letters) || matches!(byte, b'?' | b'@' | b'%')
+    })
 }
 
 fn number(out: &mut Vec<u8>, key: &str, value: u64) {
@@ -204,6 +233,24 @@ mod tests {
         assert_eq!(value["response_flags"], "UH");
         assert_eq!(value["upstream_cluster"], "-");
         assert_eq!(value["start_time"], "2024-02-28T23:59:59.007Z");
+    }
+
+    #[test]
+    fn what_grants_access_is_not_logged() {
+        for (value, expected) in [
+            ("/a?token=SESAME&b=c", "/a?token=[hidden]&b=c"),
+            ("/eyJhbGciOi.eyJzdWIi.c2ln/x", "/[hidden]/x"),
+            ("/ghp_0123456789ab/x", "/[hidden]/x"),
+            ("//u:SESAME@h.test/", "//[hidden]@h.test/"),
+            ("x Bearer SESAME-0123456789", "x Bearer [hidden]"),
+            ("/an-article-with-a-long-name.html?page=2", "/an-article-with-a-long-name.html?page=2"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&shown(value.as_bytes())), expected);
+        }
+        assert_eq!(*address(b"u:SESAME@shop.test"), *b"[hidden]@shop.test");
+        for harmless in ["/cart/12", "0b3ca7c2-16f5-4b9e-9a55-3a6f3d3f6a01", "curl/8.5.0"] {
+            assert!(!may_grant_access(harmless.as_bytes()), "{harmless}");
+        }
     }
 
     #[test]

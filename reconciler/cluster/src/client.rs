@@ -11,6 +11,7 @@ use kube::Client;
 use kube::core::{Status, WatchEvent};
 use serde_json::{Value, json};
 
+use crate::failure::told;
 use crate::inventory::PART_OF;
 use crate::live::LiveObject;
 use crate::resource;
@@ -320,17 +321,8 @@ impl Cluster {
         }
     }
 
-    fn unreachable(&self, error: &dyn std::error::Error) -> ClusterError {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !reason.contains(&text) {
-                reason = format!("{reason}: {text}");
-            }
-            source = cause.source();
-        }
-        ClusterError::Unreachable { server: self.server.clone(), reason }
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClusterError {
+        ClusterError::Unreachable { server: self.server.clone(), reason: told(error) }
     }
 }
 

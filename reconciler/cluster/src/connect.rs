@@ -7,6 +7,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::client::Cluster;
+use crate::failure::{told, without_values};
 
 /// Longest silence of the API server inside of an answer. A watch is another matter.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -72,7 +73,7 @@ pub async fn connect(access: &Access) -> Result<Cluster, ConnectError> {
     // What is tried again, and how often, is ours to say.
     config.default_retry = false;
     let server = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|error| ConnectError::Client(error.to_string()))?;
+    let client = Client::try_from(config).map_err(|error| ConnectError::Client(told(&error)))?;
     Ok(Cluster::new(client, name, server))
 }
 
@@ -95,7 +96,7 @@ async fn configuration(access: &Access) -> Result<(String, Config), ConnectError
     }
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    Ok((name, config.map_err(|error| ConnectError::Kubeconfig(error.to_string()))?))
+    Ok((name, config.map_err(|error| ConnectError::Kubeconfig(without_values(&error.to_string())))?))
 }
 
 /// Reads and merges the files that are there; none where there is none.
@@ -103,7 +104,7 @@ fn read(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in paths.iter().filter(|path| path.exists()) {
         let wrong = |error: kube::config::KubeconfigError| {
-            ConnectError::Kubeconfig(format!("{}: {error}", path.display()))
+            ConnectError::Kubeconfig(format!("{}: {}", path.display(), without_values(&error.to_string())))
         };
         let next = Kubeconfig::read_from(path).map_err(wrong)?;
         merged = Some(match merged {
@@ -183,6 +184,15 @@ users:
         assert!(broken.starts_with("the kubeconfig cannot be used: "), "{broken}");
         let empty = failure(None, "apiVersion: v1\nkind: Config\n").await;
         assert_eq!(empty, "the kubeconfig cannot be used: it has no current context");
+        for secret in [
+            "users: SESAME",
+            "users: [SESAME]",
+            "users: [{name: u, user: {token: [SESAME]}}]",
+            "\ttoken: SESAME: x",
+        ] {
+            let broken = failure(None, &format!("apiVersion: v1\nkind: Config\n{secret}\n")).await;
+            assert!(!broken.contains("SESAME"), "{broken}");
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod desired;
 pub mod events;
 pub mod export;
+mod failure;
 pub mod inventory;
 pub mod lease;
 pub mod live;

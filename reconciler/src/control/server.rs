@@ -141,7 +141,10 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
     let specs: Vec<SourceSpec> = order
         .sources
         .iter()
-        .map(|text| text.parse().map_err(|error| failed(format!("`{text}` is no SOURCE: {error}"))))
+        .map(|text| {
+            let shown = gatewright_secrets::argument(text);
+            text.parse().map_err(|error| failed(format!("`{shown}` is no SOURCE: {error}")))
+        })
         .collect::<Result<_, _>>()?;
     let loader = Loader { working_folder: PathBuf::from(&order.working_folder), ..control.loader.clone() };
     let held = order.held.clone();

@@ -100,6 +100,11 @@ impl FromStr for SourceSpec {
 /// Splits `URL@REV[:SUBDIR]`: the user of the URL may be followed by `@`, and its host by `:`, so the search begins
 /// behind the host.
 fn remote(text: &str) -> Result<SourceSpec, SourceError> {
+    if RemoteUrl::may_hold_password(text) {
+        let reason = "`host:path@REV:SUBDIR` looks like `user:password@host:path`, which git does not know: write \
+                      git+ssh://HOST/PATH@REV:SUBDIR";
+        return Err(malformed("git+…", reason));
+    }
     let path_start = RemoteUrl::path_start(text);
     let (path, rest) = text.split_at(path_start);
     let (place, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
@@ -171,6 +176,8 @@ mod tests {
         check("git+file:///srv/a@b/repo@main:x@y", "file:///srv/a@b/repo", "main", "x@y");
         check("git+ssh://git@h.example/r.git@main", "ssh://git@h.example/r.git", "main", "");
         check("git+git@h.example:team/r.git@main:deploy", "git@h.example:team/r.git", "main", "deploy");
+        check("git+h.example:team/r.git@main:deploy", "h.example:team/r.git", "main", "deploy");
+        check("git+h.example:team/r@main", "h.example:team/r", "main", "");
         check("git+/srv/repo@feature/x", "/srv/repo", "feature/x", "");
         check("git+../repo@main:a", "../repo", "main", "a");
     }
@@ -183,6 +190,8 @@ mod tests {
         let spec: SourceSpec = "git+https://me:hunter2@h/r@main".parse().unwrap();
         assert_eq!(spec.to_string(), "git+https://h/r@main");
         assert!(!format!("{spec:?}").contains("hunter2"));
+        let spec: SourceSpec = "git+me:hunter2@h".parse().unwrap();
+        assert_eq!(spec.to_string(), "git+me:[hidden]@h");
     }
 
     #[test]
@@ -198,6 +207,9 @@ mod tests {
             "git+ftp://h/repo@main",
             "git+https://me:hunter2@/@main",
             "git+https://me:hunter2@h/repo",
+            "git+me:hunter2@h:repo",
+            "git+git:hunter2@h:team/repo@main:deploy",
+            "git+me:hunt/er2@h:1/repo@main",
         ] {
             let error = text.parse::<SourceSpec>().unwrap_err();
             assert!(error.is_usage(), "{text}: {error}");

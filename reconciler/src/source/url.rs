@@ -41,11 +41,26 @@ impl RemoteUrl {
             return Ok(Self::local(text));
         };
         let (user, host) = login.rsplit_once('@').map_or((None, login), |(user, host)| (Some(user), host));
-        if host.is_empty() || path.is_empty() || user.is_some_and(|user| user.contains(':')) {
+        // `user:password@host:path` has its password in the place of the path.
+        let holds_password = user.is_none() && path.contains('@');
+        if host.is_empty() || path.is_empty() || holds_password || user.is_some_and(|user| user.contains(':'))
+        {
             return Err(malformed("git+…", "the address is not [user@]host:path"));
         }
         let place = Place::Host(host.to_owned());
-        Ok(RemoteUrl { place, username: user.map(str::to_owned), ..Self::local(text) })
+        // Who leaves the path out has a password there.
+        let is_path = user.is_some() || path.contains('/') || path.ends_with(".git");
+        let shown = if is_path { text.to_owned() } else { format!("{login}:{HIDDEN}") };
+        Ok(RemoteUrl { place, username: user.map(str::to_owned), shown, ..Self::local(text) })
+    }
+
+    /// Returns whether `host:path@REV:SUBDIR` may as well be `user:password@host:path`. A path that ends in `.git` is one.
+    pub(super) fn may_hold_password(text: &str) -> bool {
+        let Some((login, rest)) = text.split_once(':').filter(|_| !text.contains("://")) else {
+            return false;
+        };
+        let (path, behind) = rest.split_once('@').unwrap_or((rest, ""));
+        is_login(login) && !login.contains('@') && !path.ends_with(".git") && behind.contains(':')
     }
 
     /// Returns the address of a path of this machine.
@@ -198,6 +213,16 @@ mod tests {
         assert_eq!(url.to_string(), "https://git.test/a.git?[hidden]");
         assert_eq!(url.address(), "https://git.test/a.git?private_token=SESAME");
         assert!(!format!("{url:?}").contains("SESAME"));
+    }
+
+    #[test]
+    fn a_password_in_the_place_of_a_path_is_not_repeated() {
+        for text in ["me:SESAME@git.test:team/a.git", "git:SESAME@git.test", "me:SES/AME@git.test:a"] {
+            let error = RemoteUrl::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("SES") && !error.contains("AME"), "{error}");
+        }
+        assert_eq!(RemoteUrl::parse("me:SESAME").unwrap().to_string(), "me:[hidden]");
+        assert_eq!(RemoteUrl::parse("git.test:team/a").unwrap().to_string(), "git.test:team/a");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use gatewright_compiler::parse::nearest;
 use gatewright_compiler::{
     Foreign, KNOWN, KnownAnnotation, Role, Support, lookup_annotation, lookup_foreign_annotation,
 };
+use gatewright_diagnostics::outlet::Form;
 use gatewright_diagnostics::{CODES, find};
 
 use crate::Context;
@@ -31,7 +32,7 @@ impl Explain {
             None => list(),
             Some(subject) => page::fitted(&page(subject)?, width()),
         };
-        context.terminal.show(&text)?;
+        context.terminal.print(Form::Own, &text)?;
         Ok(Exit::Fine)
     }
 }

@@ -1,6 +1,7 @@
 //! No output of any command holds a secret: findings in every form, and the program itself at every log level.
 
 mod plant;
+mod serving;
 
 use std::fs;
 use std::path::Path;
@@ -84,10 +85,13 @@ fn write_served(folder: &Folder, name: &str, end: &str) {
     let map = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: higress-config, namespace: higress-system}}\ndata:\n  higress: |\n    redis: {{address: r.test, password: {secret}}}\n  mesh: |\n    token: {secret}\n"
     );
+    let anchors = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: anchors, namespace: shop}}\nx-anchor: &s {secret}\nx-more: &m\n  a: {secret}\nzz: 1\ndata:\n  password: *s\ncredentials:\n  <<: *m\n  b: |\n    # {secret}\n"
+    );
     let own = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{tls.key: {secret}, tls.crt: {secret}}}\n"
     );
-    let all = [web, old, plugin, bridge, map, own, SERVICE.to_owned()];
+    let all = [web, old, plugin, bridge, map, anchors, own, SERVICE.to_owned()];
     folder.write(&format!("{name}/all.yaml"), &all.join("---\n"));
 }
 
@@ -150,6 +154,13 @@ fn no_complaint_about_arguments_holds_a_secret() {
         format!("git+ssh://git:{MARK}@127.0.0.1:1/x.git@main"),
         format!("https://user:{MARK}@h.test/x.git"),
         format!("user:{MARK}@h.test:x.git"),
+        format!("git+user:{MARK}@127.0.0.1:path"),
+        format!("git+git:{MARK}@127.0.0.1:path@main"),
+        format!("git+user:{MARK}/y@127.0.0.1:path@main:sub"),
+        format!("git+user:{MARK}@[::1]:1/path"),
+        format!("git+user:{MARK}@127.0.0.1"),
+        format!("git+https://127.0.0.1:1/x.git@main?token={MARK}"),
+        format!("git+file://user:{MARK}@h.test/x@main"),
     ] {
         check(&folder, &["validate", &source]);
         check(&folder, &["plan", "shop", "--base", &source]);
@@ -162,6 +173,23 @@ fn no_complaint_about_arguments_holds_a_secret() {
         vec!["trace".into(), "shop".into(), format!("GET ftp://u:{MARK}@h.test/")],
         vec!["trace".into(), "shop".into(), format!("GET http://u:{MARK}@h.test/")],
         vec!["trace".into(), "shop".into(), format!("GET http://h.test/ -H authorization={MARK}")],
+        vec![
+            "trace".into(),
+            "shop".into(),
+            "GET http://h.test/".into(),
+            "-H".into(),
+            format!("x-api-key {MARK}"),
+        ],
+        vec![
+            "trace".into(),
+            "shop".into(),
+            "GET http://h.test/".into(),
+            "--header".into(),
+            format!("authorization: {MARK}\u{1}"),
+        ],
+        vec!["trace".into(), "shop".into(), format!("GET https://h.test/ --sni u:{MARK}@h.test")],
+        vec!["sync".into(), format!("--webhook-secret={MARK}")],
+        vec!["sync".into(), "--webhook-secret".into(), format!("{MARK}")],
         vec!["graph".into(), "shop".into(), "--focus".into(), format!("https://u:{MARK}@h.test")],
         vec!["gateway".into(), "--xds".into(), format!("ftp://u:{MARK}@h.test")],
         vec![format!("https://u:{MARK}@h.test")],

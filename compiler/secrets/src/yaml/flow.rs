@@ -76,6 +76,10 @@ impl Flow {
                 '{' | '[' => self.opens(c == '{'),
                 '}' | ']' => self.closes(),
                 ',' => self.comma(),
+                // Anchors and tags say nothing; what they stand before is a value like any other.
+                '&' | '!' => {
+                    text[at..].find([' ', ',', '[', ']', '{', '}']).unwrap_or(text.len() - at).max(1)
+                }
                 '#' if at == 0 || text[..at].ends_with(' ') => text.len() - at,
                 c if c.is_whitespace() || c == ':' => c.len_utf8(),
                 _ => self.token(&text[at..], offset + at, mode, ranges),
@@ -144,7 +148,7 @@ impl Flow {
 }
 
 /// Returns the length up to and with the closing quote.
-fn closing(text: &str, quote: char) -> Option<usize> {
+pub(super) fn closing(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
         match c {

@@ -98,6 +98,66 @@ fn broken_brackets_and_quotes_hide_more_and_never_less() {
 }
 
 #[test]
+fn what_an_alias_for_a_secret_stands_for_is_secret() {
+    check(
+        "x-anchor: &s SESAME\nother: &o b\npassword: *s\n",
+        "x-anchor: &s [hidden]\nother: &o b\npassword: [hidden]\n",
+    );
+    check("a: {b: &s 'SES, AME', c: d}\ne: {token: *s}\n", "a: {b: &s [hidden]\ne: {token: [hidden]}\n");
+    check(
+        "x: &s\n  b: SESAME\n  c: [SESAME,\n  SESAME]\nd: e\ncredentials: *s\n",
+        "x: &s\n  [hidden]\n  [hidden]\n  [hidden]\nd: e\ncredentials: [hidden]\n",
+    );
+    check(
+        "x: &s\n- SESAME\n- SESAME\nd: e\ntoken: [*s]\n",
+        "x: &s\n[hidden]\n[hidden]\nd: e\ntoken: [hidden]\n",
+    );
+    check(
+        "x: &s |\n  SESAME\n\n  # SESAME\nd: e\npassword: *s\n",
+        "x: &s [hidden]\n  [hidden]\n\n  [hidden]\nd: e\npassword: [hidden]\n",
+    );
+    check(
+        "a:\n- &s SESAME\n- c\nd: &t {e: *s}\nheaders:\n- name: x-token\n  value: *t\n",
+        "a:\n- &s [hidden]\n- c\nd: &t [hidden]\nheaders:\n- name: x-token\n  value: [hidden]\n",
+    );
+    for text in [
+        "x: &s !!str SESAME\npassword: !!str *s\n",
+        "x: !!str &s \"SES\nAME\"\npassword: *s\n",
+        "base: &s {SESAME: b}\nredis:\n  credentials:\n    <<: *s\n",
+        "base: &s\n  SESAME: b\nredis: {credentials: {<<: [*s]}}\n",
+        "? &s SESAME\n: x\npassword: *s\n",
+        "&s SESAME: x\npassword: *s\n",
+        "a: &a SESAME\nb: &b [*a]\nc: &c [*b]\nd: &d [*c]\ne: &e [*d]\nf: &f [*e]\ntoken: *f\n",
+        "kind: WasmPlugin\nspec:\n  pluginName: &s SESAME\n  defaultConfig: {a: *s}\n",
+        "x: &s SESAME@nacos.test\ny:\n  domain: *s\n",
+        r#"{"a": &s "SESAME", "password": *s}"#,
+    ] {
+        let shown = excerpt(text);
+        assert!(!shown.contains("SES") && !shown.contains("AME"), "{text}\n{shown}");
+    }
+    let merged = "base: &b {path: /a}\nroutes:\n- <<: *b\n  path: /b\n";
+    check(merged, merged);
+}
+
+#[test]
+fn no_line_of_a_secret_text_is_taken_for_something_else() {
+    for text in [
+        "password: |\n  # SESAME\n  ---SESAME\n",
+        "a:\n  password: \"x\n  SESAME\"\n",
+        "a:\n  credentials:\n    user: 'x\n  SESAME'\n",
+        "a:\n  password: !!str \"x\n  SESAME\"\n",
+        "password: &p |-\n  SESAME\n",
+        "{token: \"a\n# SESAME\"}\n",
+        "{token: !!str \"a, SESAME\"}\n",
+        "--- {token: 'SESAME'}\n",
+        "kind: Secret\ndata:\n  a: b\n#  old: SESAME\n",
+    ] {
+        let shown = excerpt(text);
+        assert!(!shown.contains("SESAME"), "{text}\n{shown}");
+    }
+}
+
+#[test]
 fn what_routes_is_shown() {
     let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    higress.io/auth-secret: default/users\nspec:\n  tls: [{hosts: [a.test], secretName: tls}]\n  rules:\n  - host: a.test # main\n    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}\n";
     check(ingress, ingress);
