@@ -182,7 +182,8 @@ fn a_flood_of_control_frames_ends_its_connection_alone() {
     let rig = rig(upstream("a", &[backend.address()]), forward("a"));
     let ping = b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0";
     let priority = b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10";
-    for frame in [&ping[..], priority, b"\0\0\0\x04\0\0\0\0\0"] {
+    let window = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
+    for frame in [&ping[..], priority, window, b"\0\0\0\x04\0\0\0\0\0"] {
         let mut client = TcpStream::connect(rig.http()).unwrap();
         client.set_write_timeout(Some(SOON)).unwrap();
         client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();

@@ -203,6 +203,8 @@ impl Drop for UpstreamBody {
 pub(crate) struct ResponseBody {
     content: Content,
     record: Option<Box<Record>>,
+    /// Why the body breaks off, kept back for a moment.
+    failed: Option<BodyError>,
 }
 
 fn is_malformed(error: &BodyError) -> bool {
@@ -219,12 +221,12 @@ pub(crate) enum Content {
 
 impl ResponseBody {
     pub(crate) fn new(content: Content, record: Box<Record>) -> Self {
-        Self { content, record: Some(record) }
+        Self { content, record: Some(record), failed: None }
     }
 
     /// Makes a body for a request of which there is no record.
     pub(crate) fn unrecorded(content: Content) -> Self {
-        Self { content, record: None }
+        Self { content, record: None, failed: None }
     }
 
     fn finish(&mut self) {
@@ -288,6 +290,9 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if let Some(record) = &this.record {
             if record.watch.is_expired() {
                 this.record = None;
@@ -299,16 +304,23 @@ impl Body for ResponseBody {
         if let Some(record) = &this.record {
             record.touch();
         }
-        match &frame {
+        match frame {
             None => this.finish(),
-            Some(Err(error)) => this.fail(error),
+            Some(Err(error)) => {
+                this.fail(&error);
+                // The library drops what it has not written when a body fails: the head goes out first.
+                this.failed = Some(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Some(Ok(frame)) => {
                 if let (Some(data), Some(record)) = (frame.data_ref(), &mut this.record) {
                     record.sent += data.len() as u64;
                 }
+                return Poll::Ready(Some(Ok(frame)));
             }
         }
-        Poll::Ready(frame)
+        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {

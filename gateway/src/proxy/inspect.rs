@@ -83,8 +83,10 @@ impl Inspector {
                     used
                 }
                 State::Frames(frames) => {
-                    let control = frames.read(bytes);
-                    if control > 0 && moves.count_control(control) {
+                    let counted = frames.read(bytes);
+                    if counted.control > 0 && moves.count_control(counted.control)
+                        || counted.windows > 0 && moves.count_windows(counted.windows)
+                    {
                         self.fault = Some("too many control frames");
                     }
                     bytes.len()
@@ -219,6 +221,22 @@ mod tests {
             text.drain(..24);
             inspector.read(&text, &moves);
             assert_eq!(inspector.check().is_err(), cut);
+        }
+    }
+
+    #[test]
+    fn windows_may_be_opened_for_what_is_received() {
+        let frame = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
+        let count = super::super::watched_io::CONTROL_FRAMES as usize * 2;
+        for (written, ticks, cut) in
+            [(0, 0, true), (1000, 0, true), (100_000, 0, false), (100_000, 1, false), (100_000, 9, true)]
+        {
+            let (mut inspector, moves) = (Inspector::default(), Moves::default());
+            inspector.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &moves);
+            moves.count_written(written);
+            (0..ticks).for_each(|_| moves.next_tick());
+            inspector.read(&frame.repeat(count), &moves);
+            assert_eq!(inspector.check().is_err(), cut, "{written} {ticks}");
         }
     }
 }

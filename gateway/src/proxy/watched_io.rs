@@ -14,6 +14,9 @@ use super::inspect::Inspector;
 /// Frames that carry no request, by one client within one tick. Clients in good faith send a few dozen.
 pub(crate) const CONTROL_FRAMES: u32 = 2000;
 
+/// Bytes sent for which a client may open a window once more: even one that answers each small frame stays below.
+const BYTES_FOR_A_WINDOW: u64 = 16;
+
 /// A stream whose reads and writes are counted. The counters are atomic only because hyper wants to be able to send the
 /// stream to another thread.
 pub(crate) struct WatchedIo<S> {
@@ -32,6 +35,9 @@ pub(crate) struct Moves {
     /// The connection speaks another protocol from now on, which nobody looks at.
     pub(crate) switched: AtomicBool,
     control_frames: AtomicU32,
+    window_frames: AtomicU32,
+    /// Bytes written in this tick, and a share of those before.
+    written: AtomicU64,
 }
 
 impl Default for Moves {
@@ -42,6 +48,8 @@ impl Default for Moves {
             faulty_head: AtomicU64::new(u64::MAX),
             switched: AtomicBool::default(),
             control_frames: AtomicU32::default(),
+            window_frames: AtomicU32::default(),
+            written: AtomicU64::default(),
         }
     }
 }
@@ -57,9 +65,23 @@ impl Moves {
         self.control_frames.fetch_add(frames, Ordering::Relaxed).saturating_add(frames) > CONTROL_FRAMES
     }
 
-    /// Begins to count anew.
+    /// Counts frames that open a window, and returns whether they are too many for what was sent.
+    pub(crate) fn count_windows(&self, frames: u32) -> bool {
+        let counted = self.window_frames.fetch_add(frames, Ordering::Relaxed).saturating_add(frames);
+        let earned = self.written.load(Ordering::Relaxed) / BYTES_FOR_A_WINDOW;
+        u64::from(counted) > u64::from(CONTROL_FRAMES) + earned
+    }
+
+    /// Counts bytes that were sent.
+    pub(crate) fn count_written(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins to count anew. What was sent a moment ago is still being answered.
     pub(crate) fn next_tick(&self) {
         self.control_frames.store(0, Ordering::Relaxed);
+        self.window_frames.store(0, Ordering::Relaxed);
+        self.written.store(self.written.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
     }
 }
 
@@ -102,6 +124,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
 impl<S: AsyncWrite + Unpin> WatchedIo<S> {
     fn wrote(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
         self.moves.writes.fetch_add(1, Ordering::Relaxed);
+        if let (Ok(bytes), Some(_)) = (&result, &self.inspector) {
+            self.moves.count_written(*bytes as u64);
+        }
         Poll::Ready(result)
     }
 }

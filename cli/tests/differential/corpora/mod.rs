@@ -83,7 +83,7 @@ fn judge(plane: Plane, case: &Case, status: u16) -> String {
 }
 
 /// Sends a request on a connection of its own, and returns the status of the final answer.
-fn status(address: SocketAddr, request: &[u8]) -> u16 {
+pub(crate) fn status(address: SocketAddr, request: &[u8]) -> u16 {
     let mut client = TcpStream::connect(address).expect("a plane that listens");
     client.set_read_timeout(Some(PATIENCE)).expect("a time to wait");
     // A plane may refuse before all is written.

@@ -2,6 +2,7 @@
 
 use super::{Case, STRICT, differs, same};
 
+const UNTAKEN: &str = "the HTTP library takes no target with what stands in no URL";
 const LIBRARY: &str = "the HTTP library answers before the gateway sees it";
 
 /// Sent to a host `o.test` of which every path leads to a backend.
@@ -46,6 +47,11 @@ pub(super) const CASES: &[Case] = &[
     same("target ftp", b"GET ftp://o.test/ HTTP/1.1\r\nHost: o.test\r\n\r\n", 400),
     same("target without slash", b"GET o.test/p HTTP/1.1\r\nHost: o.test\r\n\r\n", 400),
     same("connect", b"CONNECT o.test:80 HTTP/1.1\r\nHost: o.test\r\n\r\n", 404),
+    differs("target /<", b"GET /< HTTP/1.1\r\nHost: o.test\r\n\r\n", 200, 400, UNTAKEN),
+    differs("target />", b"GET /> HTTP/1.1\r\nHost: o.test\r\n\r\n", 200, 400, UNTAKEN),
+    differs("target /`", b"GET /` HTTP/1.1\r\nHost: o.test\r\n\r\n", 200, 400, UNTAKEN),
+    same("target /\"", b"GET /\" HTTP/1.1\r\nHost: o.test\r\n\r\n", 200),
+    same("target /?`", b"GET /?` HTTP/1.1\r\nHost: o.test\r\n\r\n", 200),
     // What Connection names.
     same("connection: host", b"GET /p HTTP/1.1\r\nHost: o.test\r\nConnection: host\r\n\r\n", 400),
     same("connection: close, Host", b"GET /p HTTP/1.1\r\nHost: o.test\r\nConnection: close, Host\r\n\r\n", 400),
@@ -123,7 +129,10 @@ pub(super) const CASES: &[Case] = &[
     same("websocket that the upstream refuses", b"GET /p HTTP/1.1\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
     same("upgrade without connection", b"GET /p HTTP/1.1\r\nHost: o.test\r\nUpgrade: websocket\r\n\r\n", 200),
     differs("websocket with chunks", b"POST /p HTTP/1.1\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 200, 400, "where the other protocol begins would be told by chunks that are not passed on"),
-    differs("another upgrade in HTTP/1.0", b"GET /p HTTP/1.0\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", 403, 200, "HTTP/1.0 has no upgrades: RFC 9110 has them ignored"),
+    same("another upgrade in HTTP/1.0", b"GET /p HTTP/1.0\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", 403),
+    differs("websocket with a length", b"POST /p HTTP/1.1\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx", 0, 200, "Envoy keeps the body back until the upstream has answered, and the upstream waits for it"),
+    same("websocket with no length", b"POST /p HTTP/1.1\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n", 200),
+    same("another upgrade with chunks", b"POST /p HTTP/1.1\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 403),
     same("websocket in HTTP/1.0", b"GET /p HTTP/1.0\r\nHost: o.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
     same("expect", b"POST /p HTTP/1.1\r\nHost: o.test\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", 200),
 ];

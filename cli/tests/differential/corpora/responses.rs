@@ -59,6 +59,8 @@ pub(super) const CASES: &[Case] = &[
     same("response: body cut short", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi", 200),
     same("response: body too long", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhi", 200),
     same("response: trailer", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n", 200),
+    same("response: broken chunk with the head", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", 200),
+    same("response: broken second chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n", 200),
     same("response: until the end", b"HTTP/1.1 200 OK\r\n\r\nhello", 200),
     same("response: until the end in HTTP/1.0", b"HTTP/1.0 200 OK\r\n\r\nhello", 200),
     same("response: two responses", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200),
