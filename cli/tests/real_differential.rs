@@ -6,7 +6,10 @@
 
 mod differential;
 
-use differential::{Ground, Outcome, Size, assert_agreement, replay_all, run, unexpected_answers, validate};
+use differential::{
+    Ground, Outcome, Size, Sizes, assert_agreement, matches, replay_all, run, spellings, unexpected_answers,
+    validate, verdicts,
+};
 
 /// Configurations that share a bootstrap.
 const SHARING: usize = 200;
@@ -50,6 +53,41 @@ fn envoy_agrees_with_the_gateway_the_model_and_its_twin() {
         run(&ground, seed, Size { configurations, requests: 17, traces: 6, samples: 6, envoy: true })
     });
     assert_agreement(&ground, &outcome, true);
+}
+
+#[test]
+#[ignore = "needs Envoy: cargo xtask test"]
+fn envoy_takes_the_expressions_that_are_taken() {
+    let differing = verdicts(seed(), 800);
+    assert!(differing.is_empty(), "{} of 800:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn the_gateway_and_the_model_match_expressions_alike() {
+    let ground = Ground::new();
+    let sizes = Sizes { expressions: 60, texts: 10, envoy: false };
+    assert_agreement(&ground, &matches(&ground, seed(), sizes), false);
+}
+
+#[test]
+#[ignore = "needs Envoy: cargo xtask test"]
+fn envoy_matches_expressions_as_the_gateway_and_the_model_do() {
+    let ground = Ground::new();
+    let sizes = Sizes { expressions: 250, texts: 16, envoy: true };
+    assert_agreement(&ground, &matches(&ground, seed(), sizes), true);
+}
+
+#[test]
+fn the_gateway_and_the_model_read_paths_alike() {
+    let ground = Ground::new();
+    assert_agreement(&ground, &spellings(&ground, seed(), 1000, 20, false), false);
+}
+
+#[test]
+#[ignore = "needs Envoy: cargo xtask test"]
+fn envoy_reads_paths_as_the_gateway_and_the_model_do() {
+    let ground = Ground::new();
+    assert_agreement(&ground, &spellings(&ground, seed(), 4000, 20, true), true);
 }
 
 #[test]

@@ -359,9 +359,21 @@ fn path_rule(
     }
     rule.tests = tests;
     if accepted {
-        findings.extend(missing_group(ingress, &rule));
+        findings.extend(invalid_rewrite(ingress, &rule).or_else(|| missing_group(ingress, &rule)));
     }
     rule
+}
+
+/// A rewrite whose expression, which Higress makes of the literal path, is none: `/a(b` becomes `^/a(b(/.*)?`.
+fn invalid_rewrite(ingress: &AnalyzedIngress, rule: &PathRule) -> Option<Finding> {
+    let policy = ingress.policy.redirect.url.is_none().then_some(&ingress.policy.path)?;
+    let PathRewrite::Regex { pattern, .. } = policy.rewrite(&rule.matches())? else { return None };
+    let reason = annotations::regex::validate(&pattern).err()?;
+    let place = Place::annotation_value(&ingress.key, policy.rewrite_key()?);
+    let finding = annotations::regex::invalid(place, &pattern, reason)
+        .with_related(Place::value(&ingress.key, format!("{}/path", rule.pointer())), "the path")
+        .with_help("Higress makes an expression of the path: take the signs of expressions out of it");
+    Some(finding)
 }
 
 /// A rewrite whose groups the path does not have.
@@ -390,10 +402,16 @@ fn path_tests(
     if !written.starts_with('/') {
         return PathTests::Nothing;
     }
+    let valid = |test: &PathMatch| match test {
+        PathMatch::Regex(whole) => annotations::regex::validate(whole),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) => Ok(()),
+    };
+    // By itself first: what is appended may make a valid expression of none.
     if matches!(kind, PathKind::PrefixRegex | PathKind::FullPathRegex)
         && let Err(reason) = annotations::regex::validate(written)
+            .and_then(|()| path_matches(kind, written).iter().try_for_each(valid))
     {
-        findings.push(annotations::regex::invalid(place(), written, &reason));
+        findings.push(annotations::regex::invalid(place(), written, reason));
         return PathTests::Below(annotations::regex::literal_prefix(written).into());
     }
     PathTests::ByKind

@@ -1,8 +1,8 @@
 //! What a path says to its reader and what it does: paths that no request can have, and those that mean less than they
 //! seem to. Envoy compares a path after it has normalized the request's, and without the query.
 
-use gatewright_behaviour::normalize_path;
 use gatewright_diagnostics::code;
+use gatewright_http::path::normalize;
 
 use crate::annotations::regex::group_count;
 use crate::finding::{Finding, Place};
@@ -57,7 +57,7 @@ pub(crate) fn never(text: &str, is_regex: bool) -> Option<Never> {
             "for a regular expression set `use-regex: \"true\"` and write `[^/]+`",
         );
     }
-    let normal = normalize_path(text).ok()?;
+    let normal = normalize(text).ok()?;
     if is_regex || normal == text {
         return None;
     }

@@ -1,7 +1,8 @@
 //! Rewrites tried on examples: what comes of paths that a route takes.
 
-use gatewright_behaviour::{dialect, rewritten};
+use gatewright_behaviour::rewritten;
 use gatewright_diagnostics::code;
+use gatewright_http::re2::Expression;
 use gatewright_ir::{PathMatch, PathRewrite};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -49,10 +50,10 @@ fn examples(test: &PathMatch) -> Vec<String> {
         PathMatch::Exact(path) => vec![path.clone()],
         PathMatch::Prefix(prefix) => vec![format!("{prefix}x"), prefix.clone()],
         PathMatch::Regex(pattern) => {
-            let parsed = dialect::translate(pattern).ok().and_then(|text| regex_syntax::parse(&text).ok());
-            let (Some(parsed), Ok(regex)) = (parsed, dialect::whole(pattern)) else { return Vec::new() };
-            let mut some = vec![example(&parsed, 1), example(&parsed, 0)];
-            some.retain(|path| path.starts_with('/') && regex.is_match(path));
+            let Ok(expression) = Expression::parse(pattern) else { return Vec::new() };
+            let Ok(whole) = expression.whole() else { return Vec::new() };
+            let mut some = vec![example(expression.hir(), 1), example(expression.hir(), 0)];
+            some.retain(|path| path.starts_with('/') && whole.is_match(path.as_bytes()));
             some
         }
     }

@@ -2,3 +2,6 @@
 //! and `plan`, which say beforehand what happens.
 
 pub mod authority;
+pub mod origin;
+pub mod path;
+pub mod re2;

@@ -22,8 +22,9 @@ use crate::settings::SettingsArgs;
 /// Speaks aggregated discovery in both forms, incremental and state of the world. A state without errors goes out as
 /// soon as it is there; one with errors leaves the last state in place.
 ///
-/// An Envoy of one's own needs the runtime feature `envoy.reloadable_features.match_headers_individually: false` in its
-/// bootstrap, as `compile --format envoy-bootstrap` sets it: a condition tests all lines of a header as one text.
+/// An Envoy of one's own needs two lines of runtime in its bootstrap, as `compile --format envoy-bootstrap` sets them:
+/// `envoy.reloadable_features.match_headers_individually: false`, by which a condition tests all lines of a header as one
+/// text, and `re2.max_program_size.error_level: 32768`, without which it refuses larger expressions.
 #[derive(Debug, Args)]
 pub struct Xds {
     /// What to serve: a directory, a file, `-`, `git:REV[:SUBDIR]` or `git+URL@REV[:SUBDIR]`; several merge

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use gatewright_behaviour::Request;
 use gatewright_behaviour::testing::Choices;
-use gatewright_behaviour::{Request, dialect, host_of};
+use gatewright_http::authority;
+use gatewright_http::re2::Expression;
 use gatewright_ir::{
     Cors, Entry, HeaderMatch, HostPattern, Ir, OriginMatch, PathMatch, Route, RouteAction, ValueMatch,
 };
@@ -134,9 +136,13 @@ fn value(choices: &mut Choices, test: &ValueMatch) -> String {
 
 /// Chooses one of the texts that an expression matches as a whole.
 fn fitting<'t>(choices: &mut Choices, pattern: &str, texts: &[&[&'t str]]) -> Option<&'t str> {
-    let regex = dialect::whole(pattern).ok()?;
-    let fitting: Vec<&str> =
-        texts.iter().flat_map(|some| some.iter()).copied().filter(|text| regex.is_match(text)).collect();
+    let whole = Expression::parse(pattern).and_then(|expression| expression.whole()).ok()?;
+    let fitting: Vec<&str> = texts
+        .iter()
+        .flat_map(|some| some.iter())
+        .copied()
+        .filter(|text| whole.is_match(text.as_bytes()))
+        .collect();
     (!fitting.is_empty()).then(|| choices.pick(&fitting))
 }
 
@@ -201,7 +207,9 @@ fn nudge(choices: &mut Choices, request: &mut Request, configuration: &Configura
             request.sni = match (request.entry, choices.below(4)) {
                 (Entry::Plain, _) | (Entry::Tls, 0) => None,
                 (Entry::Tls, 1) => Some(format!("x.c{}.test", choices.below(40))),
-                (Entry::Tls, _) => request.sni.take().or_else(|| Some(host_of(&request.authority))),
+                (Entry::Tls, _) => {
+                    request.sni.take().or_else(|| Some(authority::host(&request.authority).into_owned()))
+                }
             };
         }
         _ => request.path = choices.pick(REQUEST_PATHS).to_owned(),

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use gatewright_http::re2::Expression;
 use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton, dense};
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
-use regex_automata::util::{start, syntax};
-
-use crate::dialect;
+use regex_automata::util::start;
+use regex_syntax::hir::{Hir, Look};
 
 /// Bounds on the work that regular expressions may cause.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ pub(crate) enum Language {
     Literals(Arc<Literals>),
     /// The whole-text matches of a regular expression.
     Regex(Arc<dense::DFA<Vec<u32>>>),
-    /// The paths that are their own normal form (see [`crate::normalize_path`]).
+    /// The paths that are their own normal form (see [`gatewright_http::path`]).
     Path,
     /// Header values: visible ASCII, with blanks inside.
     HeaderValue,
@@ -130,19 +131,16 @@ impl Regexes {
     }
 }
 
-/// Texts are ASCII wherever languages are searched, so the automaton works on bytes.
 fn compile(pattern: &str, bounds: Bounds) -> Option<Language> {
-    let translated = dialect::translate(pattern).ok()?;
+    let expression = Expression::parse(pattern).ok()?;
+    let to_the_end = Hir::concat(vec![expression.hir().clone(), Hir::look(Look::End)]);
+    let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(bounds.automaton_bytes));
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(&to_the_end).ok()?;
     let config = dense::Config::new()
-        .start_kind(regex_automata::dfa::StartKind::Anchored)
+        .start_kind(StartKind::Anchored)
         .dfa_size_limit(Some(bounds.automaton_bytes))
         .determinize_size_limit(Some(bounds.automaton_bytes));
-    let dfa = dense::Builder::new()
-        .configure(config)
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .thompson(regex_automata::nfa::thompson::Config::new().utf8(false))
-        .build(&format!(r"(?:{translated})\z"))
-        .ok()?;
+    let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()?;
     Some(Language::Regex(Arc::new(dfa)))
 }
 
@@ -379,8 +377,7 @@ mod tests {
             texts = texts.iter().flat_map(|text| pieces.map(|piece| format!("{text}{piece}"))).collect();
             for text in &texts {
                 let path = format!("/{text}");
-                let kept =
-                    !path.contains('?') && crate::normalize_path(&path).as_deref() == Ok(path.as_str());
+                let kept = crate::is_normal_path(&path);
                 let mut state = Some(0);
                 for byte in path.bytes() {
                     state = state.and_then(|state| step_path(state, byte));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
+use gatewright_http::authority;
 use gatewright_ir::{
     Conditions, Digest, Entry, HeaderMatch, HostPattern, Ir, LoweredHost, PathMatch, QueryMatch, Route,
     RouteId, ValueMatch,
@@ -11,9 +12,9 @@ use gatewright_ir::{
 use serde::Serialize;
 
 use crate::canonical::Canonical;
-use crate::dialect::Patterns;
 use crate::effect::{Effect, value_matches};
 use crate::outcome::{Handshake, Outcome};
+use crate::patterns::Patterns;
 use crate::request::Request;
 use crate::table::HostTable;
 
@@ -130,7 +131,7 @@ impl<'ir> Model<'ir> {
         let mut trail = Trail {
             entry: request.entry,
             server_name,
-            host: crate::canonical::host_of(&request.authority),
+            host: authority::host(&request.authority).into_owned(),
             path: request.path.clone(),
             hosts: Vec::new(),
         };

@@ -1,14 +1,15 @@
 //! What one concrete request meets: the outcome of its route with the request's own path, host and origin filled in.
 
+use gatewright_http::origin;
 use gatewright_ir::{PluginApplication, ValueMatch};
 use serde::Serialize;
 
 use crate::canonical::{BadRequest, Canonical};
-use crate::dialect::Patterns;
 use crate::outcome::{
     Answer, CorsOutcome, ForwardOutcome, Handshake, HeaderOutcome, Outcome, RefuseOutcome, RouteOutcome,
     TargetOutcome,
 };
+use crate::patterns::Patterns;
 use crate::plain::Plain;
 use crate::rewrite::{location, rewritten_path};
 
@@ -97,7 +98,7 @@ pub struct ForwardEffect {
 
 impl Effect {
     /// Returns what `request` meets where its outcome is `outcome`.
-    pub fn of(
+    pub(crate) fn of(
         outcome: &Outcome,
         handshake: Option<&Handshake>,
         request: &Canonical,
@@ -160,10 +161,10 @@ pub(crate) fn host_is_like(host: &str, domain: &str) -> bool {
     }
 }
 
-/// Returns whether an origin is allowed. Envoy ignores an empty origin.
+/// Returns whether an origin is allowed.
 pub(crate) fn origin_allowed(origins: &[ValueMatch], origin: Option<&str>, patterns: &Patterns) -> bool {
-    let Some(origin) = origin.filter(|origin| !origin.is_empty()) else { return false };
-    origins.iter().any(|test| value_matches(test, origin, patterns))
+    let named = origin.filter(|origin| origin::named([origin.as_bytes()]).is_some());
+    named.is_some_and(|origin| origins.iter().any(|test| value_matches(test, origin, patterns)))
 }
 
 /// Returns whether a value that is there passes a test.
@@ -179,7 +180,7 @@ pub(crate) fn value_matches(test: &ValueMatch, value: &str, patterns: &Patterns)
 /// Returns whether a request is a CORS preflight, apart from its origin.
 pub(crate) fn asks_preflight(request: &Canonical) -> bool {
     let asked = request.header("access-control-request-method");
-    request.method == "OPTIONS" && asked.is_some_and(|asked| !asked.is_empty())
+    origin::is_preflight(&request.method, asked.as_deref().map(str::as_bytes))
 }
 
 fn route_reply(route: &RouteOutcome, request: &Canonical, patterns: &Patterns) -> Reply {

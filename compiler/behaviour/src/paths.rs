@@ -10,7 +10,7 @@ use gatewright_ir::{PathMatch, RouteMatch};
 
 use crate::automata::{Language, Literals};
 use crate::canonical::is_normal_path;
-use crate::dialect::Patterns;
+use crate::patterns::Patterns;
 use crate::region::PathSet;
 
 /// A set of paths that no literal test splits.

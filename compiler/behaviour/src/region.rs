@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 use crate::canonical::Canonical;
 use crate::decide::path_matches;
-use crate::dialect::Patterns;
 use crate::effect::{asks_preflight, host_is_like, origin_allowed, value_matches};
+use crate::patterns::Patterns;
 use crate::request::Request;
 
 /// A set of requests: those of any of its parts.

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use gatewright_http::authority;
 use gatewright_ir::Entry;
 use serde::{Serialize, Serializer};
 
-use crate::canonical::{BadRequest, Canonical, host_of};
+use crate::canonical::{BadRequest, Canonical};
 
 /// One request, as a client sends it. Bodies are not looked at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,7 +200,7 @@ impl Serialize for Request {
 }
 
 fn default_sni(entry: Entry, authority: &str) -> Option<String> {
-    (entry == Entry::Tls).then(|| host_of(authority))
+    (entry == Entry::Tls).then(|| authority::host(authority).into_owned())
 }
 
 fn value_of<'a>(option: &str, value: Option<&'a str>) -> Result<&'a str, RequestError> {

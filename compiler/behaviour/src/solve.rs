@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use gatewright_http::authority;
 use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, ValueMatch};
 
 use crate::automata::{Found, Language, Regexes, search};
-use crate::canonical::{Canonical, host_of};
-use crate::dialect::Patterns;
+use crate::canonical::Canonical;
 use crate::effect::value_matches;
 use crate::paths::PathAtom;
+use crate::patterns::Patterns;
 use crate::region::{Condition, HostSet, ServedNames, Test};
 use crate::request::Request;
 use crate::witness::{METHODS, host_candidates, path_candidates, server_name, value_candidates};
@@ -251,7 +252,7 @@ impl Solver {
     /// Finds an authority whose host is in the set. Few requests test it, so candidates come first.
     fn solve_host(&mut self, place: &Place<'_>, conditions: &[&Condition]) -> Value<String> {
         let passes = |authority: &str, patterns: &Patterns| {
-            place.host.contains(&host_of(authority))
+            place.host.contains(&authority::host(authority))
                 && conditions.iter().all(|condition| {
                     let mut request = Request::get(place.entry, authority, "/");
                     request.authority = authority.to_owned();

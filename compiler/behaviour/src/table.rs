@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use gatewright_ir::{PathMatch, Route, VirtualHost};
 
-use crate::dialect::Patterns;
+use crate::patterns::Patterns;
 
 /// The route indices of one virtual host by what their path test asks.
 #[derive(Debug, Default)]

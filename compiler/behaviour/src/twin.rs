@@ -1,7 +1,10 @@
 //! The reference twin: what happens to one request, worked out slowly and plainly from the model itself.
 //!
-//! It shares no code with the engine, the canonical outcomes or the diff; only the request's path normalization and the
-//! RE2 dialect, which are measured against Envoy by themselves, are common. Everything is a scan from top to bottom.
+//! It shares no code with the engine, the canonical outcomes, the diff or `gatewright-http`: it normalizes paths, reads
+//! authorities and reads RE2 in its own way. Everything is a scan from top to bottom.
+
+mod path;
+mod re2;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +15,6 @@ use gatewright_ir::{
 };
 use serde::Serialize;
 
-use crate::dialect;
 use crate::request::Request;
 
 /// What client and upstream notice of one request, in plain words.
@@ -81,8 +83,8 @@ pub fn observe(ir: &Ir, request: &Request) -> Observed {
         return observed;
     }
     let bad_query = query.is_some_and(|query| !query.chars().all(|c| ('!'..='~').contains(&c) && c != '#'));
-    let path = match crate::canonical::normalize_path(path) {
-        Ok(path) if !bad_query => path,
+    let path = match path::normalize(path) {
+        Some(path) if !bad_query => path,
         _ => {
             observed.status = Some(400);
             return observed;
@@ -196,7 +198,7 @@ fn matches(route: &Route, seen: &Seen<'_>) -> bool {
     let path_fits = || match path {
         PathMatch::Exact(path) => fold(path) == fold(seen.path),
         PathMatch::Prefix(prefix) => fold(seen.path).starts_with(&fold(prefix)),
-        PathMatch::Regex(pattern) => whole_match(pattern, seen.path),
+        PathMatch::Regex(pattern) => re2::is_whole_match(pattern, seen.path),
     };
     let method_fits = methods.is_empty() || methods.contains(&seen.request.method);
     let headers_fit = || headers.iter().all(|test| fits(&test.value, seen.header(&test.name)));
@@ -210,12 +212,8 @@ fn fits(test: &ValueMatch, value: Option<String>) -> bool {
         (ValueMatch::Present, Some(_)) => true,
         (ValueMatch::Exact(exact), Some(value)) => *exact == value,
         (ValueMatch::Prefix(prefix), Some(value)) => value.starts_with(prefix),
-        (ValueMatch::Regex(pattern), Some(value)) => whole_match(pattern, &value),
+        (ValueMatch::Regex(pattern), Some(value)) => re2::is_whole_match(pattern, &value),
     }
-}
-
-fn whole_match(pattern: &str, value: &str) -> bool {
-    dialect::whole(pattern).is_ok_and(|regex| regex.is_match(value))
 }
 
 fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) {
@@ -265,7 +263,7 @@ fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) 
 fn allows(cors: &Cors, origin: &str) -> bool {
     cors.allow_origins.iter().any(|test| match test {
         OriginMatch::Exact(exact) => exact == origin,
-        OriginMatch::Regex(pattern) => whole_match(pattern, origin),
+        OriginMatch::Regex(pattern) => re2::is_whole_match(pattern, origin),
     })
 }
 
@@ -353,7 +351,7 @@ fn new_path(route: &Route, rewrite: Option<&PathRewrite>, path: &str) -> String 
 
 /// Replaces match by match; an empty match right behind the last one does not count.
 fn regex_rewrite(pattern: &str, substitution: &str, path: &str) -> String {
-    let Ok(regex) = dialect::anywhere(pattern) else { return path.to_owned() };
+    let Some(regex) = re2::anywhere(pattern) else { return path.to_owned() };
     let escapes = substitution.split('\\').skip(1).filter_map(|rest| rest.chars().next()?.to_digit(10));
     if escapes.max().is_some_and(|group| group as usize >= regex.captures_len()) {
         return path.to_owned();
@@ -361,7 +359,7 @@ fn regex_rewrite(pattern: &str, substitution: &str, path: &str) -> String {
     let mut out = String::new();
     let (mut copied, mut at, mut last_end) = (0, 0, None);
     while at <= path.len() {
-        let Some(groups) = regex.captures_at(path, at) else { break };
+        let Some(groups) = regex.captures_at(path.as_bytes(), at) else { break };
         let Some(whole) = groups.get(0) else { break };
         if whole.is_empty() && last_end == Some(whole.start()) {
             at = whole.start() + 1;
@@ -376,7 +374,8 @@ fn regex_rewrite(pattern: &str, substitution: &str, path: &str) -> String {
                     continue;
                 }
                 (true, Some(digit)) => {
-                    out.push_str(groups.get(digit as usize).map(|group| group.as_str()).unwrap_or(""));
+                    let group = groups.get(digit as usize).map(|group| group.as_bytes());
+                    out.push_str(&String::from_utf8_lossy(group.unwrap_or_default()));
                 }
                 _ => out.push(c),
             }

@@ -3,15 +3,15 @@
 //! Most differences are differences for every request. A few depend on the request: CORS on its origin, a rewritten
 //! host or redirect on the host that it has already, a rewritten path on the path.
 
+use gatewright_http::authority;
 use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, PluginApplication, ValueMatch};
 
-use crate::canonical::host_of;
-use crate::dialect::Patterns;
 use crate::effect::host_is_like;
 use crate::outcome::{
     Answer, CorsOutcome, ForwardOutcome, Outcome, PathOutcome, RedirectOutcome, RouteOutcome,
 };
 use crate::paths::PathAtom;
+use crate::patterns::Patterns;
 use crate::region::{HostSet, Test};
 use crate::rewrite::rewritten_path;
 
@@ -185,7 +185,7 @@ impl Ground<'_> {
 
     /// Same where the authority passes a test that only names of `host` can pass, else different.
     fn authority_is(&self, value: ValueMatch, host: &str) -> Verdict {
-        if !self.host.contains(&host_of(host)) {
+        if !self.host.contains(&authority::host(host)) {
             return Verdict::Differ;
         }
         let test = Test::Header(HeaderMatch { name: ":authority".to_owned(), value });

@@ -1,8 +1,8 @@
 //! What makes a witness short and plausible: the texts that are tried before a search, and which of two reads better.
 
+use gatewright_http::authority;
 use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, ValueMatch};
 
-use crate::canonical::host_of;
 use crate::paths::PathAtom;
 use crate::region::{Condition, HostSet, Test};
 use crate::request::Request;
@@ -105,7 +105,7 @@ pub(crate) fn host_candidates(set: &HostSet, conditions: &[&Condition]) -> Vec<S
 /// The server name for a witness: the host if it gets a certificate, else none, else a name that does.
 pub(crate) fn server_name(place: &Place<'_>, authority: &str) -> Option<String> {
     let served = place.served?;
-    let host = host_of(authority);
+    let host = authority::host(authority).into_owned();
     if served.serves(Some(&host)) {
         return Some(host);
     }

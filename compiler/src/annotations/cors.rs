@@ -3,6 +3,7 @@
 use gatewright_ir::{Cors, OriginMatch};
 
 use super::reader::{Reader, comma_list};
+use super::regex::validate;
 
 const METHODS: &str = "GET, PUT, POST, DELETE, PATCH, OPTIONS";
 const HEADERS: &str = "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,\
@@ -35,6 +36,11 @@ fn origins(reader: &mut Reader<'_>) -> Vec<OriginMatch> {
     let mut origins = Vec::new();
     for item in comma_list(&found.value) {
         match origin(&item) {
+            Some(OriginMatch::Regex(expression)) if let Err(reason) = validate(&expression) => reader
+                .invalid(
+                    &found.key,
+                    format!("Higress makes an expression of origin `{item}` that RE2 refuses: {reason}"),
+                ),
             Some(origin) => origins.push(origin),
             None => reader.invalid(
                 &found.key,

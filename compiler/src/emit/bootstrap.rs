@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use gatewright_http::re2::MAX_PROGRAM;
 use gatewright_ir::{ClusterName, Entry, Ir, SecretRef};
 use gatewright_xds::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, RuntimeLayer, bootstrap, runtime_layer,
@@ -63,13 +64,17 @@ pub(crate) fn emit(
     }
 }
 
-/// Envoy's features that are set as Higress has them. Newer versions let any one of several lines of a header meet a
-/// condition by themselves, where it is a test of all lines joined by `,`.
+/// What of Envoy's runtime is set as Higress has it. Newer versions let any one of several lines of a header meet a
+/// condition by themselves, where it is a test of all lines joined by `,`; and they refuse an expression of more than 100
+/// instructions.
 fn features() -> RuntimeLayer {
-    let fields = BTreeMap::from([(
-        "envoy.reloadable_features.match_headers_individually".to_owned(),
-        serde_json::Value::Bool(false).into(),
-    )]);
+    let fields = BTreeMap::from([
+        (
+            "envoy.reloadable_features.match_headers_individually".to_owned(),
+            serde_json::Value::Bool(false).into(),
+        ),
+        ("re2.max_program_size.error_level".to_owned(), serde_json::Value::from(MAX_PROGRAM).into()),
+    ]);
     RuntimeLayer {
         name: "features".to_owned(),
         layer_specifier: Some(runtime_layer::LayerSpecifier::StaticLayer(Struct { fields })),

@@ -10,7 +10,6 @@ mod headers;
 mod http;
 mod listener;
 mod path_match;
-mod re2;
 mod retry;
 mod route;
 mod route_action;

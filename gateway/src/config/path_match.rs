@@ -1,7 +1,7 @@
 //! The path test of a route. The path has no query.
 
+use gatewright_http::re2::Whole;
 use gatewright_xds::envoy::config::route::v3::route_match::PathSpecifier;
-use regex::bytes::Regex;
 
 use super::error::{FieldError, Within};
 use super::text_test::{Pattern, whole_text};
@@ -14,7 +14,7 @@ pub(crate) enum PathMatch {
     /// The first bytes of the path, wherever that ends.
     Prefix(Pattern),
     /// The expression matches the whole path; case always counts.
-    Regex(Regex),
+    Regex(Whole),
 }
 
 impl PathMatch {
@@ -22,7 +22,7 @@ impl PathMatch {
         match message.ok_or_else(|| FieldError::missing("path_specifier"))? {
             PathSpecifier::Path(text) => Ok(Self::Exact(Pattern::new(text, ignore_case))),
             PathSpecifier::Prefix(text) => Ok(Self::Prefix(Pattern::new(text, ignore_case))),
-            PathSpecifier::SafeRegex(regex) => whole_text(regex).within("safe_regex").map(Self::Regex),
+            PathSpecifier::SafeRegex(regex) => whole_text(&regex).within("safe_regex").map(Self::Regex),
             PathSpecifier::ConnectMatcher(_) => Err(FieldError::unsupported("connect_matcher")),
             PathSpecifier::PathSeparatedPrefix(_) => Err(FieldError::unsupported("path_separated_prefix")),
             PathSpecifier::PathMatchPolicy(_) => Err(FieldError::unsupported("path_match_policy")),

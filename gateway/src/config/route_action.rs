@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gatewright_http::re2::{Anywhere, Substitution};
 use gatewright_xds::envoy::config::route::v3 as xds;
 use gatewright_xds::envoy::config::route::v3::redirect_action::{
     PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
@@ -12,7 +13,6 @@ use gatewright_xds::envoy::config::route::v3::route::Action;
 use gatewright_xds::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 use gatewright_xds::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use http::{HeaderValue, StatusCode};
-use regex::bytes::Regex;
 
 use super::error::{FieldError, Within};
 use super::headers::HeaderEdits;
@@ -68,7 +68,7 @@ pub(crate) enum PathRewrite {
     /// In the place of what the path test matched: the prefix, or the whole path.
     Prefix(Box<str>),
     /// In the place of every match of the expression.
-    Regex { pattern: Regex, substitution: Box<[u8]> },
+    Regex { pattern: Anywhere, substitution: Substitution },
 }
 
 /// A redirect answer; what is none stays as the request has it.
@@ -187,35 +187,8 @@ fn path_rewrite(
 
 fn regex_rewrite(message: RegexMatchAndSubstitute) -> Result<PathRewrite, FieldError> {
     let pattern = message.pattern.ok_or_else(|| FieldError::missing("pattern"))?;
-    let pattern = anywhere(pattern).within("pattern")?;
-    let substitution = substitution(&message.substitution, pattern.captures_len());
-    Ok(PathRewrite::Regex { pattern, substitution })
-}
-
-/// Translates a substitution from RE2's notation (`\1`, `\\`) to that of the `regex` crate (`${1}`, `$$`). One that asks
-/// for a group which the pattern does not have changes nothing, and one with another escape ends before it, as in Envoy.
-fn substitution(text: &str, groups: usize) -> Box<[u8]> {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut highest = 0;
-    let mut end = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '$' => out.push_str("$$"),
-            '\\' => match characters.next() {
-                Some('\\') => out.push('\\'),
-                Some(digit @ '0'..='9') => {
-                    out.push_str(&format!("${{{digit}}}"));
-                    highest = highest.max(digit as usize - '0' as usize);
-                }
-                // Groups behind it count all the same.
-                _ => end = end.or(Some(out.len())),
-            },
-            other => out.push(other),
-        }
-    }
-    out.truncate(end.unwrap_or(out.len()));
-    if highest < groups { out.into_bytes().into() } else { b"${0}".as_slice().into() }
+    let pattern = anywhere(&pattern).within("pattern")?;
+    Ok(PathRewrite::Regex { pattern, substitution: Substitution::new(&message.substitution) })
 }
 
 fn redirect(mut message: xds::RedirectAction) -> Result<Redirect, FieldError> {
@@ -269,20 +242,4 @@ fn direct(mut message: xds::DirectResponseAction) -> Result<DirectResponse, Fiel
     message.status = 0;
     nothing_left(&message)?;
     Ok(DirectResponse { status, body })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn substitutions_keep_their_meaning_in_the_other_notation() {
-        let check = |text: &str| String::from_utf8(substitution(text, 3).into()).unwrap();
-        assert_eq!(check(r"/\2/x\1y"), "/${2}/x${1}y");
-        assert_eq!(check(r"$1\\"), r"$$1\");
-        assert_eq!(check(r"a\3"), "${0}", "what matched stays");
-        // Measured on Envoy 1.40.
-        assert_eq!((check(r"/\1/\uri\2"), check(r"x\")), ("/${1}/".to_owned(), "x".to_owned()));
-        assert_eq!(check(r"/\uri\3"), "${0}", "a group that is missing counts behind it too");
-    }
 }

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use gatewright_http::re2::{Anywhere, Expression, Refusal, Whole};
 use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
-use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::{FieldError, Within};
-use super::re2::translate;
 
 /// A compiled test of a text.
 #[derive(Clone, Debug)]
@@ -21,10 +20,8 @@ pub(crate) enum TextTest {
     Suffix(Pattern),
     /// The text holds this.
     Contains(Pattern),
-    /// One of these is the whole text.
-    OneOf(Box<[Box<[u8]>]>),
     /// The expression matches the whole text.
-    Regex(Regex),
+    Regex(Whole),
 }
 
 /// A literal with its treatment of case.
@@ -72,21 +69,8 @@ impl TextTest {
             Self::Prefix(pattern) => pattern.starts(value),
             Self::Suffix(pattern) => pattern.ends(value),
             Self::Contains(pattern) => pattern.inside(value),
-            Self::OneOf(texts) => texts.iter().any(|text| **text == *value),
             Self::Regex(regex) => regex.is_match(value),
         }
-    }
-}
-
-impl TextTest {
-    /// Compiles an expression. Alternatives without any operator (`POST|PATCH`, which every route of Higress has) are
-    /// compared as they are: a compiled expression would cost each route some ten kilobytes.
-    fn expression(message: RegexMatcher) -> Result<Self, FieldError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"|_-/ ,:=%".contains(&byte);
-        if !message.regex.bytes().all(plain) {
-            return whole_text(message).map(Self::Regex);
-        }
-        Ok(Self::OneOf(message.regex.split('|').map(|text| text.as_bytes().into()).collect()))
     }
 }
 
@@ -100,48 +84,52 @@ impl TryFrom<StringMatcher> for TextTest {
             MatchPattern::Prefix(text) => Self::Prefix(literal(text)),
             MatchPattern::Suffix(text) => Self::Suffix(literal(text)),
             MatchPattern::Contains(text) => Self::Contains(literal(text)),
-            MatchPattern::SafeRegex(regex) => Self::expression(regex).within("safe_regex")?,
+            MatchPattern::SafeRegex(regex) => Self::Regex(whole_text(&regex).within("safe_regex")?),
             MatchPattern::Custom(_) => return Err(FieldError::unsupported("custom")),
         })
     }
 }
 
 /// Compiles an expression that must match a text as a whole, as every matcher of Envoy does.
-pub(super) fn whole_text(message: RegexMatcher) -> Result<Regex, FieldError> {
-    // Compiled alone first: inside a group a stray parenthesis could change the meaning instead of being refused.
-    let pattern = translate(&message.regex);
-    compile(&pattern)?;
-    compile(&format!(r"\A(?:{pattern})\z"))
+pub(super) fn whole_text(message: &RegexMatcher) -> Result<Whole, FieldError> {
+    compiled(&WHOLE, message, Expression::whole)
 }
 
 /// Compiles an expression that may match anywhere.
-pub(super) fn anywhere(message: RegexMatcher) -> Result<Regex, FieldError> {
-    compile(&translate(&message.regex))
+pub(super) fn anywhere(message: &RegexMatcher) -> Result<Anywhere, FieldError> {
+    compiled(&ANYWHERE, message, Expression::anywhere)
 }
 
-fn compile(pattern: &str) -> Result<Regex, FieldError> {
-    if let Some(known) = lock(&COMPILED).get(pattern) {
-        return Ok(known.clone());
+fn compiled<T: Clone>(
+    known: &Compiled<T>,
+    message: &RegexMatcher,
+    compile: fn(&Expression) -> Result<T, Refusal>,
+) -> Result<T, FieldError> {
+    if let Some(compiled) = lock(known).get(&message.regex) {
+        return Ok(compiled.clone());
     }
-    // A class or dot stands for a character, as in RE2 on UTF-8; bytes that are no UTF-8 just do not match.
-    let regex =
-        RegexBuilder::new(pattern).build().map_err(|error| FieldError::new("regex", error.to_string()))?;
-    let mut compiled = lock(&COMPILED);
-    if compiled.len() >= KEPT {
-        compiled.clear();
+    let compiled = Expression::parse(&message.regex)
+        .and_then(|expression| compile(&expression))
+        .map_err(|refusal| FieldError::new("regex", refusal.to_string()))?;
+    let mut known = lock(known);
+    if known.len() >= KEPT {
+        known.clear();
     }
-    compiled.insert(pattern.to_owned(), regex.clone());
-    Ok(regex)
+    known.insert(message.regex.clone(), compiled.clone());
+    Ok(compiled)
 }
 
 /// Expressions that were compiled last, by their text. Compiling is what costs most about a virtual host, and hosts
 /// repeat the expressions of the wildcard that they fall back to.
-static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+type Compiled<T> = LazyLock<Mutex<HashMap<String, T>>>;
+
+static WHOLE: Compiled<Whole> = LazyLock::new(Mutex::default);
+static ANYWHERE: Compiled<Anywhere> = LazyLock::new(Mutex::default);
 
 /// Expressions that are kept; with more of them all are forgotten, and only time is lost.
 const KEPT: usize = 2048;
 
-fn lock(compiled: &Mutex<HashMap<String, Regex>>) -> MutexGuard<'_, HashMap<String, Regex>> {
+fn lock<T>(compiled: &Compiled<T>) -> MutexGuard<'_, HashMap<String, T>> {
     // The map is whole at every moment, whoever panicked while holding it.
     compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -177,23 +165,6 @@ mod tests {
         assert!(either.passes(b"a") && either.passes(b"bc"));
         assert!(!either.passes(b"abc") && !either.passes(b"xa"));
         assert!(!test(regex("a.c"), false).passes(b"a\nc"));
-    }
-
-    #[test]
-    fn alternatives_without_operators_mean_what_the_expression_means() {
-        for pattern in ["POST|PATCH|LOCK", "a", "", "a||b", "a-b|c_d"] {
-            let quick = test(regex(pattern), false);
-            assert!(matches!(quick, TextTest::OneOf(_)), "{pattern}");
-            let message = RegexMatcher { regex: pattern.to_owned(), ..RegexMatcher::default() };
-            let compiled = whole_text(message).unwrap();
-            for text in ["POST", "PATCH", "LOCK", "POS", "POSTPATCH", "a", "b", "", "a-b", "c_d", "a|b"] {
-                assert_eq!(
-                    quick.passes(text.as_bytes()),
-                    compiled.is_match(text.as_bytes()),
-                    "{pattern} {text}"
-                );
-            }
-        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The CORS filter: answers preflights and adds the headers that let a browser read a response of another origin.
 
 use std::any::Any as AnySettings;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gatewright_http::origin;
 use gatewright_xds::envoy::extensions::filters::http::cors::v3 as xds;
 use gatewright_xds::google::protobuf::Any;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 
 use super::{Filter, FilterContext, FilterFactory, FilterKind, Flow, LocalReply, RequestHead, ResponseHead};
 use crate::config::{CorsPolicy, FieldError, Route, RouteAction};
@@ -52,16 +54,13 @@ impl FilterFactory for CorsFactory {
     }
 }
 
-/// Returns the origin that a request names; of several lines, which no browser sends, one text.
+/// Returns the origin that a request names.
 fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(header::ORIGIN).iter().filter(|line| !line.is_empty());
-    let first = lines.next()?;
-    let mut all = first.as_bytes().to_vec();
-    for line in lines {
-        all.push(b',');
-        all.extend_from_slice(line.as_bytes());
+    let lines = headers.get_all(header::ORIGIN);
+    match origin::named(lines.iter().map(HeaderValue::as_bytes))? {
+        Cow::Borrowed(_) => lines.iter().find(|line| !line.is_empty()).cloned(),
+        Cow::Owned(all) => HeaderValue::from_bytes(&all).ok(),
     }
-    if all.len() == first.len() { Some(first.clone()) } else { HeaderValue::from_bytes(&all).ok() }
 }
 
 struct CorsFilter {
@@ -79,11 +78,8 @@ impl Filter for CorsFilter {
         _end: bool,
         context: &mut FilterContext<'_>,
     ) -> Flow {
-        let preflight = head.method == Method::OPTIONS
-            && head
-                .headers
-                .get(header::ACCESS_CONTROL_REQUEST_METHOD)
-                .is_some_and(|method| !method.is_empty());
+        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes);
+        let preflight = origin::is_preflight(head.method.as_str(), asked);
         let Some(policy) = self.route.filter_settings::<CorsPolicy>(context.name()) else {
             return Flow::Continue;
         };

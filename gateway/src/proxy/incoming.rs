@@ -91,9 +91,9 @@ pub(crate) fn accept(
         refusal.get_or_insert(Refusal::BadRequest);
     }
     if refusal.is_none() && http.normalize_path {
-        match path::normalize(head.target.clone(), http.merge_slashes) {
+        match path::normalized(head.target.clone(), http.merge_slashes) {
             Ok(target) => head.target = target,
-            Err(path::InvalidPath) => refusal = Some(Refusal::BadRequest),
+            Err(_) => refusal = Some(Refusal::BadRequest),
         }
     }
     rewrite_headers(&mut head, ends, http, random);
@@ -200,7 +200,7 @@ enum Upgrade {
 }
 
 fn upgrade(head: &RequestHead) -> Upgrade {
-    if head.version != Version::HTTP_11 {
+    if head.version >= Version::HTTP_2 {
         return Upgrade::None;
     }
     let Some(protocol) = head.headers.get(header::UPGRADE) else { return Upgrade::None };
@@ -212,7 +212,10 @@ fn upgrade(head: &RequestHead) -> Upgrade {
     });
     match asked {
         false => Upgrade::None,
-        true if protocol.as_bytes().eq_ignore_ascii_case(b"websocket") => Upgrade::WebSocket,
+        true if protocol.as_bytes().eq_ignore_ascii_case(b"websocket") => {
+            // HTTP/1.0 has no 101, by which the other protocol could begin; what else is asked for is refused all the same.
+            if head.version == Version::HTTP_11 { Upgrade::WebSocket } else { Upgrade::None }
+        }
         // An offer of HTTP/2 can be declined by simply answering.
         true if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") => Upgrade::None,
         true => Upgrade::Other,

@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ir", &[]),
     ("xds", &["secrets"]),
     ("behaviour", &["http", "ir", "secrets"]),
-    ("compiler", &["behaviour", "diagnostics", "ir", "secrets", "xds"]),
+    ("compiler", &["behaviour", "diagnostics", "http", "ir", "secrets", "xds"]),
     ("plan", &["behaviour", "diagnostics", "ir", "secrets", "xds"]),
     ("xds-client", &["xds"]),
     ("gateway", &["diagnostics", "http", "secrets", "xds", "xds-client"]),

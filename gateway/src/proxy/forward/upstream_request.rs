@@ -77,7 +77,7 @@ pub(super) fn rewrite_path(
             [replacement.as_bytes(), rest.as_bytes()].concat()
         }
         PathRewrite::Regex { pattern, substitution } => {
-            pattern.replace_all(path.as_bytes(), &substitution[..]).into_owned()
+            pattern.replace_all(path.as_bytes(), substitution).unwrap_or_else(|| path.into())
         }
     };
     if new.is_empty() {
@@ -106,8 +106,8 @@ pub(super) fn rewrite_path(
 
 #[cfg(test)]
 mod tests {
+    use gatewright_http::re2::{Expression, Substitution};
     use http::{HeaderMap, Method};
-    use regex::bytes::Regex;
 
     use super::super::super::message;
     use super::*;
@@ -125,9 +125,10 @@ mod tests {
             headers: HeaderMap::new(),
             version: Version::HTTP_11,
         };
-        let pattern = Regex::new(pattern).unwrap();
-        let matched = PathMatch::Regex(pattern.clone());
-        let rewrite = PathRewrite::Regex { pattern, substitution: substitution.as_bytes().into() };
+        let expression = Expression::parse(pattern).unwrap();
+        let matched = PathMatch::Regex(expression.whole().unwrap());
+        let substitution = Substitution::new(substitution);
+        let rewrite = PathRewrite::Regex { pattern: expression.anywhere().unwrap(), substitution };
         let result = rewrite_path(&mut head, &rewrite, &matched);
         (result, head.target.to_string())
     }
@@ -135,14 +136,14 @@ mod tests {
     #[test]
     fn what_a_rewrite_gives_is_sent_or_nothing() {
         for (target, substitution, plain, raw) in [
-            ("/svc/a/b?q", "/$1", "/a/b?q", None),
-            ("/svc/", "$1", "/svc/", None),
-            ("/svc//a", "$1", "/a", None),
-            ("/svc/*", "$1", "*", None),
-            ("/svc/a/b?q", "$1", "/svc/a/b?q", Some("a/b?q")),
-            ("/svc/http://x/y", "$1", "/svc/http://x/y", Some("http://x/y")),
-            ("/svc/a", "/b c/$1", "/svc/a", Some("/b c/a")),
-            ("/svc/a", "/b#$1", "/svc/a", Some("/b#a")),
+            ("/svc/a/b?q", r"/\1", "/a/b?q", None),
+            ("/svc/", r"\1", "/svc/", None),
+            ("/svc//a", r"\1", "/a", None),
+            ("/svc/*", r"\1", "*", None),
+            ("/svc/a/b?q", r"\1", "/svc/a/b?q", Some("a/b?q")),
+            ("/svc/http://x/y", r"\1", "/svc/http://x/y", Some("http://x/y")),
+            ("/svc/a", r"/b c/\1", "/svc/a", Some("/b c/a")),
+            ("/svc/a", r"/b#\1", "/svc/a", Some("/b#a")),
             ("/svc/a", "?b", "/svc/a", Some("?b")),
         ] {
             let (result, left) = rewritten(target, "^/svc/(.*)$", substitution);
