@@ -109,12 +109,12 @@ fn what_an_alias_for_a_secret_stands_for_is_secret() {
         "x: &s\n  [hidden]\n  [hidden]\n  [hidden]\nd: e\ncredentials: [hidden]\n",
     );
     check(
-        "x: &s\n- SESAME\n- SESAME\nd: e\ntoken: [*s]\n",
+        "x: &s\n- SESAME\n- SESAME\nd: e\ntoken: *s\n",
         "x: &s\n[hidden]\n[hidden]\nd: e\ntoken: [hidden]\n",
     );
     check(
         "x: &s |\n  SESAME\n\n  # SESAME\nd: e\npassword: *s\n",
-        "x: &s [hidden]\n  [hidden]\n\n  [hidden]\nd: e\npassword: [hidden]\n",
+        "x: &s |\n  [hidden]\n\n  [hidden]\nd: e\npassword: [hidden]\n",
     );
     check(
         "a:\n- &s SESAME\n- c\nd: &t {e: *s}\nheaders:\n- name: x-token\n  value: *t\n",
