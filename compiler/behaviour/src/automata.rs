@@ -245,6 +245,11 @@ fn step_path(state: State, byte: u8) -> Option<State> {
     }
 }
 
+/// Returns whether a path in normal form can begin with a text.
+pub(crate) fn begins_path(text: &str) -> bool {
+    text.bytes().try_fold(path::START, step_path).is_some()
+}
+
 /// Bytes in the order in which a witness prefers them.
 const PREFERENCE: &[u8] =
     b"abcdefghijklmnopqrstuvwxyz0123456789-/_.ABCDEFGHIJKLMNOPQRSTUVWXYZ:=,;@+*~!$&'()[]% \"#<>?\\^`{|}";

@@ -1,12 +1,14 @@
 //! The behaviour diff: hosts, then paths, then the rest, each cut into atoms on which both sides are constant; see the
 //! crate's documentation for the result.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::{Conditions, Entry, HostPattern, Ir, LoweredHost, Route, RouteMatch};
 
 use crate::automata::{Bounds, Regexes};
+use crate::candidates::Candidates;
 use crate::class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Options, RoutePair};
 use crate::decision_list::{Leaf, Row, alike, differences};
 use crate::facet::{Facet, changes};
@@ -76,6 +78,7 @@ struct Piece {
 /// The routes that requests for a host meet on one side, in order.
 pub(crate) struct Chain<'a> {
     pub(crate) routes: Vec<(&'a Route, Outcome)>,
+    candidates: OnceCell<Candidates>,
 }
 
 impl<'a> Comparison<'a> {
@@ -207,7 +210,7 @@ impl<'a> Side<'a> {
             let outcomes = self.outcomes(host);
             routes.extend(host.host.routes.iter().zip(outcomes.iter().cloned()));
         }
-        Chain { routes }
+        Chain { routes, candidates: OnceCell::new() }
     }
 
     fn outcomes(&mut self, host: &LoweredHost) -> Arc<Vec<Outcome>> {
@@ -223,7 +226,9 @@ impl<'a> Chain<'a> {
     /// Returns the routes that may match in a path atom, with what remains to be tested, and 404 at the end.
     pub(crate) fn rows(&self, entry: Entry, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
         let mut rows = Vec::new();
-        for (route, outcome) in &self.routes {
+        let tests = || self.routes.iter().map(|(route, _)| &route.matches);
+        let candidates = self.candidates.get_or_init(|| Candidates::new(tests(), atom.fold));
+        for (route, outcome) in candidates.of(atom).into_iter().map(|index| &self.routes[index]) {
             let Some(tests) = remaining_tests(entry, atom, route, solver) else { continue };
             let ends = tests.is_empty();
             rows.push(Row { tests, outcome: outcome.clone(), route: Some(&route.id) });

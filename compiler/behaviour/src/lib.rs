@@ -38,6 +38,7 @@
 
 mod agree;
 mod automata;
+mod candidates;
 mod canonical;
 mod class;
 mod decide;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gatewright_ir::{PathMatch, RouteMatch};
 
@@ -19,7 +19,21 @@ pub(crate) struct PathAtom {
     pub(crate) shape: Shape,
     /// Whether texts are folded to lower case and stand for every case.
     pub(crate) fold: bool,
+    holes: Holes,
 }
+
+/// What is cut out of a cone as one language, made for the first search.
+#[derive(Clone, Debug, Default)]
+struct Holes(OnceLock<Arc<Literals>>);
+
+/// It follows from the shape.
+impl PartialEq for Holes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Holes {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -70,6 +84,11 @@ impl PathAtoms {
         atoms
     }
 
+    /// Returns whether the atoms stand for every case.
+    pub(crate) fn fold(&self) -> bool {
+        self.fold
+    }
+
     /// Returns the atoms: points, then cones, each in order of text.
     pub(crate) fn atoms(&self) -> impl Iterator<Item = PathAtom> + '_ {
         let points = self.points.iter().map(|point| Shape::Point(point.clone()));
@@ -84,7 +103,7 @@ impl PathAtoms {
             let (cones, points) = holes.remove(prefix.as_str()).unwrap_or_default();
             Shape::Cone { prefix: prefix.clone(), cones, points }
         });
-        points.chain(cones).map(|shape| PathAtom { shape, fold: self.fold })
+        points.chain(cones).map(|shape| PathAtom { shape, fold: self.fold, holes: Holes::default() })
     }
 
     /// Turns atoms back into few sets: a cone with the atoms inside it that do not belong cut out.
@@ -147,6 +166,12 @@ impl PathAtoms {
 }
 
 impl PathAtom {
+    /// Returns the atom of all paths.
+    pub(crate) fn everything() -> Self {
+        let shape = Shape::Cone { prefix: "/".to_owned(), cones: Vec::new(), points: Vec::new() };
+        PathAtom { shape, fold: false, holes: Holes::default() }
+    }
+
     pub(crate) fn point(&self) -> Option<&str> {
         match &self.shape {
             Shape::Point(point) => Some(point),
@@ -180,9 +205,12 @@ impl PathAtom {
         match &self.shape {
             Shape::Point(point) => folded == *point,
             Shape::Cone { prefix, cones, points } => {
+                // Both lists are in order, and no cone of the list lies in another: the last one that is not behind the
+                // path is the only one that can hold it.
+                let next = cones.partition_point(|cone| *cone <= folded);
                 folded.starts_with(prefix.as_str())
-                    && !points.contains(&folded)
-                    && !cones.iter().any(|cone| folded.starts_with(cone.as_str()))
+                    && points.binary_search(&folded).is_err()
+                    && !cones[..next].last().is_some_and(|cone| folded.starts_with(cone.as_str()))
             }
         }
     }
@@ -222,8 +250,8 @@ impl PathAtom {
                 (vec![Language::Path, Language::Exact(point.as_str().into(), self.fold)], Vec::new())
             }
             Shape::Cone { prefix, cones, points } => {
-                let holes = Literals::new(points, cones, self.fold);
-                let none = vec![Language::Literals(Arc::new(holes))];
+                let holes = self.holes.0.get_or_init(|| Arc::new(Literals::new(points, cones, self.fold)));
+                let none = vec![Language::Literals(Arc::clone(holes))];
                 (vec![Language::Path, Language::Prefix(prefix.as_str().into(), self.fold)], none)
             }
         }

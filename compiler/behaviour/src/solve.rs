@@ -167,6 +167,9 @@ impl Solver {
                     crate::decide::path_matches(test, *case_sensitive, path, patterns) == *holds
                 })
         };
+        if !may_begin(atom, tests) {
+            return Value::Impossible;
+        }
         for candidate in path_candidates(atom, tests) {
             if passes(&candidate, &self.patterns) {
                 return Value::Is(candidate);
@@ -340,6 +343,16 @@ fn add<'c>(
 ) {
     let (yes, no) = wishes.entry(name).or_default();
     if holds { yes.push(test) } else { no.push(test) }
+}
+
+/// Returns whether paths can begin as an atom and the literal tests that hold ask: most that cannot are told by that.
+fn may_begin(atom: &PathAtom, tests: &[(&PathMatch, bool, bool)]) -> bool {
+    let literals = tests.iter().filter_map(|(test, _, holds)| match test {
+        PathMatch::Exact(text) | PathMatch::Prefix(text) if *holds => Some(text.as_str()),
+        _ => None,
+    });
+    let own = atom.point().or(atom.cone());
+    literals.chain(own).all(crate::automata::begins_path)
 }
 
 /// Returns the ways to meet a condition with elementary ones, the plainest request first.

@@ -57,20 +57,22 @@ impl HostTable {
 
 /// Prefixes by text, with the lengths that occur: a path is looked up once per length.
 #[derive(Debug, Default)]
-struct Prefixes {
+pub(crate) struct Prefixes {
     by_text: HashMap<String, Vec<usize>>,
     lengths: Vec<usize>,
 }
 
 impl Prefixes {
-    fn insert(&mut self, prefix: String, index: usize) {
+    /// Adds the index of a route with this prefix.
+    pub(crate) fn insert(&mut self, prefix: String, index: usize) {
         if let Err(place) = self.lengths.binary_search(&prefix.len()) {
             self.lengths.insert(place, prefix.len());
         }
         self.by_text.entry(prefix).or_default().push(index);
     }
 
-    fn collect(&self, path: &str, routes: &mut Vec<usize>) {
+    /// Adds the indices of the prefixes of a path.
+    pub(crate) fn collect(&self, path: &str, routes: &mut Vec<usize>) {
         let lengths = self.lengths.iter().take_while(|length| **length <= path.len());
         for prefix in lengths.filter_map(|length| path.get(..*length)) {
             routes.extend(self.by_text.get(prefix).into_iter().flatten());

@@ -1,6 +1,6 @@
 //! Routes that can never match: earlier routes of their host take every request of theirs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use gatewright_behaviour::{Options, is_normal_path, shadowed};
 use gatewright_diagnostics::code;
@@ -30,12 +30,14 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
             *count -= 1;
         }
     }
-    let place = |id: &RouteId| drafts.iter().find(|draft| draft.id == *id).map(|draft| draft.place.clone());
+    // The first of several with one id, as they stand.
+    let by_id: BTreeMap<&RouteId, &Draft> = drafts.iter().rev().map(|draft| (&draft.id, draft)).collect();
+    let place = |id: &RouteId| by_id.get(id).map(|draft| draft.place.clone());
     let mut told = BTreeSet::new();
     let mut findings = Vec::new();
     for hidden in shadowed.iter().filter(|hidden| reachable.get(&hidden.route) == Some(&0)) {
         // What has an error is silent about everything else.
-        let sound = drafts.iter().find(|draft| draft.id == hidden.route).filter(|draft| !draft.is_broken());
+        let sound = by_id.get(&hidden.route).filter(|draft| !draft.is_broken());
         let Some(draft) = sound.filter(|_| told.insert(&hidden.route)) else { continue };
         if hidden.taken_by.is_none() {
             findings.push(never_matches(host, draft, world));
@@ -122,39 +124,48 @@ fn excluding(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Vec<String
     manifest.metadata.annotations.keys().filter(decides).cloned().collect()
 }
 
-/// Hosts with more path tests than this are left to the search.
-const FEW_TESTS: usize = 32;
-
 /// Returns whether a look at the paths tells that every route can be reached, as it does for most hosts: no route tests
 /// anything but paths, and none starts with an earlier prefix or repeats an earlier path.
 fn plainly_reachable(drafts: &[Draft]) -> bool {
-    let tests: Vec<&PathMatch> = drafts.iter().flat_map(|draft| &draft.paths).collect();
-    tests.len() <= FEW_TESTS
-        && drafts.iter().all(Draft::tests_only_paths)
-        && tests.iter().all(|test| is_plain(test))
-        && tests
-            .iter()
-            .enumerate()
-            .all(|(index, test)| !tests[..index].iter().any(|earlier| may_take(earlier, test)))
+    let mut taken = Taken::default();
+    drafts.iter().all(Draft::tests_only_paths)
+        && drafts.iter().flat_map(|draft| &draft.paths).all(|test| taken.leaves(test) && taken.add(test))
 }
 
-/// Returns whether a look tells that requests with this path exist.
-fn is_plain(test: &PathMatch) -> bool {
-    match test {
-        PathMatch::Exact(path) | PathMatch::Prefix(path) => is_normal_path(path),
-        PathMatch::Regex(_) => false,
+/// What earlier routes take.
+#[derive(Default)]
+struct Taken<'d> {
+    exact: HashSet<&'d str>,
+    prefixes: HashSet<&'d str>,
+    /// Lengths that occur among the prefixes.
+    lengths: BTreeSet<usize>,
+}
+
+impl<'d> Taken<'d> {
+    /// Returns whether a look tells that there are requests for a test, and that none of what is taken may take it.
+    fn leaves(&self, test: &PathMatch) -> bool {
+        let (path, exact) = match test {
+            PathMatch::Exact(path) => (path, true),
+            PathMatch::Prefix(path) => (path, false),
+            PathMatch::Regex(_) => return false,
+        };
+        let mut starts = self.lengths.iter().filter_map(|length| path.get(..*length));
+        // Below a prefix there is always a path more than an exact one.
+        is_normal_path(path)
+            && !(exact && self.exact.contains(path.as_str()))
+            && !starts.any(|start| self.prefixes.contains(start))
     }
-}
 
-/// Returns whether a test may take what a later one is for.
-fn may_take(earlier: &PathMatch, later: &PathMatch) -> bool {
-    match (earlier, later) {
-        (PathMatch::Prefix(prefix), PathMatch::Exact(path) | PathMatch::Prefix(path)) => {
-            path.starts_with(prefix)
+    /// Adds a test that is no expression.
+    fn add(&mut self, test: &'d PathMatch) -> bool {
+        match test {
+            PathMatch::Exact(path) => drop(self.exact.insert(path)),
+            PathMatch::Prefix(path) => {
+                self.prefixes.insert(path);
+                self.lengths.insert(path.len());
+            }
+            PathMatch::Regex(_) => return false,
         }
-        (PathMatch::Exact(path), PathMatch::Exact(other)) => path == other,
-        // Below a prefix there is always a path more.
-        (PathMatch::Exact(_), PathMatch::Prefix(_)) => false,
-        (PathMatch::Regex(_), _) | (_, PathMatch::Regex(_)) => true,
+        true
     }
 }
