@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::{Compiled, Engine, compile};
+use gatewright_compiler::{Checked, Compiled, Engine, check, compile};
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::source::{Credentials, Loader, Source, SourceSpec};
 
@@ -155,6 +155,13 @@ impl Inputs {
         Ok(compiled)
     }
 
+    /// Looks for everything that is to say about the SOURCEs. That they hold no manifest is a finding.
+    pub fn check(&self) -> Result<Checked, CliError> {
+        let mut checked = check(&self.source.tree, &self.options)?;
+        checked.diagnostics.extend(checked.nothing.take().filter(|_| !self.allow_empty));
+        Ok(checked)
+    }
+
     fn nothing(&self, engine: &Engine) -> Option<Diagnostic> {
         engine.without_manifest().filter(|_| !self.allow_empty)
     }
@@ -164,12 +171,12 @@ impl Inputs {
         let Some(nothing) = self.nothing(engine) else { return Ok(()) };
         let mut diagnostics = engine.diagnostics()?;
         diagnostics.push(nothing);
-        self.findings(&diagnostics).at_least(Severity::Warning).tell(terminal);
+        self.findings(diagnostics).at_least(Severity::Warning).tell(terminal);
         Err(CliError::findings(format!("{what} of SOURCEs without a manifest")))
     }
 
     /// Returns findings for showing, those about the settings file included.
-    pub fn findings(&self, diagnostics: &[Diagnostic]) -> Findings<'_> {
+    pub fn findings(&self, diagnostics: Vec<Diagnostic>) -> Findings<'_> {
         Findings::new(&self.source, diagnostics, self.settings.as_ref())
     }
 

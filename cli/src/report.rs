@@ -1,6 +1,7 @@
 //! Findings for showing: under the paths that the reader knows, with the lines they point at.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use gatewright_diagnostics::outlet::Form;
@@ -27,7 +28,6 @@ pub struct Settled {
 impl Settled {
     /// Shows the findings and returns the failure of a command that needs the file.
     pub fn refuse(&self, terminal: &Terminal, what: &str) -> Result<(), CliError> {
-        let text = std::str::from_utf8(&self.text).ok().map(Arc::<str>::from);
         let files = [self.path.clone()];
         let report = Report {
             diagnostics: &self.findings,
@@ -36,9 +36,9 @@ impl Settled {
             version: VERSION,
             fail_on: Severity::Error,
         };
-        let source = |_: &str| text.clone();
+        let source = |_: &str| Some(self.text.clone());
         let options = TextOptions { color: terminal.stderr_color(), source: &source };
-        terminal.tell(&render::text(&report, &options));
+        terminal.tell(&render::in_memory(|out| render::text(&report, &options, out)));
         Err(CliError::findings(format!("{what} while an error stands in `{}`", self.path)))
     }
 }
@@ -92,8 +92,8 @@ impl Format {
 
 impl<'a> Findings<'a> {
     /// Takes the findings about a source, and those about another file beside it.
-    pub fn new(source: &'a Source, diagnostics: &[Diagnostic], other: Option<&'a Settled>) -> Self {
-        Findings { source, diagnostics: diagnostics.to_vec(), passed_over: 0, other, condense: false }
+    pub fn new(source: &'a Source, diagnostics: Vec<Diagnostic>, other: Option<&'a Settled>) -> Self {
+        Findings { source, diagnostics, passed_over: 0, other, condense: false }
     }
 
     /// Says how many files of the source hold no manifest.
@@ -120,8 +120,17 @@ impl<'a> Findings<'a> {
         self.diagnostics.iter().chain(other).any(|finding| finding.severity <= severity)
     }
 
-    /// Renders the findings.
-    pub fn render(&self, format: Format, fail_on: Severity, color: bool) -> String {
+    /// Writes the findings.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn render(
+        mut self,
+        format: Format,
+        fail_on: Severity,
+        color: bool,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
         let reader = if format == Format::Text { Reader::Person } else { Reader::Program };
         let mut places = BTreeMap::new();
         let mut diagnostics = self.placed(reader, &mut places);
@@ -136,32 +145,33 @@ impl<'a> Findings<'a> {
             Report { diagnostics: &diagnostics, files: &files, passed_over, version: VERSION, fail_on };
         match format {
             Format::Text => {
-                let source = |path: &str| self.text(places.get(path).map(AsRef::as_ref), path);
-                render::text(&report, &TextOptions { color, source: &source })
+                let source = |path: &str| self.content(places.get(path).map(AsRef::as_ref), path);
+                render::text(&report, &TextOptions { color, source: &source }, out)
             }
-            Format::Json => render::json(&report),
-            Format::Sarif => render::sarif(&report),
-            Format::Junit => render::junit(&report),
-            Format::Github => render::github(&report),
-            Format::Gitlab => render::gitlab(&report),
+            Format::Json => render::json(&report, out),
+            Format::Sarif => render::sarif(&report, out),
+            Format::Junit => render::junit(&report, out),
+            Format::Github => render::github(&report, out),
+            Format::Gitlab => render::gitlab(&report, out),
         }
     }
 
     /// Shows the findings to a person on standard error, if there are any.
-    pub fn tell(&self, terminal: &Terminal) {
+    pub fn tell(self, terminal: &Terminal) {
         if self.any(Severity::Info) {
-            terminal.tell(&self.render(Format::Text, Severity::Error, terminal.stderr_color()));
+            let color = terminal.stderr_color();
+            terminal.tell(&render::in_memory(|out| self.render(Format::Text, Severity::Error, color, out)));
         }
     }
 
-    /// Returns the findings under the paths that the reader knows, and the path inside the source of each of them.
-    fn placed(&self, reader: Reader, places: &mut BTreeMap<String, String>) -> Vec<Diagnostic> {
-        let mut diagnostics = self.diagnostics.clone();
+    /// Takes the findings out, under the paths that the reader knows, and the path inside the source of each of them.
+    fn placed(&mut self, reader: Reader, places: &mut BTreeMap<String, String>) -> Vec<Diagnostic> {
+        let mut diagnostics = std::mem::take(&mut self.diagnostics);
         for finding in &mut diagnostics {
             for label in std::iter::once(&mut finding.primary).chain(&mut finding.related) {
                 let shown = self.shown(reader, &label.path);
-                let inside = std::mem::replace(&mut label.path, shown.clone());
-                places.entry(shown).or_insert(inside);
+                let inside = std::mem::replace(&mut label.path, shown);
+                places.entry(label.path.clone()).or_insert(inside);
             }
         }
         if let Some(other) = self.other {
@@ -183,13 +193,12 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn text(&self, inside: Option<&str>, shown: &str) -> Option<Arc<str>> {
-        let bytes = match (inside, self.other) {
-            (Some(path), _) => self.source.tree.reader.read(path, self.source.tree.files.get(path)?).ok()?,
-            (None, Some(other)) if other.path == shown => other.text.clone(),
-            (None, _) => return None,
-        };
-        std::str::from_utf8(&bytes).ok().map(Arc::from)
+    fn content(&self, inside: Option<&str>, shown: &str) -> Option<Arc<[u8]>> {
+        match (inside, self.other) {
+            (Some(path), _) => self.source.tree.reader.read(path, self.source.tree.files.get(path)?).ok(),
+            (None, Some(other)) if other.path == shown => Some(other.text.clone()),
+            (None, _) => None,
+        }
     }
 }
 

@@ -231,6 +231,6 @@ async fn next(feed: &mut Option<Feed>) -> Change {
 }
 
 fn show(terminal: &Terminal, source: &Source, diagnostics: &[Diagnostic], severity: Severity) {
-    let findings = Findings::new(source, diagnostics, None).at_least(severity);
+    let findings = Findings::new(source, diagnostics.to_vec(), None).at_least(severity);
     findings.tell(terminal);
 }

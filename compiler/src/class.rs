@@ -23,9 +23,7 @@ pub(crate) struct DefaultClass(EntityKey);
 pub(crate) fn default_of<'m>(
     classes: impl Iterator<Item = &'m Arc<Manifest>>,
 ) -> (Option<DefaultClass>, Vec<Finding>) {
-    let marked = |class: &&Arc<Manifest>| {
-        class.metadata.annotations.get(DEFAULT_ANNOTATION).is_some_and(|v| v == "true")
-    };
+    let marked = |class: &&Arc<Manifest>| class.metadata.annotations.get(DEFAULT_ANNOTATION) == Some("true");
     let mut marked: Vec<&Arc<Manifest>> = classes.filter(marked).collect();
     marked.sort_by_key(|class| (Reverse(&class.metadata.creation_timestamp), &class.key));
     let Some((winner, losers)) = marked.split_first() else { return (None, Vec::new()) };
@@ -88,9 +86,9 @@ pub(crate) fn select<'d>(
     if options.watch_namespace.as_ref().is_some_and(|watched| **watched != *key.namespace) {
         return Selection::OtherNamespace;
     }
-    let written = metadata.annotations.get(CLASS_ANNOTATION).or(spec.ingress_class_name.as_ref());
+    let written = metadata.annotations.get(CLASS_ANNOTATION).or(spec.ingress_class_name.as_deref());
     let default = default.filter(|_| takes_default(metadata, spec));
-    let named = written.map(String::as_str).or(default.map(|class| &*class.0.name));
+    let named = written.or(default.map(|class| &*class.0.name));
     let configured = options.ingress_class.as_str();
     let served = match (configured, named) {
         ("", _) => true,

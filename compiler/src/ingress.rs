@@ -28,9 +28,13 @@ pub(crate) struct AnalyzedIngress {
     /// Shared by all Ingresses without annotations that say something.
     pub(crate) policy: Arc<Policy>,
     pub(crate) paths: Vec<PathRule>,
+    /// Places in `paths` in the order of hosts; nothing where there are so few hosts that a look at all paths is quicker.
+    paths_by_host: Box<[u32]>,
     /// Hosts that the rules open.
     pub(crate) hosts: SmallSet<HostPattern>,
     pub(crate) tls: Vec<TlsEntry>,
+    /// Names in `tls` with the place of the first entry that has them, in order; nothing where there are few entries.
+    tls_by_name: Box<[(Box<str>, u32)]>,
     pub(crate) default_backend: Option<Arc<Backend>>,
     /// An error stands against it: it keeps its hosts and paths, and refuses their requests.
     pub(crate) erroneous: bool,
@@ -88,7 +92,49 @@ impl PathRule {
     }
 }
 
+/// Hosts and entries of an Ingress above which an index is quicker than a look at all.
+const FEW: usize = 8;
+
 impl AnalyzedIngress {
+    /// Returns the paths of a host, in their order.
+    pub(crate) fn paths_of<'a>(&'a self, host: &'a HostPattern) -> impl Iterator<Item = &'a PathRule> {
+        let at = |place: u32| &self.paths[place as usize];
+        let sorted = &self.paths_by_host;
+        let start = sorted.partition_point(|place| at(*place).host < *host);
+        let by_index =
+            sorted[start..].iter().map(move |place| at(*place)).take_while(|rule| rule.host == *host);
+        let all = if sorted.is_empty() { &self.paths[..] } else { &[] };
+        by_index.chain(all.iter().filter(|rule| rule.host == *host))
+    }
+
+    /// Returns the first entry of `tls` that has a name.
+    pub(crate) fn tls_entry_of(&self, name: &str) -> Option<&TlsEntry> {
+        if self.tls_by_name.is_empty() {
+            return self.tls.iter().find(|entry| entry.hosts.iter().any(|host| host == name));
+        }
+        let found = self.tls_by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        self.tls.get(self.tls_by_name[found].1 as usize)
+    }
+
+    /// Makes the indexes, once paths and entries are there.
+    fn index(&mut self) {
+        if self.hosts.len() > FEW {
+            let mut places: Vec<u32> = (0..).take(self.paths.len()).collect();
+            // Stable: the paths of a host stay in their order.
+            places.sort_by_key(|place| &self.paths[*place as usize].host);
+            self.paths_by_host = places.into();
+        }
+        if self.tls.len() > FEW {
+            let names = self.tls.iter().zip(0..).flat_map(|(entry, place)| {
+                entry.hosts.iter().map(move |name| (Box::from(name.as_str()), place))
+            });
+            let mut names: Vec<(Box<str>, u32)> = names.collect();
+            names.sort();
+            names.dedup_by(|next, kept| next.0 == kept.0);
+            self.tls_by_name = names.into();
+        }
+    }
+
     /// Returns whether a rule opens the host.
     pub(crate) fn opens(&self, host: &HostPattern) -> bool {
         self.hosts.contains(host)
@@ -112,7 +158,9 @@ impl AnalyzedIngress {
 
     /// Returns where a route of this Ingress was written.
     pub(crate) fn place_of(&self, route: &RouteId) -> Option<Place> {
-        if let Some(rule) = self.paths.iter().find(|rule| self.route_id(rule) == *route) {
+        let host = route.0.split(' ').nth(1)?.parse().ok()?;
+        let mut like = self.paths_of(&host).filter(|rule| route.0.ends_with(&*rule.declared));
+        if let Some(rule) = like.find(|rule| self.route_id(rule) == *route) {
             return Some(Place::value(&self.key, rule.pointer()));
         }
         match route.0.split(' ').nth(2)? {
@@ -149,7 +197,8 @@ fn policy(key: &EntityKey, metadata: &Metadata, profile: Profile) -> (Arc<Policy
         return (NO_POLICY.clone(), Vec::new());
     }
     let (policy, findings) = annotations::read(key, &metadata.annotations, profile);
-    (Arc::new(policy), findings)
+    let says_nothing = policy == **NO_POLICY;
+    (if says_nothing { NO_POLICY.clone() } else { Arc::new(policy) }, findings)
 }
 
 /// One entry of `spec.tls`.
@@ -182,22 +231,28 @@ pub(crate) fn analyze(
         route_name: route_name(key, options),
         policy,
         paths: Vec::new(),
+        paths_by_host: Box::default(),
         hosts: SmallSet::default(),
+        tls_by_name: Box::default(),
         tls: spec.tls.iter().enumerate().map(tls_entry).collect(),
         default_backend: spec.default_backend.clone(),
         erroneous: false,
         certificates_by: certificates_by(metadata),
         class_by_default,
     };
+    let mut hosts = Vec::with_capacity(spec.rules.len());
     for (rule, index) in spec.rules.iter().zip(0..).filter(|(rule, _)| !rule.misread) {
         let Some(host) = read_host(&rule.host) else { continue };
         let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
-        analyzed.paths.reserve_exact(paths.len());
+        analyzed.paths.reserve(paths.len());
         for (path, at) in paths.iter().zip(0..) {
             analyzed.paths.push(path_rule(&analyzed, &host, path, (index, at), &mut findings));
         }
-        analyzed.hosts.insert(host);
+        hosts.push(host);
     }
+    analyzed.paths.shrink_to_fit();
+    analyzed.hosts = hosts.into_iter().collect();
+    analyzed.index();
     if let Some(ignored) = ignored_destination(&analyzed) {
         // What its lines would do is nobody's business then.
         findings.retain(|finding| finding.code.id != code::GW0449.id);
@@ -220,7 +275,7 @@ fn certificates_by(metadata: &Metadata) -> Option<&'static str> {
         "certmanager.k8s.io/issuer",
         "kubernetes.io/tls-acme",
     ];
-    KEYS.into_iter().find(|key| metadata.annotations.get(*key).is_some_and(|value| value != "false"))
+    KEYS.into_iter().find(|key| metadata.annotations.get(key).is_some_and(|value| value != "false"))
 }
 
 /// The destination annotation acts on resource backends alone.

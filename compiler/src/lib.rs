@@ -33,6 +33,7 @@ mod registry;
 mod registry_fields;
 mod rewrites;
 mod small_set;
+mod texts;
 mod world;
 
 pub use annotations::foreign::{
@@ -40,7 +41,7 @@ pub use annotations::foreign::{
 };
 pub use annotations::known::{FORCE_CONFLICTS, KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
-pub use engine::{Broken, Delta, Engine, Provenance, Reach, Said, WorkCounters};
+pub use engine::{Broken, Checked, Delta, Engine, Provenance, Reach, Said, WorkCounters, check};
 pub use global::is_global;
 
 use gatewright_diagnostics::{Diagnostic, Severity};

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use gatewright_ir::{Digest, Optional, Shared};
 use serde::{Deserialize, Serialize};
 
+pub use crate::texts::Texts;
+
 /// A kind that the compiler reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Kind {
@@ -156,16 +158,16 @@ pub struct DocumentIndex {
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// Annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// RFC 3339 time of creation, where the manifest was exported from a kube cluster.
     pub creation_timestamp: Option<String>,
 }
 
 impl Optional for Metadata {
     const NOTHING: &'static Self =
-        &Metadata { annotations: BTreeMap::new(), labels: BTreeMap::new(), creation_timestamp: None };
+        &Metadata { annotations: Texts::new(), labels: Texts::new(), creation_timestamp: None };
 }
 
 /// The kind's own part of a manifest.

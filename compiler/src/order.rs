@@ -287,7 +287,7 @@ mod tests {
             let mut metadata =
                 Metadata { creation_timestamp: created.map(Into::into), ..Metadata::default() };
             if let Some(order) = order {
-                metadata.annotations.insert(ORDER_ANNOTATION.into(), order.into());
+                metadata.annotations.insert(ORDER_ANNOTATION, order);
             }
             Age::of(&EntityKey::new(crate::manifest::Kind::Ingress, ns, name), &metadata)
         };

@@ -19,6 +19,11 @@ impl<T: Ord> SmallSet<T> {
         self.0.iter()
     }
 
+    /// Returns the number of members.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns whether there is no member.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -27,6 +32,11 @@ impl<T: Ord> SmallSet<T> {
     /// Returns whether a value is a member.
     pub(crate) fn contains(&self, value: &T) -> bool {
         self.0.binary_search(value).is_ok()
+    }
+
+    /// Returns the member that is equal to a value.
+    pub(crate) fn get(&self, value: &T) -> Option<&T> {
+        self.0.binary_search(value).ok().map(|at| &self.0[at])
     }
 
     /// Returns the members that `other` does not have, in order.
@@ -44,13 +54,16 @@ impl<T: Ord> SmallSet<T> {
         true
     }
 
-    /// Takes a member out; returns whether it was one.
-    pub(crate) fn remove(&mut self, member: &T) -> bool {
-        let Ok(at) = self.0.binary_search(member) else { return false };
+    /// Puts members in.
+    pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = T>) {
+        *self = std::mem::take(&mut self.0).into_vec().into_iter().chain(more).collect();
+    }
+
+    /// Keeps the members of which `keep` is true.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         let mut members = std::mem::take(&mut self.0).into_vec();
-        members.remove(at);
+        members.retain(keep);
         self.0 = members.into();
-        true
     }
 }
 
@@ -96,8 +109,11 @@ mod tests {
         let mut set = SmallSet::default();
         assert!(set.is_empty() && set.insert(2) && set.insert(1) && !set.insert(2) && set.insert(3));
         assert_eq!(set, SmallSet::from(BTreeSet::from([3, 2, 1])));
-        assert!(set.remove(&2) && !set.remove(&2));
+        set.retain(|member| *member != 2);
         assert_eq!(set.iter().copied().collect::<Vec<_>>(), [1, 3]);
+        set.extend([5, 3, 4, 5]);
+        assert_eq!(set.iter().copied().collect::<Vec<_>>(), [1, 3, 4, 5]);
+        set.retain(|member| *member < 4);
         let other = SmallSet::from_iter([4, 3, 4]);
         assert_eq!(set.difference(&other).collect::<Vec<_>>(), [&1]);
     }

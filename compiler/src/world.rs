@@ -140,6 +140,11 @@ impl<'a> World<'a> {
 
     /// Returns `NAME.NAMESPACE.svc.DOMAIN`.
     pub(crate) fn service_host(&self, namespace: &str, name: &str) -> String {
-        format!("{name}.{namespace}.svc.{}", self.options.cluster_domain)
+        service_host(namespace, name, &self.options.cluster_domain)
     }
+}
+
+/// Returns `NAME.NAMESPACE.svc.DOMAIN`.
+pub(crate) fn service_host(namespace: &str, name: &str, domain: &str) -> String {
+    format!("{name}.{namespace}.svc.{domain}")
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
-use gatewright_compiler::{BootstrapOptions, Compiled, Engine, compile};
+use gatewright_compiler::{BootstrapOptions, Compiled, Engine, check, compile};
 use gatewright_diagnostics::{Severity, render};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
     engine.update(&whole).expect("memory can be read");
     assert!(engine.xds() == cold.engine.xds(), "an update ends elsewhere than a compile from nothing");
     assert_eq!(engine.diagnostics().expect("memory can be read"), cold.diagnostics);
+    let checked = check(&whole, engine.options()).expect("memory can be read");
+    assert_eq!(checked.diagnostics, cold.diagnostics);
 });
 
 fn tree(bytes: &[u8]) -> SourceTree {
@@ -45,9 +47,10 @@ fn show(compiled: &Compiled, bytes: &[u8]) {
         fail_on: Severity::Error,
     };
     let source = |path: &str| match path {
-        "any.yaml" => std::str::from_utf8(bytes).ok().map(Arc::from),
-        _ => Some(Arc::from(SURROUNDINGS)),
+        "any.yaml" => Some(Arc::from(bytes)),
+        _ => Some(Arc::from(SURROUNDINGS.as_bytes())),
     };
-    render::text(&report, &render::TextOptions { color: false, source: &source });
-    render::json(&report);
+    let options = render::TextOptions { color: false, source: &source };
+    render::in_memory(|out| render::text(&report, &options, out));
+    render::in_memory(|out| render::json(&report, out));
 }

@@ -177,7 +177,7 @@ impl Apply {
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         inputs.refuse_nothing(&engine, &context.terminal, "nothing is applied")?;
-        inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
+        inputs.findings(engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
         Ok((inputs, engine))
     }
 

@@ -101,7 +101,7 @@ impl Compile {
         let errors = engine.has_errors() || inputs.has_settings_errors();
         // A summary is what a benchmark times: places are looked up only when there is something to say.
         if errors || self.format != Artefact::Summary {
-            inputs.findings(&engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
+            inputs.findings(engine.diagnostics()?).at_least(Severity::Warning).tell(&context.terminal);
         }
         if errors && !self.keep_going {
             return Err(refused("nothing is emitted", KeepGoing::Possible));

@@ -145,7 +145,7 @@ impl Plan {
         engine.update(&tree)?;
         head.refuse_nothing(&engine, &context.terminal, "nothing is planned")?;
         if engine.has_errors() || head.has_settings_errors() {
-            head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
+            head.findings(engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Ok(None);
         }
         let after = ManuallyDrop::new(State::of(&engine, &head.source)?);
@@ -165,7 +165,7 @@ impl Plan {
         engine.update(&head.source.tree)?;
         head.refuse_nothing(&engine, &context.terminal, "nothing is planned")?;
         if engine.has_errors() || head.has_settings_errors() {
-            head.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
+            head.findings(engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Ok(None);
         }
         let desired = DesiredState::of(&head.source, &engine)?;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use gatewright_behaviour::Model;
 use gatewright_compiler::Engine;
+use gatewright_diagnostics::Severity;
 use gatewright_diagnostics::outlet::Form;
-use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::planning::State;
 use gatewright_reconciler::source::SourceSpec;
 
@@ -74,7 +74,7 @@ impl Test {
         let mut engine = Engine::new(inputs.options.clone());
         engine.update(&inputs.source.tree)?;
         if engine.has_errors() || inputs.has_settings_errors() {
-            inputs.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
+            inputs.findings(engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
             return Err(refused("nothing is tested", KeepGoing::Impossible));
         }
         let state = State::of(&engine, &inputs.source)?;
@@ -177,6 +177,5 @@ impl Test {
 }
 
 fn tell(context: &Context, inputs: &Inputs, settled: Settled) {
-    let none: &[Diagnostic] = &[];
-    Findings::new(&inputs.source, none, Some(&settled)).tell(&context.terminal);
+    Findings::new(&inputs.source, Vec::new(), Some(&settled)).tell(&context.terminal);
 }

@@ -76,7 +76,7 @@ impl Trace {
         let errors = engine.has_errors() || inputs.has_settings_errors();
         if errors {
             // What is broken answers 503, which the trace shows; the reader should know why.
-            inputs.findings(&engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
+            inputs.findings(engine.diagnostics()?).at_least(Severity::Error).tell(&context.terminal);
         }
         let state = State::of(&engine, &inputs.source)?;
         let report = Report::of(&Model::new(engine.ir()), &engine, &state, &request).shown();

@@ -1,7 +1,7 @@
 //! `gatewright validate`: everything that is wrong or odd, in a form for people, CI or code scanning.
 
 use clap::{Args, ValueEnum};
-use gatewright_diagnostics::Severity;
+use gatewright_diagnostics::{Severity, render};
 use gatewright_reconciler::source::SourceSpec;
 
 use crate::Context;
@@ -52,14 +52,15 @@ impl Validate {
             )));
         }
         let inputs = context.inputs(&self.input)?;
-        let compiled = inputs.compile()?;
-        let passed_over = compiled.engine.passed_over().count();
-        let findings = inputs.findings(&compiled.diagnostics).passing_over(passed_over);
+        let checked = inputs.check()?;
+        let findings = inputs.findings(checked.diagnostics).passing_over(checked.passed_over);
         let findings = if self.verbose { findings } else { findings.condensed() };
         let fail_on = self.fail_on();
         let color = context.terminal.stdout_color();
-        context.terminal.print(self.format.form(color), &findings.render(self.format, fail_on, color))?;
-        Ok(if findings.any(fail_on) { Exit::Findings } else { Exit::Fine })
+        let exit = if findings.any(fail_on) { Exit::Findings } else { Exit::Fine };
+        let report = render::in_memory(|out| findings.render(self.format, fail_on, color, out));
+        context.terminal.print(self.format.form(color), &report)?;
+        Ok(exit)
     }
 
     fn fail_on(&self) -> Severity {

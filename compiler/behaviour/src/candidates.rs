@@ -106,8 +106,8 @@ pub(crate) fn literal_start(pattern: &str) -> &str {
 mod tests {
     use super::*;
     use crate::decide::path_matches;
-    use crate::dialect::Patterns;
     use crate::paths::PathAtoms;
+    use crate::patterns::Patterns;
 
     #[test]
     fn what_an_expression_begins_with_is_certain() {

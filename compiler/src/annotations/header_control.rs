@@ -1,12 +1,12 @@
 //! The header control family: `NAME VALUE` lines and comma lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderEdits, SharedEdits};
 
 use super::reader::{HIGRESS, Reader};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Place, Within};
 
 /// Edits of requests and responses, and the host that a request edit of `host` asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,12 +82,7 @@ fn edits(reader: &mut Reader<'_>, family: &str) -> HeaderEdits {
         }
     }
     if let Some(found) = reader.higress_string(&format!("{family}-remove")) {
-        edits.remove = found
-            .value
-            .split(',')
-            .map(|name| unquote(name.trim()).to_ascii_lowercase())
-            .filter(|name| !name.is_empty())
-            .collect();
+        edits.remove = found.value.split(',').map(removed).filter(|name| !name.is_empty()).collect();
         if edits.remove.is_empty() {
             reader.invalid(&found.key, format!("`{}` names no header", found.key));
         }
@@ -164,22 +159,39 @@ fn report_invalid_names(reader: &mut Reader<'_>, family: &str, edits: &mut Heade
             false
         }
     });
+    let places = if bad.is_empty() { BTreeMap::new() } else { places(reader, family) };
     for name in bad {
-        let key = ["add", "update", "remove"]
-            .map(|verb| format!("{HIGRESS}{family}-{verb}"))
-            .into_iter()
-            .find(|key| {
-                reader.annotations().get(key).is_some_and(|text| text.to_ascii_lowercase().contains(&name))
-            });
-        if let Some(key) = key {
-            let lines = reader.lines(&key);
-            let written = lines.iter().find(|(line, _)| line.to_ascii_lowercase().contains(&name));
-            let place = Place::annotation_value(reader.entity, &key);
-            let place = Place { within: written.map(|(_, place)| *place), ..place };
-            let message = format!("`{name}` is not a header name and is skipped");
-            reader.findings.push(Finding::new(&code::GW0403, place, message));
+        // A name that is in no line is the item of a list of removals which goes over several.
+        let written = places.get(&name);
+        let key = written.map_or_else(|| format!("{HIGRESS}{family}-remove"), |(key, _)| key.clone());
+        let place = Place::annotation_value(reader.entity, &key);
+        let place = Place { within: written.map(|(_, place)| *place), ..place };
+        let message = format!("`{name}` is not a header name and is skipped");
+        reader.findings.push(Finding::new(&code::GW0403, place, message));
+    }
+}
+
+/// Returns where a family names its headers: the annotation and the line that has a name first.
+fn places(reader: &Reader<'_>, family: &str) -> BTreeMap<String, (String, Within)> {
+    let mut places = BTreeMap::new();
+    for verb in ["add", "update", "remove"] {
+        let key = format!("{HIGRESS}{family}-{verb}");
+        for (line, place) in reader.lines(&key) {
+            let names: Vec<String> = match verb {
+                "remove" => line.split(',').map(removed).collect(),
+                _ => pair(line).map(|(name, _)| name).into_iter().collect(),
+            };
+            for name in names {
+                places.entry(name).or_insert_with(|| (key.clone(), place));
+            }
         }
     }
+    places
+}
+
+/// Returns the header that an item of a list of removals names.
+fn removed(item: &str) -> String {
+    unquote(item.trim()).to_ascii_lowercase()
 }
 
 /// Why a value is no text that a header can be given.

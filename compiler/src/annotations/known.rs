@@ -1,12 +1,12 @@
 //! Every annotation that Higress reads, and what this version makes of it. What it does not read is in [`super::unread`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use gatewright_diagnostics::code;
 
 use super::reader::{HIGRESS, NGINX};
 use crate::finding::{Finding, Place};
-use crate::manifest::EntityKey;
+use crate::manifest::{EntityKey, Texts};
 
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ pub fn lookup(key: &str) -> Option<&'static KnownAnnotation> {
 /// those that have none in Higress either (`dead`) something else was said.
 pub(super) fn check(
     entity: &EntityKey,
-    annotations: &BTreeMap<String, String>,
+    annotations: &Texts,
     canary: bool,
     dead: &BTreeSet<String>,
 ) -> Vec<Finding> {

@@ -35,7 +35,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Conditions {
     let mut headers: BTreeMap<String, ValueMatch> = BTreeMap::new();
     let mut queries: BTreeMap<String, ValueMatch> = BTreeMap::new();
     let mut parts: Vec<String> = Vec::new();
-    for (key, value) in reader.annotations().clone().iter().filter(|(key, _)| is_match_key(key)) {
+    for (key, value) in reader.annotations().iter().filter(|(key, _)| is_match_key(key)) {
         let Some((test, target, name)) = split(key) else {
             report_malformed(reader, key);
             continue;

@@ -20,14 +20,13 @@ pub(crate) mod unread;
 mod variables;
 pub(crate) mod words;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::Cors;
 
 use crate::finding::{Finding, Place};
-use crate::manifest::EntityKey;
+use crate::manifest::{EntityKey, Texts};
 use crate::options::Profile;
 use canary::Canary;
 use destination::{Destination, Unusable};
@@ -40,7 +39,7 @@ use reader::{Found, Reader};
 use redirect::RedirectPolicy;
 
 /// Everything that the annotations of one Ingress say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) canary: Option<Canary>,
     pub(crate) destinations: Result<Vec<Destination>, Unusable>,
@@ -72,11 +71,7 @@ pub(crate) struct FallbackService {
 }
 
 /// Reads all annotations of an Ingress.
-pub(crate) fn read(
-    entity: &EntityKey,
-    annotations: &BTreeMap<String, String>,
-    profile: Profile,
-) -> (Policy, Vec<Finding>) {
+pub(crate) fn read(entity: &EntityKey, annotations: &Texts, profile: Profile) -> (Policy, Vec<Finding>) {
     let mut reader = Reader::new(entity, annotations);
     let canary = canary::read(&mut reader);
     let asked = unread::check(&mut reader, profile, canary.is_some());

@@ -40,8 +40,8 @@ pub(super) fn read(reader: &mut Reader<'_>, asked: Vec<String>, profile: Profile
 
 /// Returns the annotations of Higress that ask for a protection.
 fn of_higress(reader: &Reader<'_>) -> impl Iterator<Item = String> {
-    let known = |key: &&String| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
-    reader.annotations().keys().filter(known).cloned()
+    let known = |key: &&str| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
+    reader.annotations().keys().filter(known).map(str::to_owned)
 }
 
 /// Reads what a canary asks for. It takes its protections from its base route, as Higress copies them.

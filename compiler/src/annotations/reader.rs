@@ -1,11 +1,9 @@
 //! Reads annotation values as Higress does: two prefixes, Go's number and boolean syntax, invalid values as absent.
 
-use std::collections::BTreeMap;
-
 use gatewright_diagnostics::code;
 
 use crate::finding::{Finding, Place, Within};
-use crate::manifest::EntityKey;
+use crate::manifest::{EntityKey, Texts};
 
 /// The nginx prefix, which is asked first.
 pub(crate) const NGINX: &str = "nginx.ingress.kubernetes.io/";
@@ -15,7 +13,7 @@ pub(crate) const HIGRESS: &str = "higress.io/";
 /// The annotations of one Ingress and what was found wrong with them.
 pub(crate) struct Reader<'a> {
     pub(crate) entity: &'a EntityKey,
-    annotations: &'a BTreeMap<String, String>,
+    annotations: &'a Texts,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -27,11 +25,11 @@ pub(crate) struct Found<T> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(entity: &'a EntityKey, annotations: &'a BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(entity: &'a EntityKey, annotations: &'a Texts) -> Self {
         Reader { entity, annotations, findings: Vec::new() }
     }
 
-    pub(crate) fn annotations(&self) -> &'a BTreeMap<String, String> {
+    pub(crate) fn annotations(&self) -> &'a Texts {
         self.annotations
     }
 

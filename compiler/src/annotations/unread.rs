@@ -21,9 +21,8 @@ const OWN: &str = "gatewright.io/";
 pub(super) fn check(reader: &mut Reader<'_>, profile: Profile, canary: bool) -> Vec<String> {
     let mut asking = Vec::new();
     let annotations = reader.annotations();
-    for (key, value) in annotations {
-        let ours =
-            [ORDER_ANNOTATION, FORCE_CONFLICTS].contains(&key.as_str()) || key.starts_with(SWITCHED_OFF);
+    for (key, value) in annotations.iter() {
+        let ours = [ORDER_ANNOTATION, FORCE_CONFLICTS].contains(&key) || key.starts_with(SWITCHED_OFF);
         if ours || known::lookup(key).is_some() || matching::is_match_key(key) {
             continue;
         }
@@ -31,7 +30,7 @@ pub(super) fn check(reader: &mut Reader<'_>, profile: Profile, canary: bool) -> 
         let asks = unread.asks && !settled(key, reader);
         let place = Place::annotation(reader.entity, key);
         if asks {
-            asking.push(key.clone());
+            asking.push(key.to_owned());
         }
         let finding =
             if asks && !canary { unprotected(place, &unread, profile) } else { unread.finding(place) };

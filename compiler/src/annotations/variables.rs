@@ -1,5 +1,7 @@
 //! Variables of nginx in values that Higress takes as they stand.
 
+use std::collections::BTreeSet;
+
 use gatewright_diagnostics::code;
 
 use super::reader::{HIGRESS, Reader};
@@ -139,6 +141,7 @@ fn help(suffix: &str, name: &str) -> Option<String> {
 /// Returns the variables of a text, each once: `$name` or `${name}`, small letters. Higress' own `${secret.…}` is none.
 fn variables(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for (at, _) in text.match_indices('$') {
         let rest = &text[at + 1..];
         let braced = rest.strip_prefix('{');
@@ -147,9 +150,8 @@ fn variables(text: &str) -> Vec<String> {
         let (name, after) = name.split_at(end.unwrap_or(name.len()));
         let closed = braced.is_none() || after.starts_with('}');
         if closed && name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let name = format!("${name}");
-            if !found.contains(&name) {
-                found.push(name);
+            if seen.insert(name) {
+                found.push(format!("${name}"));
             }
         }
     }

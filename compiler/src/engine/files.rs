@@ -9,6 +9,7 @@ use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use rayon::prelude::*;
 
+use super::drafts::{Site, Sites};
 use super::output::WorkCounters;
 use super::put_all;
 use super::suppose::Said;
@@ -142,7 +143,7 @@ impl Files {
         profile: Profile,
         counters: &mut WorkCounters,
     ) -> Result<BTreeMap<EntityKey, Held>, ReadError> {
-        let mut parsed: BTreeMap<&HeldFile, ParsedFile> = BTreeMap::new();
+        let mut parsed: BTreeMap<&HeldFile, Sound> = BTreeMap::new();
         let mut held = BTreeMap::new();
         for (key, file) in &tree.held {
             if self.held.get(key).is_some_and(|known| known.file == *file) {
@@ -152,10 +153,16 @@ impl Files {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
                     counters.files_parsed += 1;
-                    unknown.insert(parse_file(&tree.reader.read(&file.path, &file.content)?, profile))
+                    let bytes = tree.reader.read(&file.path, &file.content)?;
+                    unknown.insert(sound(&parse_file(&bytes, profile)))
                 }
             };
-            held.insert(key.clone(), Held { file: file.clone(), definition: sound(found, key, &file.path) });
+            let definition = found.get(key).cloned().flatten().map(|manifest| Definition {
+                path: file.path.clone(),
+                manifest,
+                poisoned: false,
+            });
+            held.insert(key.clone(), Held { file: file.clone(), definition });
         }
         Ok(held)
     }
@@ -340,6 +347,20 @@ impl Files {
         all.filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
     }
 
+    /// Takes what [`findings`](Self::findings) returns out.
+    pub(super) fn take_findings(&mut self) -> Vec<(Arc<str>, FileFinding)> {
+        let mut taken = Vec::new();
+        for (path, parsed) in std::mem::take(&mut self.by_path) {
+            let lost = self.is_lost(&path, &parsed);
+            let ParsedFile { findings, unread, .. } = Arc::unwrap_or_clone(parsed);
+            let unread = lost.then_some(unread).into_iter().flatten();
+            let counts = |found: &FileFinding| !found.entity.as_ref().is_some_and(|key| self.is_held(key));
+            taken
+                .extend(findings.into_iter().chain(unread).filter(counts).map(|found| (path.clone(), found)));
+        }
+        taken
+    }
+
     /// Returns the files that hold no manifest, and held none when the source was good.
     pub(super) fn passed_over(&self) -> impl Iterator<Item = &Arc<str>> {
         let nothing =
@@ -359,6 +380,11 @@ impl Files {
     fn is_lost(&self, path: &str, parsed: &ParsedFile) -> bool {
         let expected = || self.tree.as_ref().is_some_and(|tree| tree.expected.contains(path));
         !parsed.unread.is_empty() && expected()
+    }
+
+    /// Returns where objects stand; of one that is defined several times the first place.
+    pub(super) fn sites(&self) -> impl Iterator<Item = (EntityKey, Site)> {
+        self.definitions.keys().chain(self.held.keys()).filter_map(|key| Some((key.clone(), self.site(key)?)))
     }
 
     /// Returns the objects that files promise.
@@ -399,11 +425,19 @@ impl Pools {
     }
 }
 
-/// Returns what a file of another state says about an object, unless an error stands against it or it is said twice.
-fn sound(parsed: &ParsedFile, key: &EntityKey, path: &Arc<str>) -> Option<Definition> {
-    let mut found = parsed.manifests.iter().filter(|manifest| manifest.key == *key);
-    let (Some(manifest), None) = (found.next(), found.next()) else { return None };
-    let poisoned =
-        parsed.findings.iter().any(|finding| finding.is_error() && finding.entity.as_ref() == Some(key));
-    (!poisoned).then(|| Definition { path: path.clone(), manifest: manifest.clone(), poisoned: false })
+/// Objects of a file of another state by key.
+type Sound = BTreeMap<EntityKey, Option<Arc<Manifest>>>;
+
+/// Returns the objects of a file, without those that an error stands against or that are said twice.
+fn sound(parsed: &ParsedFile) -> Sound {
+    let mut sound = Sound::new();
+    for manifest in &parsed.manifests {
+        let once = |known: &mut Option<Arc<Manifest>>| *known = None;
+        sound.entry(manifest.key.clone()).and_modify(once).or_insert_with(|| Some(manifest.clone()));
+    }
+    let errors = parsed.findings.iter().filter(|finding| finding.is_error());
+    for key in errors.filter_map(|finding| finding.entity.as_ref()) {
+        sound.remove(key);
+    }
+    sound
 }

@@ -6,7 +6,9 @@
 //! when what their name refers to changes, and xDS resources are emitted when their unit of the model changes.
 
 mod broken;
+mod check;
 mod classes;
+mod drafts;
 mod files;
 mod globals;
 mod lost_plugins;
@@ -39,11 +41,12 @@ use crate::options::CompileOptions;
 use crate::registry::{self, Registries};
 use crate::small_set::SmallSet;
 use crate::source::{ReadError, SourceTree};
-use crate::world::{Dependency, Parts, World};
+use crate::world::{self, Dependency, Parts, World};
 
 use files::{Files, Touched};
 
 pub use broken::Broken;
+pub use check::{Checked, check};
 pub use output::{Delta, WorkCounters};
 pub use provenance::Provenance;
 pub use suppose::{Reach, Said};
@@ -54,6 +57,7 @@ const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 /// A compiler that remembers what it compiled.
 pub struct Engine {
     options: CompileOptions,
+    extent: Extent,
     files: Files,
     /// The one manifest of each entity; entities that are defined twice are left out.
     manifests: BTreeMap<EntityKey, Arc<Manifest>>,
@@ -87,6 +91,15 @@ pub struct Engine {
     xds: XdsSnapshot,
 }
 
+/// What of a source an engine keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// All that it takes to serve it and to follow its changes.
+    All,
+    /// Findings, and what they are found by. There is no model to speak of and no resource.
+    Findings,
+}
+
 struct IngressUnit {
     analyzed: Option<Arc<AnalyzedIngress>>,
     findings: Box<[Finding]>,
@@ -106,6 +119,7 @@ impl Engine {
     pub fn new(options: CompileOptions) -> Self {
         Engine {
             options,
+            extent: Extent::All,
             files: Files::default(),
             manifests: BTreeMap::new(),
             ambiguous: BTreeSet::new(),
@@ -161,6 +175,9 @@ impl Engine {
         let lowered = self.lower_hosts(std::mem::take(&mut stale.hosts), &mut counters);
         let hosts = self.install_hosts(lowered, &mut stale);
         let clusters = self.lower_clusters(&stale.clusters, &mut counters);
+        if self.extent == Extent::Findings {
+            return Delta { counters, ..Delta::default() };
+        }
         let changes = output::Changes { hosts, clusters, secrets: stale.secrets, fallbacks: stale.fallbacks };
         self.emit(changes, counters)
     }
@@ -247,15 +264,14 @@ impl Engine {
             keys.into_par_iter().map(|key| (key.clone(), unit(key))).collect();
         let mut units = Vec::with_capacity(analyzed.len());
         let mut named = Vec::with_capacity(analyzed.len());
+        let mut gone = Vec::new();
         for (key, unit) in analyzed {
             let old = self.ingresses.remove(&key);
             self.mark_unprotected(&key, unit.as_ref());
             let now = hosts_of(unit.as_ref().and_then(|unit| unit.analyzed.as_deref()));
             for host in hosts_of(old.as_ref().and_then(|unit| unit.analyzed.as_deref())) {
-                if !now.contains(&host)
-                    && let Some(names) = self.by_host.get_mut(&host)
-                {
-                    names.remove(&key);
+                if !now.contains(&host) {
+                    gone.push((host.clone(), key.clone()));
                 }
                 stale.hosts.insert(host);
             }
@@ -265,7 +281,8 @@ impl Engine {
         put_all(&mut self.ingresses, units);
         named.par_sort_unstable();
         stale.hosts.append(&mut named.iter().map(|(host, _)| host.clone()).collect());
-        self.name_hosts(named);
+        gone.par_sort_unstable();
+        self.name_hosts(named, &gone);
     }
 
     /// Notes in the model what an Ingress asks for in vain.
@@ -279,20 +296,27 @@ impl Engine {
         };
     }
 
-    /// Enters Ingresses, sorted by host, under the hosts that they name.
-    fn name_hosts(&mut self, named: Vec<(HostPattern, EntityKey)>) {
+    /// Enters Ingresses under the hosts that they name, and takes them out of those that they name no more. Both are in
+    /// order of hosts.
+    fn name_hosts(&mut self, named: Vec<(HostPattern, EntityKey)>, gone: &[(HostPattern, EntityKey)]) {
+        for gone in gone.chunk_by(|one, next| one.0 == next.0) {
+            if let Some(names) = self.by_host.get_mut(&gone[0].0) {
+                names.retain(|name| gone.binary_search_by(|(_, key)| key.cmp(name)).is_err());
+            }
+        }
         let mut new: Vec<(HostPattern, SmallSet<EntityKey>)> = Vec::new();
-        for (host, key) in named {
-            match (self.by_host.get_mut(&host), new.last_mut()) {
-                (Some(names), _) => drop(names.insert(key)),
-                (None, Some((last, names))) if *last == host => drop(names.insert(key)),
-                (None, _) => new.push((host, SmallSet::from_iter([key]))),
+        for named in named.chunk_by(|one, next| one.0 == next.0) {
+            let (host, keys) = (&named[0].0, named.iter().map(|(_, key)| key.clone()));
+            match self.by_host.get_mut(host) {
+                Some(names) => names.extend(keys),
+                None => new.push((host.clone(), keys.collect())),
             }
         }
         put_all(&mut self.by_host, new);
     }
 
     fn update_slices(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        let mut services = BTreeSet::new();
         for (key, old) in changed.iter().filter(|(key, _)| key.kind == Kind::EndpointSlice) {
             let before = old.as_deref().and_then(service_of_slice);
             let now = self.manifests.get(key).map(AsRef::as_ref).and_then(service_of_slice);
@@ -315,9 +339,10 @@ impl Engine {
                 if had != self.slices.contains_key(service) {
                     stale.hosts.extend(self.readers_of(&Dependency::Service(service.clone())));
                 }
-                stale.clusters.extend(self.clusters_of_service(service));
+                services.insert(service.clone());
             }
         }
+        stale.clusters.extend(self.clusters_of(&services));
     }
 
     fn update_registries(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
@@ -372,11 +397,12 @@ impl Engine {
     }
 
     fn mark_readers(&self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
+        let mut services = BTreeSet::new();
         for key in changed.keys() {
             match key.kind {
                 Kind::Service => {
                     stale.hosts.extend(self.readers_of(&Dependency::Service(key.clone())));
-                    stale.clusters.extend(self.clusters_of_service(key));
+                    services.insert(key.clone());
                 }
                 Kind::Secret => {
                     stale.hosts.extend(self.readers_of(&Dependency::Secret(key.clone())));
@@ -385,15 +411,22 @@ impl Engine {
                 _ => {}
             }
         }
+        stale.clusters.extend(self.clusters_of(&services));
     }
 
     fn readers_of(&self, dependency: &Dependency) -> impl Iterator<Item = HostPattern> {
         self.readers.get(dependency).cloned().unwrap_or_default().into_iter()
     }
 
-    fn clusters_of_service(&self, service: &EntityKey) -> Vec<ClusterName> {
-        let host = self.world().service_host(&service.namespace, &service.name);
-        self.cluster_users.keys().filter(|name| name.host() == host).cloned().collect()
+    /// Returns the clusters in use that stand for Services, however many these are by one look at each cluster.
+    fn clusters_of(&self, services: &BTreeSet<EntityKey>) -> Vec<ClusterName> {
+        if services.is_empty() {
+            return Vec::new();
+        }
+        let domain = &self.options.cluster_domain;
+        let host = |service: &EntityKey| world::service_host(&service.namespace, &service.name, domain);
+        let hosts: BTreeSet<String> = services.iter().map(host).collect();
+        self.cluster_users.keys().filter(|name| hosts.contains(name.host())).cloned().collect()
     }
 
     fn world(&self) -> World<'_> {
@@ -418,8 +451,13 @@ impl Engine {
         counters.hosts_lowered += stale.len();
         let world = self.world();
         let patterns: Vec<HostPattern> = stale.into_iter().collect();
+        // The rules of plugins are looked at beside the model.
+        let bare = self.extent == Extent::Findings && self.plugins.is_empty();
         let lower = |pattern: HostPattern| {
-            let unit = host::lower(&pattern, &self.ingresses_of(&pattern), &self.plugins, &world);
+            let mut unit = host::lower(&pattern, &self.ingresses_of(&pattern), &self.plugins, &world);
+            if bare {
+                unit.drop_model();
+            }
             (pattern, unit)
         };
         patterns.into_par_iter().map(lower).collect()
@@ -518,9 +556,12 @@ impl Engine {
     ) -> output::ClusterChanges {
         let mut changes = output::ClusterChanges::default();
         counters.clusters_lowered += stale.len();
-        for name in stale {
-            let wanted = self.cluster_users.contains_key(name) || self.published_by_registry(name);
-            let lowered = wanted.then(|| cluster::lower(name, &self.world()));
+        let world = self.world();
+        let wanted =
+            |name: &ClusterName| self.cluster_users.contains_key(name) || self.published_by_registry(name);
+        let lower = |name| wanted(name).then(|| cluster::lower(name, &world));
+        let lowered: Vec<_> = stale.iter().map(|name| (name, lower(name))).collect();
+        for (name, lowered) in lowered {
             let (model, endpoints) = match lowered {
                 Some(lowered) => (Some(lowered.cluster), lowered.endpoints),
                 None => (None, None),
@@ -580,7 +621,7 @@ fn hosts_of(ingress: Option<&AnalyzedIngress>) -> SmallSet<HostPattern> {
 
 fn service_of_slice(slice: &Manifest) -> Option<EntityKey> {
     let name = slice.metadata.labels.get(SERVICE_LABEL)?;
-    Some(EntityKey::new(Kind::Service, slice.key.namespace.clone(), name.clone()))
+    Some(EntityKey::new(Kind::Service, slice.key.namespace.clone(), name))
 }
 
 /// Puts entries in. An empty map is built as a whole: its nodes are then full, and no key is searched for.

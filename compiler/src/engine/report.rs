@@ -1,16 +1,15 @@
-//! Findings of all units as diagnostics with files and spans. Files are read again for it: spans are not kept.
+//! Findings of all units as diagnostics with files and spans.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
 use gatewright_ir::{Certificate, TlsContext};
 
 use super::Engine;
+use super::drafts::{self, Drafts, Site, Sites};
 use super::files::Definition;
 use crate::finding::{Finding, Place};
 use crate::manifest::EntityKey;
-use crate::parse::{FileFinding, Locator};
 use crate::source::{Paths, ReadError, Unrendered};
 
 impl Engine {
@@ -43,29 +42,38 @@ impl Engine {
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics_of(&self, wanted: &dyn Fn(&Code) -> bool) -> Result<Vec<Diagnostic>, ReadError> {
-        let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        let of_files = self.files.findings().filter(|(_, finding)| wanted(finding.code));
-        diagnostics.extend(of_files.map(|(path, finding)| of_file(path, finding)));
-        let mut spans = Spans::new(self);
-        let unmatched = self.unmatched_plugin_rules();
-        let uncovered = self.uncovered_tls();
-        let asked = unmatched.iter().chain(&uncovered).filter(|finding| !self.is_derived(finding));
+        let mut drafts = Drafts::default();
+        for (path, finding) in self.files.findings().filter(|(_, finding)| wanted(finding.code)) {
+            drafts.add_of_file(path, finding.clone());
+        }
+        let asked = self.asked_findings();
+        let asked = asked.iter().filter(|finding| !self.is_derived(finding));
         let found = self.findings().chain(asked);
         for finding in found.filter(|finding| wanted(finding.code)) {
-            diagnostics.extend(spans.diagnostic(finding)?);
+            drafts.add_of_unit(&self.files, finding.clone());
         }
-        for (definition, finding) in self.findings_of_definitions() {
-            diagnostics.push(spans.diagnostic_in(&finding, definition)?);
-        }
-        for (key, definitions) in self.files.duplicates() {
-            diagnostics.push(spans.duplicate(key, definitions)?);
-        }
+        self.told_of_several().draft(&self.files, &mut drafts);
+        Ok(finished(drafts.placed(self.files.tree())?, wanted))
+    }
+
+    /// Returns what is looked for only when it is asked for.
+    pub(super) fn asked_findings(&self) -> Vec<Finding> {
+        let mut asked = self.unmatched_plugin_rules();
+        asked.extend(self.uncovered_tls());
+        asked
+    }
+
+    /// Returns what is to say about objects that are defined several times, and about what was not read.
+    pub(super) fn told_of_several(&self) -> Several {
+        let of_definitions = self.findings_of_definitions().into_iter();
+        let sites = |definitions: &Vec<Definition>| definitions.iter().map(Site::of).collect();
+        let duplicates = self.files.duplicates();
         let unrendered = self.files.tree().into_iter().flat_map(|tree| &tree.unrendered);
-        diagnostics.extend(unrendered.map(needs_rendering));
-        diagnostics.retain(|diagnostic| wanted(diagnostic.code));
-        diagnostics.iter_mut().for_each(Diagnostic::hide_secrets);
-        sort(&mut diagnostics);
-        Ok(diagnostics)
+        Several {
+            findings: of_definitions.map(|(found, finding)| (Site::of(found), finding)).collect(),
+            duplicates: duplicates.map(|(key, found)| (key.clone(), sites(found))).collect(),
+            unrendered: unrendered.map(needs_rendering).collect(),
+        }
     }
 
     /// Returns the files that hold no manifest and were passed over.
@@ -113,7 +121,8 @@ impl Engine {
     /// # Errors
     /// The file cannot be read any more.
     pub fn locate(&self, place: &Place) -> Result<Option<Label>, ReadError> {
-        Spans::new(self).label(place, "")
+        let found = self.files.site(&place.entity);
+        found.map(|found| drafts::place(self.files.tree(), &found, place)).transpose()
     }
 
     /// Returns where a Secret stands that a host is to be served from and that cannot serve it; none if there is no such
@@ -150,99 +159,32 @@ impl Engine {
     }
 }
 
-/// Finds spans, reading each file once.
-struct Spans<'e> {
-    engine: &'e Engine,
-    locators: BTreeMap<Arc<str>, Arc<Locator>>,
+/// What is to say about objects that are defined several times, and about what was not read.
+pub(super) struct Several {
+    findings: Vec<(Site, Finding)>,
+    duplicates: Vec<(EntityKey, Vec<Site>)>,
+    unrendered: Vec<Diagnostic>,
 }
 
-impl<'e> Spans<'e> {
-    fn new(engine: &'e Engine) -> Self {
-        Spans { engine, locators: BTreeMap::new() }
-    }
-
-    fn diagnostic(&mut self, finding: &Finding) -> Result<Option<Diagnostic>, ReadError> {
-        let Some(primary) = self.label(&finding.place, "")? else { return Ok(None) };
-        self.described(finding, primary, None).map(Some)
-    }
-
-    /// A finding about one of several definitions.
-    fn diagnostic_in(&mut self, finding: &Finding, definition: &Definition) -> Result<Diagnostic, ReadError> {
-        let primary = self.label_in(definition, &finding.place, "")?;
-        self.described(finding, primary, Some(definition))
-    }
-
-    fn described(
-        &mut self,
-        finding: &Finding,
-        primary: Label,
-        of: Option<&Definition>,
-    ) -> Result<Diagnostic, ReadError> {
-        let mut diagnostic = Diagnostic::new(finding.code, finding.message.clone(), primary);
-        for (place, text) in &finding.related {
-            match of.filter(|_| place.entity == finding.place.entity) {
-                Some(definition) => diagnostic.related.push(self.label_in(definition, place, text)?),
-                None => diagnostic.related.extend(self.label(place, text)?),
-            }
+impl Several {
+    /// Adds it to the drafts.
+    pub(super) fn draft(self, sites: &impl Sites, drafts: &mut Drafts) {
+        for (site, finding) in self.findings {
+            drafts.add_of_definition(sites, finding, &site);
         }
-        diagnostic.notes.clone_from(&finding.notes);
-        diagnostic.help.clone_from(&finding.help);
-        diagnostic.entity = Some(finding.place.entity.to_string());
-        Ok(diagnostic)
-    }
-
-    fn duplicate(&mut self, key: &EntityKey, definitions: &[Definition]) -> Result<Diagnostic, ReadError> {
-        let mut labels = Vec::new();
-        for definition in definitions {
-            let place = Place::value(key, "/metadata/name");
-            labels.push(self.label_in(definition, &place, "also defined here")?);
+        for (key, sites) in self.duplicates {
+            drafts.add_duplicate(&key, &sites);
         }
-        let mut primary = labels.pop().unwrap_or_else(|| file_label(""));
-        primary.text.clear();
-        let mut diagnostic =
-            Diagnostic::new(&code::GW0201, format!("{key} is defined {} times", definitions.len()), primary);
-        diagnostic.related = labels;
-        diagnostic.help =
-            Some("keep one definition; where these are overlays, give one of them as SOURCE".to_owned());
-        diagnostic.entity = Some(key.to_string());
-        Ok(diagnostic)
-    }
-
-    fn label(&mut self, place: &Place, text: &str) -> Result<Option<Label>, ReadError> {
-        let definition = self.engine.files.definitions(&place.entity).first().cloned();
-        definition.map(|found| self.label_in(&found, place, text)).transpose()
-    }
-
-    fn label_in(&mut self, found: &Definition, place: &Place, text: &str) -> Result<Label, ReadError> {
-        let locator = self.locator(&found.path)?;
-        let document = found.manifest.document;
-        let span = locator.locate_within(document, &place.pointer, place.part, place.within);
-        let span = span.unwrap_or_default();
-        Ok(Label { path: found.path.to_string(), span, text: text.to_owned() })
-    }
-
-    fn locator(&mut self, path: &Arc<str>) -> Result<Arc<Locator>, ReadError> {
-        if let Some(locator) = self.locators.get(path) {
-            return Ok(locator.clone());
-        }
-        let lost = || ReadError { path: path.to_string(), reason: "not part of the source".to_owned() };
-        let tree = self.engine.files.tree().ok_or_else(lost)?;
-        let content = tree.content(path).ok_or_else(lost)?;
-        let locator = Arc::new(Locator::new(&tree.reader.read(path, content)?));
-        self.locators.insert(path.clone(), locator.clone());
-        Ok(locator)
+        self.unrendered.into_iter().for_each(|unrendered| drafts.add(unrendered));
     }
 }
 
-fn of_file(path: &str, finding: &FileFinding) -> Diagnostic {
-    let label = |span: Span, text: &str| Label { path: path.to_owned(), span, text: text.to_owned() };
-    let mut diagnostic = Diagnostic::new(finding.code, finding.message.clone(), label(finding.span, ""));
-    diagnostic.related = finding.related.iter().map(|(span, text)| label(*span, text)).collect();
-    diagnostic.notes.clone_from(&finding.notes);
-    diagnostic.help.clone_from(&finding.help);
-    diagnostic.fix.clone_from(&finding.fix);
-    diagnostic.entity = finding.entity.as_ref().map(ToString::to_string);
-    diagnostic
+/// Returns diagnostics as they are shown: those of the codes that are wanted, without secrets, sorted.
+pub(super) fn finished(mut diagnostics: Vec<Diagnostic>, wanted: &dyn Fn(&Code) -> bool) -> Vec<Diagnostic> {
+    diagnostics.retain(|diagnostic| wanted(diagnostic.code));
+    diagnostics.iter_mut().for_each(Diagnostic::hide_secrets);
+    sort(&mut diagnostics);
+    diagnostics
 }
 
 fn needs_rendering(unrendered: &Unrendered) -> Diagnostic {

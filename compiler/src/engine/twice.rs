@@ -1,13 +1,14 @@
 //! Objects that are defined several times. Nobody knows which definition is meant, so that each is looked at as if it were
 //! the only one, and nothing is said that follows from more than one of them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::HostPattern;
 
 use super::files::Definition;
 use super::{Engine, analyze};
-use crate::finding::Finding;
+use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
 use crate::lower::host;
 use crate::lower::plugin;
@@ -16,6 +17,12 @@ use crate::registry;
 
 /// How the codes of findings about two objects begin that want the same.
 const CONFLICTS: &str = "GW03";
+
+/// Returns whether a finding speaks of an object that is one of `ambiguous`.
+pub(super) fn is_derived(finding: &Finding, ambiguous: &BTreeSet<EntityKey>) -> bool {
+    let mut places = std::iter::once(&finding.place).chain(finding.related.iter().map(|(place, _)| place));
+    !ambiguous.is_empty() && places.any(|place| ambiguous.contains(&place.entity))
+}
 
 impl Engine {
     /// Returns the manifests of an entity that is defined several times; nothing of any other.
@@ -26,8 +33,7 @@ impl Engine {
 
     /// Returns whether a finding speaks of an object that is defined several times.
     pub(super) fn is_derived(&self, finding: &Finding) -> bool {
-        let places = std::iter::once(&finding.place).chain(finding.related.iter().map(|(place, _)| place));
-        !self.ambiguous.is_empty() && places.into_iter().any(|place| self.ambiguous.contains(&place.entity))
+        is_derived(finding, &self.ambiguous)
     }
 
     /// Returns what is to say about each definition of what is defined several times.
@@ -59,6 +65,10 @@ impl Engine {
         };
         let mut findings = unit.findings.into_vec();
         let Some(ingress) = unit.analyzed else { return findings };
+        let mut told: BTreeMap<(Place, &str), Vec<usize>> = BTreeMap::new();
+        for (index, finding) in findings.iter().enumerate() {
+            told.entry((finding.place.clone(), finding.code.id)).or_default().push(index);
+        }
         let mut hosts: Vec<HostPattern> = ingress.hosts.iter().cloned().collect();
         if ingress.default_backend.is_some() && !hosts.contains(&HostPattern::Any) {
             hosts.push(HostPattern::Any);
@@ -70,10 +80,15 @@ impl Engine {
                 finding.place.entity == ingress.key
                     && finding.related.iter().all(|(place, _)| !self.ambiguous.contains(&place.entity))
                     && !finding.code.id.starts_with(CONFLICTS)
-                    && !findings.contains(finding)
             });
-            let own: Vec<Finding> = own.collect();
-            findings.extend(own);
+            for finding in own {
+                // The same words about the same place, once.
+                let known = told.entry((finding.place.clone(), finding.code.id)).or_default();
+                if !known.iter().any(|index| findings[*index] == finding) {
+                    known.push(findings.len());
+                    findings.push(finding);
+                }
+            }
         }
         findings
     }

@@ -1,7 +1,8 @@
 //! The check that every entry of `spec.tls` covers a host, and that every host of an Ingress with TLS has a certificate:
 //! Higress compares names as texts, and what covers nothing is passed over in silence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::HostPattern;
@@ -82,12 +83,23 @@ struct Coverage<'e> {
     spec: &'e Ingress,
     /// Hosts of it that no finding has named as being without certificate.
     untold: BTreeSet<&'e HostPattern>,
+    /// The first rule of each host, by the host as it is written; empty where a rule names none.
+    rules: BTreeMap<&'e str, usize>,
+    /// The single names among the hosts without certificate, by their text from its end.
+    by_end: BTreeMap<String, &'e HostPattern>,
 }
 
 impl<'e> Coverage<'e> {
     fn of(engine: &'e Engine, ingress: &'e AnalyzedIngress, spec: &'e Ingress) -> Self {
         let lacking = ingress.hosts.iter().filter(|host| engine.without_certificate(host).is_some());
-        Coverage { engine, ingress, spec, untold: lacking.collect() }
+        let rules = spec.rules.iter().enumerate().rev().map(|(index, rule)| (&*rule.host, index));
+        let untold: BTreeSet<&HostPattern> = lacking.collect();
+        let single = untold.iter().filter_map(|host| match host {
+            HostPattern::Exact(name) => Some((reversed(name), *host)),
+            _ => None,
+        });
+        let by_end = single.collect();
+        Coverage { engine, ingress, spec, untold, rules: rules.collect(), by_end }
     }
 
     fn check(mut self, findings: &mut Vec<Finding>) {
@@ -110,7 +122,13 @@ impl<'e> Coverage<'e> {
     }
 
     fn opens(&self, name: &str) -> bool {
-        self.ingress.hosts.iter().any(|host| host.to_string() == *name)
+        self.host_called(name).is_some()
+    }
+
+    /// Returns the host of the Ingress that a name writes exactly.
+    fn host_called(&self, name: &str) -> Option<HostPattern> {
+        let host = name.parse::<HostPattern>().ok()?;
+        (host.to_string() == *name && self.ingress.opens(&host)).then_some(host)
     }
 
     /// Checks one name of an entry.
@@ -146,21 +164,39 @@ impl<'e> Coverage<'e> {
 
     /// Returns the hosts that the author seems to mean by a name that is none of them, nor perhaps one of another Ingress.
     fn meant(&self, name: &str, routed_elsewhere: bool) -> Vec<&'e HostPattern> {
-        let plain = |text: &str| text.trim().trim_end_matches('.').to_ascii_lowercase();
-        let lacking: Vec<&HostPattern> = self.untold.iter().copied().collect();
-        let alike: Vec<&HostPattern> =
-            lacking.iter().copied().filter(|host| plain(&host.to_string()) == plain(name)).collect();
-        if !alike.is_empty() {
-            return alike;
+        let plain = name.trim().trim_end_matches('.').to_ascii_lowercase();
+        let alike = plain.parse().ok().and_then(|host| self.lacking(&host));
+        if let Some(alike) = alike.filter(|host| host.to_string() == plain) {
+            return vec![alike];
         }
-        let covered = |host: &&HostPattern| match (name.parse(), host) {
-            (Ok(pattern @ HostPattern::Suffix(_)), HostPattern::Exact(host)) => pattern.covers(host),
-            (Ok(HostPattern::Exact(exact)), HostPattern::Suffix(_)) => host.covers(&exact),
-            _ => false,
-        };
-        let covered: Vec<&HostPattern> = lacking.iter().copied().filter(covered).collect();
+        let covered = name.parse().map(|host| self.covering(&host)).unwrap_or_default();
         // Nothing is like it: whatever the Ingress lacks a certificate for may be meant.
-        if covered.is_empty() && !routed_elsewhere { lacking } else { covered }
+        if covered.is_empty() && !routed_elsewhere { self.untold.iter().copied().collect() } else { covered }
+    }
+
+    /// Returns a host of the Ingress, if it has no certificate and no finding has named it.
+    fn lacking(&self, host: &HostPattern) -> Option<&'e HostPattern> {
+        let ingress: &'e AnalyzedIngress = self.ingress;
+        ingress.hosts.get(host).filter(|host| self.untold.contains(host))
+    }
+
+    /// Returns the hosts without certificate that lie below a name, or above it.
+    fn covering(&self, name: &HostPattern) -> Vec<&'e HostPattern> {
+        let mut found: Vec<&HostPattern> = match name {
+            HostPattern::Suffix(parent) => {
+                let end = reversed(&format!(".{parent}"));
+                let below = self.by_end.range::<str, _>((Bound::Included(end.as_str()), Bound::Unbounded));
+                let below = below.take_while(|(text, _)| text.starts_with(&end) && text.len() > end.len());
+                below.map(|(_, host)| *host).filter(|host| self.untold.contains(host)).collect()
+            }
+            HostPattern::Exact(_) => {
+                let suffixes = name.wider().into_iter().filter(|wider| *wider != HostPattern::Any);
+                suffixes.filter_map(|wider| self.lacking(&wider)).collect()
+            }
+            HostPattern::Any => Vec::new(),
+        };
+        found.sort();
+        found
     }
 
     fn reason(&self, name: &str, written: bool, meant: &[&HostPattern]) -> (String, String) {
@@ -208,8 +244,8 @@ impl<'e> Coverage<'e> {
 
     /// An entry that names a host and no Secret.
     fn without_secret(&mut self, name: &str, place: Place) -> Option<Finding> {
-        let host = self.untold.iter().copied().find(|host| host.to_string() == *name)?;
-        self.untold.remove(host);
+        let host = &self.host_called(name)?;
+        self.untold.remove(host).then_some(())?;
         let witness = self.engine.without_certificate(host)?.witness(host);
         let message =
             format!("the entry of spec.tls for `{name}` names no Secret, so the host has no certificate");
@@ -222,10 +258,8 @@ impl<'e> Coverage<'e> {
 
     /// A host that no entry names, of an Ingress that asks for TLS.
     fn left_out(&self, host: &HostPattern) -> Option<Finding> {
-        let rule = self.spec.rules.iter().position(|rule| match host {
-            HostPattern::Any => rule.host.is_empty(),
-            host => host.to_string() == *rule.host,
-        })?;
+        let written = if *host == HostPattern::Any { String::new() } else { host.to_string() };
+        let rule = self.rules.get(written.as_str())?;
         let witness = self.engine.without_certificate(host)?.witness(host);
         let message = format!("host `{host}` is in no entry of spec.tls and has no certificate");
         let place = Place::value(&self.ingress.key, format!("/spec/rules/{rule}/host"));
@@ -249,6 +283,10 @@ impl<'e> Coverage<'e> {
 fn repeated(place: Place, name: &str) -> Finding {
     let message = format!("an earlier entry of spec.tls names `{name}` already, so this one covers nothing");
     Finding::new(&code::GW0214, place, message).with_help("name each host once: a host has one certificate")
+}
+
+fn reversed(text: &str) -> String {
+    text.chars().rev().collect()
 }
 
 fn list(mut items: Vec<String>) -> String {

@@ -24,7 +24,7 @@ pub(super) fn apply(
     findings: &mut Vec<Finding>,
 ) {
     let mut told = false;
-    for rule in ingress.paths.iter().filter(|rule| rule.host == *host && rule.is_valid()) {
+    for rule in ingress.paths_of(host).filter(|rule| rule.is_valid()) {
         let resolved = backend::resolve(ingress, &rule.backend, &rule.pointer(), world, reads, findings);
         let Some(resolved) = resolved else { continue };
         let key = ingress.rule_key(rule);

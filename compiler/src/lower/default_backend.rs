@@ -28,10 +28,7 @@ pub(super) fn apply(
     findings: &mut Vec<Finding>,
 ) {
     let has_root = ingresses.iter().filter(|ingress| ingress.policy.canary.is_none()).any(|ingress| {
-        ingress
-            .paths
-            .iter()
-            .any(|rule| rule.host == *host && rule.kind == PathKind::Prefix && &*rule.declared == "/")
+        ingress.paths_of(host).any(|rule| rule.kind == PathKind::Prefix && &*rule.declared == "/")
     });
     let opened = ingresses.iter().any(|i| i.policy.canary.is_none() && i.opens(host));
     let mut chosen: Option<(&AnalyzedIngress, Draft)> = None;

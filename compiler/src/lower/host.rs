@@ -35,6 +35,14 @@ pub(crate) struct HostUnit {
     pub(crate) fallbacks: SmallSet<Vec<ClusterName>>,
 }
 
+impl HostUnit {
+    /// Leaves the findings and what they are found by.
+    pub(crate) fn drop_model(&mut self) {
+        let (tls, findings) = (self.tls.take(), std::mem::take(&mut self.findings));
+        *self = HostUnit { tls, findings, ..HostUnit::default() };
+    }
+}
+
 /// Lowers a host. `ingresses` are all that name it, and for `*` also those with a default backend, oldest first.
 pub(crate) fn lower(
     host: &HostPattern,
@@ -115,7 +123,7 @@ fn base_routes(
     let mut drafts: Vec<Draft> = Vec::new();
     let mut owners: BTreeMap<String, (&AnalyzedIngress, &PathRule)> = BTreeMap::new();
     for ingress in ingresses.iter().filter(|ingress| ingress.policy.canary.is_none()) {
-        for rule in ingress.paths.iter().filter(|rule| rule.host == *host) {
+        for rule in ingress.paths_of(host) {
             let key = ingress.rule_key(rule);
             if let Some((owner, owned)) = owners.get(&key) {
                 if !rule.misread && !owned.misread {

@@ -125,8 +125,7 @@ fn choice<'w>(
     if ingress.tls.is_empty() {
         return None;
     }
-    let text = host.to_string();
-    let entry = ingress.tls.iter().find(|entry| entry.hosts.contains(&text));
+    let entry = ingress.tls_entry_of(&host.to_string());
     let pointer = entry.map_or("/spec/tls", |entry| entry.pointer.as_str());
     let place = |pointer: &str| Place::value(&ingress.key, pointer);
     if let Some(name) = entry.and_then(|entry| entry.secret.clone()) {

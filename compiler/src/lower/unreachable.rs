@@ -108,7 +108,7 @@ fn never_matches(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Findin
 /// Returns the annotations without any one of which requests could match.
 fn excluding(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Vec<String> {
     let Some(manifest) = world.manifests.get(&draft.place.entity) else { return Vec::new() };
-    let decides = |key: &&String| {
+    let decides = |key: &&str| {
         let Some(rest) = matching::without(&draft.conditions, key) else { return false };
         let routes: Vec<Route> = draft
             .routes(Entry::Plain, None, world)
@@ -121,7 +121,7 @@ fn excluding(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Vec<String
         let alone = VirtualHost { entry: Entry::Plain, host: host.clone(), routes };
         shadowed(&alone, &Options::default()).len() < all
     };
-    manifest.metadata.annotations.keys().filter(decides).cloned().collect()
+    manifest.metadata.annotations.keys().filter(decides).map(str::to_owned).collect()
 }
 
 /// Returns whether a look at the paths tells that every route can be reached, as it does for most hosts: no route tests

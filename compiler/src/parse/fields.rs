@@ -147,18 +147,10 @@ impl<'t> Fields<'t> {
     }
 
     /// Returns an object of scalars as they are written, numbers and booleans too.
-    pub(crate) fn written_map(self, name: &str) -> BTreeMap<String, String> {
+    pub(crate) fn written_map(self, name: &str) -> BTreeMap<Cow<'t, str>, Cow<'t, str>> {
         let members = self.member(name).map(|value| self.tree.members(value)).unwrap_or_default();
-        let written = members.into_iter().filter_map(|(key, value)| {
-            match &self.tree.node(self.tree.target(value)).kind {
-                NodeKind::Scalar { .. } => {
-                    let text = text(self.tree, value).or_else(|| self.tree.written(value))?;
-                    Some((key.into_owned(), text.into_owned()))
-                }
-                _ => None,
-            }
-        });
-        written.collect()
+        let written = |value| text(self.tree, value).or_else(|| self.tree.written(value));
+        members.into_iter().filter_map(|(key, value)| Some((key, written(value)?))).collect()
     }
 
     /// Returns the keys of the place itself whose values are not null.

@@ -12,6 +12,7 @@ use super::syntax::{self, Complaint};
 use super::text::{CharSpan, LineIndex, Lines};
 use super::tree::{MAX_DEPTH, NodeId, NodeKind, Tree};
 use super::yaml::{Event, Fault, Parser};
+use crate::manifest::DocumentIndex;
 
 /// Syntax errors after which a file is given up: it is no YAML, and more of the same helps nobody.
 const MAX_SYNTAX_ERRORS: usize = 100;
@@ -103,7 +104,12 @@ pub(crate) struct Loader<'s, 'a> {
     stack: Vec<Open>,
     pending: Vec<NodeId>,
     anchors: BTreeMap<&'a str, NodeId>,
+    /// The list whose items were handed over last, and how many there were.
+    items: (Option<NodeId>, u32),
 }
+
+/// Takes an item of a `List` as soon as it is read.
+pub(crate) type EachItem<'h, 'a> = dyn FnMut(&Tree<'a>, NodeId, DocumentIndex) + 'h;
 
 #[derive(Clone, Copy, Default)]
 struct Base {
@@ -148,16 +154,37 @@ impl<'s, 'a> Loader<'s, 'a> {
             stack: Vec::new(),
             pending: Vec::new(),
             anchors: BTreeMap::new(),
+            items: (None, 0),
         }
+    }
+
+    /// Returns the number of the document that is read next.
+    pub(crate) fn next_document(&self) -> u32 {
+        self.next_index
     }
 
     /// Reads the next document into `tree`, whose former content is dropped.
     pub(crate) fn next(&mut self, tree: &mut Tree<'a>) -> Option<Loaded> {
+        self.read(tree, None)
+    }
+
+    /// Reads the next document like [`next`](Self::next) and hands over what stands in its member `items`. An item is
+    /// dropped behind that, unless something of it may be referred to: a list is as large as its largest item.
+    pub(crate) fn next_by_item(
+        &mut self,
+        tree: &mut Tree<'a>,
+        each: &mut EachItem<'_, 'a>,
+    ) -> Option<Loaded> {
+        self.read(tree, Some(each))
+    }
+
+    fn read(&mut self, tree: &mut Tree<'a>, mut each: Option<&mut EachItem<'_, 'a>>) -> Option<Loaded> {
         tree.clear();
         self.stack.clear();
         self.pending.clear();
         self.anchors.clear();
         self.lost = false;
+        self.items = (None, 0);
         let mut problems = Vec::new();
         while !self.ended {
             match self.parser.next() {
@@ -167,7 +194,12 @@ impl<'s, 'a> Loader<'s, 'a> {
                     self.boundary = self.place(span).start;
                     return Some(self.loaded(problems));
                 }
-                Ok((event, span)) => self.event(tree, event, self.place(span), &mut problems),
+                Ok((event, span)) => {
+                    self.event(tree, event, self.place(span), &mut problems);
+                    if let Some(each) = &mut each {
+                        self.hand_over(tree, *each);
+                    }
+                }
                 Err(fault) => {
                     self.recover(tree, fault, &mut problems);
                     return Some(self.loaded(problems));
@@ -175,6 +207,29 @@ impl<'s, 'a> Loader<'s, 'a> {
             }
         }
         None
+    }
+
+    /// Hands an item over, if the last event ended one: it does where the list `items` is the innermost collection and
+    /// holds something.
+    fn hand_over(&mut self, tree: &mut Tree<'a>, each: &mut EachItem<'_, 'a>) {
+        let [root, list] = self.stack.as_slice() else { return };
+        let (id, first, before) = (list.id, list.first_child, list.first_child - root.first_child);
+        let Some(&item) = self.pending.get(first..).and_then(<[_]>::last) else { return };
+        // Behind an odd number of keys and values stands the value of the last key.
+        let is_items = matches!(tree.node(root.id).kind, NodeKind::Mapping(_))
+            && matches!(tree.node(id).kind, NodeKind::Sequence(_))
+            && before % 2 == 1
+            && tree.key_is(self.pending[first - 1], "items");
+        if self.lost || !is_items {
+            return;
+        }
+        let index = if self.items.0 == Some(id) { self.items.1 } else { 0 };
+        self.items = (Some(id), index + 1);
+        each(tree, item, DocumentIndex { document: self.next_index, item: Some(index) });
+        if self.anchors.is_empty() {
+            self.pending.pop();
+            tree.forget_from(item);
+        }
     }
 
     /// Goes on with the next value of a JSON stream, or ends.
@@ -364,7 +419,7 @@ fn is_straight(text: &str, style: Style, tag: Tag) -> bool {
 }
 
 /// Keys above which an index is quicker than comparing each pair.
-const FEW_KEYS: usize = 16;
+pub(crate) const FEW_KEYS: usize = 16;
 
 /// Finds keys that are twice in one mapping, as JSON has them, and keys that JSON cannot have.
 fn check_keys(tree: &Tree<'_>, mapping: NodeId) -> Vec<Problem> {

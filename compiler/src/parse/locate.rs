@@ -3,8 +3,8 @@
 
 use gatewright_diagnostics::Span;
 
+use super::finder::Finder;
 use super::load::{Loader, Source};
-use super::stretch;
 use super::text::{self, CharSpan, LineIndex, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
 use crate::finding::{Part, Within};
@@ -55,20 +55,9 @@ impl Locator {
             let (_, items) = tree.entry(object, "items")?;
             object = *tree.elements(items).get(item as usize)?;
         }
-        let (key, value) = tree.at(object, pointer);
         let lines = Lines::new(&self.text, &self.index);
-        let inside = within.and_then(|within| stretch(tree, lines, value, within));
-        Some(lines.span(inside.unwrap_or_else(|| shown(tree, lines, marked(tree, key, value, part)))))
+        Some(Finder::new(tree, lines).span(object, pointer, part, within))
     }
-}
-
-/// Returns the place of a part of a text in quotes, in a block or without either.
-pub(crate) fn stretch(tree: &Tree<'_>, lines: Lines<'_>, id: NodeId, within: Within) -> Option<CharSpan> {
-    let id = tree.target(id);
-    let NodeKind::Scalar { text, style, .. } = &tree.node(id).kind else { return None };
-    let span = tree.node(id).span;
-    let found = stretch::written(text, *style, lines.slice(span), within)?;
-    Some(CharSpan { start: span.start + found.start as u32, end: span.start + found.end as u32 })
 }
 
 /// Returns which node of an entry to mark; the key where there is nothing of a value to be seen.

@@ -40,8 +40,8 @@ pub(crate) fn read(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) -> M
     }
     let metadata = Metadata {
         // One of another type is refused, and read as it was meant: nothing follows from its absence.
-        annotations: fields.written_map("annotations"),
-        labels: fields.text_map("labels"),
+        annotations: fields.written_map("annotations").into(),
+        labels: fields.text_map("labels").into(),
         creation_timestamp: fields.text("creationTimestamp"),
     };
     check_annotations(&metadata, issues);
@@ -72,7 +72,7 @@ fn format_issue(pointer: &str, text: &str, rule: &str) -> Issue {
 
 fn check_annotations(metadata: &Metadata, issues: &mut Vec<Issue>) {
     let mut size = 0;
-    for (key, value) in &metadata.annotations {
+    for (key, value) in metadata.annotations.iter() {
         size += key.len() + value.len();
         if let Err(rule) = names::annotation_key(key) {
             let message = format!("\"{}\" is no key of an annotation", bounded(key));
@@ -88,7 +88,7 @@ fn check_annotations(metadata: &Metadata, issues: &mut Vec<Issue>) {
 }
 
 fn check_labels(metadata: &Metadata, issues: &mut Vec<Issue>) {
-    for (key, value) in &metadata.labels {
+    for (key, value) in metadata.labels.iter() {
         let pointer = format!("/metadata/labels/{}", escape(key));
         if let Err(rule) = names::qualified_name(key) {
             let message = format!("\"{}\" is no key of a label", bounded(key));

@@ -1,5 +1,7 @@
 //! Values that something replaces before a manifest is applied: templates of Helm and Jinja, variables of Flux and envsubst.
 
+use std::collections::BTreeSet;
+
 use gatewright_diagnostics::code;
 
 use super::issue::{Issue, bounded, path};
@@ -86,13 +88,16 @@ fn piece<'a>(text: &'a str, open: &str, close: &str) -> Option<(usize, &'a str)>
 }
 
 fn variable(text: &str) -> Option<(usize, &str)> {
-    text.match_indices("${").find_map(|(start, _)| {
+    let last = text.rfind('}')?;
+    text.match_indices("${").take_while(|(start, _)| *start < last).find_map(|(start, _)| {
         let rest = &text[start..];
         let name = rest[2..].starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         // Behind the name stands what is done with it. `${secret.NAMESPACE/NAME.KEY}` is Higress' own.
         let behind = rest[2..].trim_start_matches(|next: char| next.is_ascii_alphanumeric() || next == '_');
-        let end = rest.find('}').filter(|_| name && !behind.starts_with('.'))?;
-        Some((start, &rest[..=end]))
+        if !name || behind.starts_with('.') {
+            return None;
+        }
+        rest.find('}').map(|end| (start, &rest[..=end]))
     })
 }
 
@@ -100,7 +105,8 @@ fn variable(text: &str) -> Option<(usize, &str)> {
 pub(crate) fn explain(tree: &Tree<'_>, object: NodeId, issues: &mut Vec<Issue>) {
     let mut found = Vec::new();
     gather(tree, object, String::new(), &mut found);
-    issues.retain(|issue| !found.iter().any(|(pointer, _)| *pointer == issue.pointer));
+    let pointers: BTreeSet<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    issues.retain(|issue| !pointers.contains(issue.pointer.as_str()));
     let is_annotation = |pointer: &str| pointer.starts_with(ANNOTATIONS);
     let fields = found.iter().filter(|(pointer, _)| !is_annotation(pointer)).count();
     let mut first = None;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use gatewright_diagnostics::{Code, Fix, Span, code};
 
 use super::FileFinding;
+use super::finder::Finder;
 use super::issue::{Issue, Repair};
 use super::json::{Converted, Surprise};
-use super::locate::{marked, shown, stretch};
+use super::locate::{marked, shown};
 use super::scalar::{Meaning, NoValue, Style, Tag};
 use super::text::{CharSpan, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
@@ -28,18 +29,16 @@ fn most_severe(mut issues: Vec<Issue>) -> (Vec<Issue>, Option<(&'static Code, us
 }
 
 /// One object in its file.
-pub(crate) struct Placing<'t, 'a> {
-    /// The document.
-    pub(crate) tree: &'t Tree<'a>,
-    /// The file.
-    pub(crate) lines: Lines<'t>,
+pub(crate) struct Placing<'f, 't, 'a> {
+    /// The places of the document.
+    pub(crate) finder: &'f Finder<'t, 'a>,
     /// The object's node.
     pub(crate) object: NodeId,
     /// The object's kind.
     pub(crate) kind: Kind,
 }
 
-impl Placing<'_, '_> {
+impl<'t, 'a> Placing<'_, 't, 'a> {
     /// Returns the findings about an object.
     pub(crate) fn findings(
         &self,
@@ -73,10 +72,10 @@ impl Placing<'_, '_> {
         surprises: &BTreeMap<NodeId, Surprise>,
         explained: &mut BTreeSet<NodeId>,
     ) -> FileFinding {
-        let (key, value) = self.tree.at(self.object, &issue.pointer);
-        let node = marked(self.tree, key, value, issue.part);
-        let inside = issue.within.and_then(|within| stretch(self.tree, self.lines, node, within));
-        let span = inside.map_or_else(|| self.span(node), |inside| self.lines.span(inside));
+        let (key, value) = self.finder.at(self.object, &issue.pointer);
+        let node = marked(self.tree(), key, value, issue.part);
+        let inside = issue.within.and_then(|within| self.finder.stretch(node, within));
+        let span = inside.map_or_else(|| self.span(node), |inside| self.lines().span(inside));
         let mut finding = FileFinding::new(issue.code, span, issue.message);
         finding.notes = issue.notes;
         finding.help = issue.help;
@@ -85,7 +84,7 @@ impl Placing<'_, '_> {
             self.kind == Kind::Secret || gatewright_secrets::hides(self.kind.as_str(), &issue.pointer);
         let repeats = matches!(issue.repair, Repair::Quote | Repair::Literal(_));
         finding.fix = if secret && repeats { None } else { self.fix(&issue.repair, key, value) };
-        let target = self.tree.target(value);
+        let target = self.tree().target(value);
         if issue.part == Part::Value
             && let Some(Surprise::Value(meaning, _)) = surprises.get(&target)
         {
@@ -97,33 +96,41 @@ impl Placing<'_, '_> {
         finding
     }
 
+    fn tree(&self) -> &'t Tree<'a> {
+        self.finder.tree()
+    }
+
+    fn lines(&self) -> Lines<'t> {
+        self.finder.lines()
+    }
+
     fn span(&self, node: NodeId) -> Span {
-        self.lines.span(shown(self.tree, self.lines, node))
+        self.lines().span(shown(self.tree(), self.lines(), node))
     }
 
     fn fix(&self, repair: &Repair, key: NodeId, value: NodeId) -> Option<Fix> {
         // A place that is reached through an alias is shared.
-        if self.tree.has_aliases {
+        if self.tree().has_aliases {
             return None;
         }
-        let exact = |node| self.tree.node(node).span;
+        let exact = |node| self.tree().node(node).span;
         let (span, replacement) = match repair {
             Repair::Key(name) => (exact(key), self.quoted_alike(key, name)),
             Repair::Value(text) => (exact(value), self.quoted_alike(value, text)),
             Repair::Entry(text) => (exact(key).to(exact(value)), text.clone()),
             Repair::Quote => {
                 let span = self.plain(value)?;
-                (span, format!("\"{}\"", self.lines.slice(span)))
+                (span, format!("\"{}\"", self.lines().slice(span)))
             }
             Repair::Literal(text) => (exact(value), text.clone()),
             Repair::Add(_) | Repair::ByHand => return None,
         };
-        Some(Fix { span: self.lines.span(span), replacement })
+        Some(Fix { span: self.lines().span(span), replacement })
     }
 
     /// Returns a word in the quotes that the scalar has now.
     fn quoted_alike(&self, node: NodeId, word: &str) -> String {
-        match self.lines.slice(self.tree.node(node).span).chars().next() {
+        match self.lines().slice(self.tree().node(node).span).chars().next() {
             Some(quote @ ('"' | '\'')) => format!("{quote}{word}{quote}"),
             _ => word.to_owned(),
         }
@@ -131,9 +138,9 @@ impl Placing<'_, '_> {
 
     /// Returns the place of an unquoted scalar that can be quoted without more.
     fn plain(&self, node: NodeId) -> Option<CharSpan> {
-        let node = self.tree.node(node);
+        let node = self.tree().node(node);
         let plain = matches!(node.kind, NodeKind::Scalar { style: Style::Plain, tag: Tag::Implicit, .. });
-        (plain && !self.lines.slice(node.span).contains(['"', '\\', '\n', '\r'])).then_some(node.span)
+        (plain && !self.lines().slice(node.span).contains(['"', '\\', '\n', '\r'])).then_some(node.span)
     }
 
     fn surprise(&self, node: NodeId, surprise: Surprise) -> FileFinding {
@@ -191,7 +198,7 @@ impl Placing<'_, '_> {
     fn quoted(&self, node: NodeId) -> String {
         match self.kind {
             Kind::Secret | Kind::WasmPlugin | Kind::McpBridge | Kind::ConfigMap => String::new(),
-            _ => format!(" `{}`", self.lines.slice(self.tree.node(node).span)),
+            _ => format!(" `{}`", self.lines().slice(self.tree().node(node).span)),
         }
     }
 
@@ -199,7 +206,7 @@ impl Placing<'_, '_> {
     fn quoted_key(&self, node: NodeId) -> String {
         match self.kind {
             Kind::McpBridge | Kind::ConfigMap => {
-                format!(" `{}`", self.lines.slice(self.tree.node(node).span))
+                format!(" `{}`", self.lines().slice(self.tree().node(node).span))
             }
             _ => self.quoted(node),
         }

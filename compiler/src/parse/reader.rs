@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::decode::{self, Dialect};
 use super::fields::Fields;
+use super::finder::Finder;
 use super::issue::{Issue, bounded};
 use super::json::{self, Converted};
 use super::kinds::{self, Recognized};
@@ -315,7 +316,7 @@ impl<'a> Reader<'_, 'a> {
             None => rules::check_other_version(kind, object, &mut issues),
         }
         schema::drop_misspelled(&mut issues);
-        issues.retain(|issue| !of_encryption(tree, place.node, issue));
+        self.drop_encrypted(tree, place, &mut issues);
         issues.extend(decoded.not_base64.iter().map(|member| not_base64(member)));
         issues.extend(dialect.forms.into_iter().map(|(pointer, form)| form.issue(pointer)));
         if self.replaced {
@@ -350,7 +351,7 @@ impl<'a> Reader<'_, 'a> {
         schema::drop_misspelled(&mut issues);
         self.report(tree, place, kind, issues, &checked.value, key.as_ref());
         let (Some(key), Some(service)) = (key, service) else { return };
-        metadata.labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
+        metadata.labels.insert(SERVICE_LABEL, &service.name);
         for (index, slice) in decode::endpoints(object).into_iter().enumerate() {
             let name = if index == 0 { key.name.clone() } else { format!("{}/{index}", key.name).into() };
             let key = EntityKey { name, ..key.clone() };
@@ -387,6 +388,14 @@ impl<'a> Reader<'_, 'a> {
         Some(Checked { issues, value })
     }
 
+    /// Drops what is said about the marks of a tool that encrypts.
+    fn drop_encrypted(&self, tree: &Tree<'a>, place: Place, issues: &mut Vec<Issue>) {
+        if !issues.is_empty() {
+            let finder = Finder::new(tree, self.source.lines());
+            issues.retain(|issue| !of_encryption(&finder, place.node, issue));
+        }
+    }
+
     fn report(
         &mut self,
         tree: &Tree<'a>,
@@ -397,7 +406,8 @@ impl<'a> Reader<'_, 'a> {
         key: Option<&EntityKey>,
     ) {
         if !issues.is_empty() || !value.surprises.is_empty() || !value.no_values.is_empty() {
-            let placing = Placing { tree, lines: self.source.lines(), object: place.node, kind };
+            let finder = Finder::new(tree, self.source.lines());
+            let placing = Placing { finder: &finder, object: place.node, kind };
             self.parsed.findings.extend(placing.findings(issues, value, key));
         }
     }
@@ -423,8 +433,9 @@ impl<'a> Reader<'_, 'a> {
 }
 
 /// Returns whether an issue is about what a tool has written in place of a value, or beside it.
-fn of_encryption(tree: &Tree<'_>, object: NodeId, issue: &Issue) -> bool {
-    let (_, value) = tree.at(object, &issue.pointer);
+fn of_encryption(finder: &Finder<'_, '_>, object: NodeId, issue: &Issue) -> bool {
+    let tree = finder.tree();
+    let (_, value) = finder.at(object, &issue.pointer);
     match &tree.node(tree.target(value)).kind {
         NodeKind::Scalar { text, .. } => encrypted::of_text(text).is_some(),
         _ => issue.pointer == "/sops" && encrypted::of_node(tree, object, false).is_some(),

@@ -4,29 +4,57 @@
 use super::scalar::Style;
 use crate::finding::Within;
 
-/// Returns where a stretch of a text is written, in characters from the start of what is written of the text. It ends on
-/// the line on which it begins. None if the stretch holds nothing but white space.
-pub(crate) fn written(text: &str, style: Style, source: &str, within: Within) -> Option<Within> {
-    let seen = |(_, c): &(usize, char)| !is_white(*c);
-    let before = text.chars().enumerate().take(within.start).filter(seen).count();
-    let length = within.end.saturating_sub(within.start);
-    let count = text.chars().enumerate().skip(within.start).take(length).filter(seen).count();
-    let places = match style {
-        Style::Quoted => of_quoted(source),
-        Style::Plain | Style::Block => {
-            let places = source.chars().enumerate().filter(seen);
-            places.map(|(start, _)| Within { start, end: start + 1 }).collect()
+/// A text and what is written of it, laid side by side once for all stretches that are looked for.
+pub(crate) struct Stretches {
+    /// Which characters of the text are no white space.
+    seen: Vec<u32>,
+    /// Where each of them is written, from the start of what is written of the text.
+    places: Vec<Place>,
+    /// Where lines of what is written end.
+    line_ends: Vec<u32>,
+}
+
+/// Where one character is written. Half the size of a [`Within`]: there are as many as characters.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Stretches {
+    /// Lays a text beside what is written of it.
+    pub(crate) fn of(text: &str, style: Style, source: &str) -> Self {
+        let seen = |(_, c): &(usize, char)| !is_white(*c);
+        let places = match style {
+            Style::Quoted => of_quoted(source),
+            Style::Plain | Style::Block => {
+                let places = source.chars().enumerate().filter(seen);
+                places.map(|(at, _)| Place { start: at as u32, end: at as u32 + 1 }).collect()
+            }
+        };
+        let line_ends = source.chars().enumerate().filter(|(_, c)| is_line_end(*c));
+        Stretches {
+            seen: text.chars().enumerate().filter(seen).map(|(at, _)| at as u32).collect(),
+            places,
+            line_ends: line_ends.map(|(at, _)| at as u32).collect(),
         }
-    };
-    let stretch = places.get(before..before + count)?;
-    let start = stretch.first()?.start;
-    let line = source.chars().skip(start).take_while(|c| !is_line_end(*c)).count();
-    let last = stretch.iter().rfind(|place| place.end <= start + line)?;
-    Some(Within { start, end: last.end })
+    }
+
+    /// Returns where a stretch of the text is written, in characters from the start of what is written of the text. It
+    /// ends on the line on which it begins. None if the stretch holds nothing but white space.
+    pub(crate) fn written(&self, within: Within) -> Option<Within> {
+        let before = |end: usize| self.seen.partition_point(|&at| (at as usize) < end);
+        let stretch = self.places.get(before(within.start)..before(within.end))?;
+        let start = stretch.first()?.start;
+        let next = self.line_ends.partition_point(|&end| end < start);
+        let line_end = self.line_ends.get(next).copied().unwrap_or(u32::MAX);
+        let last = stretch.iter().rfind(|place| place.end <= line_end)?;
+        Some(Within { start: start as usize, end: last.end as usize })
+    }
 }
 
 /// Returns where each character of a text in quotes is written that is no white space.
-fn of_quoted(source: &str) -> Vec<Within> {
+fn of_quoted(source: &str) -> Vec<Place> {
     let characters: Vec<char> = source.chars().collect();
     let Some(open) = characters.iter().position(|c| matches!(c, '"' | '\'')) else { return Vec::new() };
     let quote = characters[open];
@@ -41,7 +69,7 @@ fn of_quoted(source: &str) -> Vec<Within> {
             c => (1, is_white(c)),
         };
         if !white {
-            places.push(Within { start: at, end: at + length });
+            places.push(Place { start: at as u32, end: (at + length) as u32 });
         }
         at += length;
     }
@@ -78,7 +106,7 @@ mod tests {
         let byte = text.find(part).unwrap();
         let start = text[..byte].chars().count();
         let within = Within { start, end: start + part.chars().count() };
-        let found = written(text, style, source, within).unwrap();
+        let found = Stretches::of(text, style, source).written(within).unwrap();
         let shown: String = source.chars().skip(found.start).take(found.end - found.start).collect();
         assert_eq!(shown, expected, "{part} in {source:?}");
     }
@@ -97,7 +125,8 @@ mod tests {
     #[test]
     fn a_part_ends_with_its_first_line() {
         check("a b c d", Style::Plain, "a b\n  c d", "b c", "b");
-        let blank = written(" x ", Style::Quoted, "' x '", Within { start: 0, end: 1 });
-        assert_eq!(blank, None);
+        let blank = Stretches::of(" x ", Style::Quoted, "' x '");
+        assert_eq!(blank.written(Within { start: 0, end: 1 }), None);
+        assert_eq!(blank.written(Within { start: 2, end: 1 }), None);
     }
 }

@@ -265,11 +265,21 @@ impl<'a> Tree<'a> {
     /// Returns the entry at a JSON pointer below `from`: its key (or the value itself, in lists) and its value. What
     /// does not exist resolves to the nearest ancestor that does.
     pub(crate) fn at(&self, from: NodeId, pointer: &str) -> (NodeId, NodeId) {
+        self.at_by(from, pointer, |mapping, key| self.entry(mapping, key))
+    }
+
+    /// Returns the same where `entry` looks a key up in a mapping.
+    pub(crate) fn at_by(
+        &self,
+        from: NodeId,
+        pointer: &str,
+        entry: impl Fn(NodeId, &str) -> Option<(NodeId, NodeId)>,
+    ) -> (NodeId, NodeId) {
         let mut place = (from, from);
         for segment in pointer.split('/').skip(1) {
             let segment = unescape(segment);
             let next = match self.node(self.target(place.1)).kind {
-                NodeKind::Mapping(_) => self.entry(place.1, &segment),
+                NodeKind::Mapping(_) => entry(place.1, &segment),
                 NodeKind::Sequence(children) => segment
                     .parse::<usize>()
                     .ok()
@@ -303,6 +313,18 @@ impl<'a> Tree<'a> {
         self.root = None;
         self.has_aliases = false;
         self.straight = true;
+    }
+
+    /// Forgets a node and all that came behind it.
+    pub(super) fn forget_from(&mut self, id: NodeId) {
+        let children = self.nodes[id.0 as usize..].iter().filter_map(|node| match node.kind {
+            NodeKind::Sequence(children) | NodeKind::Mapping(children) => Some(children.start),
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => None,
+        });
+        if let Some(first) = children.min() {
+            self.children.truncate(first as usize);
+        }
+        self.nodes.truncate(id.0 as usize);
     }
 
     /// Adds a node.

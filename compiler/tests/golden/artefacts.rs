@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{BootstrapOptions, Compiled};
 use gatewright_diagnostics::Severity;
-use gatewright_diagnostics::render::{Report, TextOptions, text};
+use gatewright_diagnostics::render::{Report, TextOptions, in_memory, text};
 use gatewright_testkit::{envoy, golden};
 use gatewright_xds::render::{Keys, message, resource, yaml_text};
 use gatewright_xds::type_url;
@@ -73,8 +73,8 @@ impl Manifests {
             version: "0.0.0",
             fail_on: Severity::Error,
         };
-        let source = |path: &str| self.0.get(path).map(|text| Arc::from(text.as_str()));
-        text(&report, &TextOptions { color: false, source: &source })
+        let source = |path: &str| self.0.get(path).map(|text| Arc::from(text.as_bytes()));
+        in_memory(|out| text(&report, &TextOptions { color: false, source: &source }, out))
     }
 }
 

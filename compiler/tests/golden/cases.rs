@@ -94,6 +94,8 @@ fn for_each_case(check: impl Fn(&Case, &Manifests, &Compiled, &Path)) {
             manifests = manifests.with("services.yaml", services.clone());
         }
         let compiled = compile(&manifests.tree(), &case.options()).unwrap();
+        let checked = gatewright_compiler::check(&manifests.tree(), &case.options()).unwrap();
+        assert_eq!(checked.diagnostics, compiled.diagnostics, "{}", folder.display());
         let place = Path::new("compiler").join(folder.strip_prefix(&cases).unwrap());
         check(&case, &manifests, &compiled, &place);
     });

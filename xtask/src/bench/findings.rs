@@ -25,6 +25,8 @@ pub(super) fn run(gatewright: &Path, folder: &Path, report: &mut Report) -> Resu
             let cost = measure::mean(validate, 2, RUN)?;
             let what = format!("{OBJECTS} findings in {name}, as {format}, wall");
             report.row(what, milliseconds(cost.wall), "within 2000 ms");
+            let what = format!("{OBJECTS} findings in {name}, as {format}, CPU");
+            report.row(what, milliseconds(cost.cpu), "");
             most.peak = most.peak.max(cost.peak);
         }
         let what = format!("{OBJECTS} findings in {name}: peak memory");

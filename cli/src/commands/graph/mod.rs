@@ -51,7 +51,8 @@ impl Graph {
     pub fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let inputs = context.inputs(&self.input)?;
         let compiled = inputs.compile()?;
-        let errors = inputs.findings(&compiled.diagnostics).at_least(Severity::Error);
+        let errors = inputs.findings(compiled.diagnostics).at_least(Severity::Error);
+        let exit = if errors.any(Severity::Error) { Exit::Findings } else { Exit::Fine };
         errors.tell(&context.terminal);
         let mut graph = compiled.engine.graph();
         if let Some(focus) = &self.focus {
@@ -65,7 +66,7 @@ impl Graph {
             Format::Mermaid => context.terminal.print(Form::Mermaid, &render::mermaid(&graph))?,
             Format::Json => context.terminal.print(Form::Json, &render::json(&graph))?,
         }
-        Ok(if errors.any(Severity::Error) { Exit::Findings } else { Exit::Fine })
+        Ok(exit)
     }
 
     fn reach(&self) -> Reach {

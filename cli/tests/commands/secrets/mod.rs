@@ -44,22 +44,23 @@ fn no_form_of_findings_holds_a_secret_of_any_field() {
         };
         assert!(compiled.diagnostics.len() > files.len(), "every spelling has findings");
         let source = |path: &str| {
-            files.iter().find(|(known, _)| known == path).map(|(_, text)| Arc::from(text.as_str()))
+            files.iter().find(|(known, _)| known == path).map(|(_, text)| Arc::from(text.as_bytes()))
         };
         let mut leaks = std::collections::BTreeMap::new();
         for of_file in compiled.diagnostics.chunk_by(|one, next| one.primary.path == next.primary.path) {
             let part = Report { diagnostics: of_file, ..report };
-            let text = render::text(&part, &TextOptions { color: false, source: &source });
+            let options = TextOptions { color: false, source: &source };
+            let text = render::in_memory(|out| render::text(&part, &options, out));
             if let Some(line) = text.lines().find(|line| line.contains(MARK)) {
                 leaks.entry(of_file[0].code.id).or_insert(line.to_owned());
             }
         }
         assert!(leaks.is_empty(), "{leaks:#?}");
-        assert_hidden(&render::json(&report), "json");
-        assert_hidden(&render::sarif(&report), "sarif");
-        assert_hidden(&render::junit(&report), "junit");
-        assert_hidden(&render::github(&report), "github");
-        assert_hidden(&render::gitlab(&report), "gitlab");
+        assert_hidden(&render::in_memory(|out| render::json(&report, out)), "json");
+        assert_hidden(&render::in_memory(|out| render::sarif(&report, out)), "sarif");
+        assert_hidden(&render::in_memory(|out| render::junit(&report, out)), "junit");
+        assert_hidden(&render::in_memory(|out| render::github(&report, out)), "github");
+        assert_hidden(&render::in_memory(|out| render::gitlab(&report, out)), "gitlab");
     }
 }
 

@@ -1,8 +1,9 @@
 //! A few findings in two small files, shown by the tests of every form.
 
+use std::io;
 use std::sync::Arc;
 
-use super::Report;
+use super::{Report, in_memory};
 use crate::{Diagnostic, Fix, Label, Position, Severity, Span, code};
 
 const WEB: &str = "\
@@ -33,12 +34,16 @@ data:
   tls.key: bm90IGEga2V5
 ";
 
-/// Returns the text of an example file.
-pub(super) fn source(path: &str) -> Option<Arc<str>> {
+/// Returns the content of an example file.
+pub(super) fn source(path: &str) -> Option<Arc<[u8]>> {
+    text_of(path).map(|text| text.as_bytes().into())
+}
+
+fn text_of(path: &str) -> Option<&'static str> {
     match path {
-        "shop/web.yaml" => Some(WEB.into()),
-        "old, web.yaml" => Some(OLD.into()),
-        "shop/secret.yaml" => Some(SECRET.into()),
+        "shop/web.yaml" => Some(WEB),
+        "old, web.yaml" => Some(OLD),
+        "shop/secret.yaml" => Some(SECRET),
         _ => None,
     }
 }
@@ -52,8 +57,8 @@ pub(super) fn report(diagnostics: &[Diagnostic]) -> Report<'_> {
 }
 
 /// Renders the examples.
-pub(super) fn render(form: impl Fn(&Report<'_>) -> String) -> String {
-    form(&report(&findings()))
+pub(super) fn render(form: impl Fn(&Report<'_>, &mut dyn io::Write) -> io::Result<()>) -> String {
+    in_memory(|out| form(&report(&findings()), out))
 }
 
 /// Returns an error with another side, a warning with a fix, a finding about a folder and one inside a Secret.
@@ -102,7 +107,7 @@ pub(super) fn without_colors(text: &str) -> String {
 }
 
 fn label(path: &str, needle: &str, text: &str) -> Label {
-    let file = source(path).expect("an example file");
+    let file = text_of(path).expect("an example file");
     let start = file.find(needle).expect("the needle is in the file");
     let position = |offset: usize| Position {
         offset,

@@ -1,15 +1,18 @@
 //! Workflow commands of GitHub Actions: one line per finding, shown beside the changed lines of a pull request.
 
 use std::fmt::Write as _;
+use std::io;
 
 use super::Report;
 use crate::outlet::github::{data, property};
 use crate::outlet::visible;
 use crate::{Diagnostic, Severity};
 
-/// Renders the findings as workflow commands.
-pub fn github(report: &Report<'_>) -> String {
-    let mut out = String::new();
+/// Writes the findings as workflow commands.
+///
+/// # Errors
+/// Those of the writer.
+pub fn github(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     for finding in report.diagnostics {
         let command = match finding.severity {
             Severity::Error => "error",
@@ -17,9 +20,9 @@ pub fn github(report: &Report<'_>) -> String {
             Severity::Info => "notice",
         };
         let properties = properties(finding);
-        writeln!(out, "::{command} {properties}::{}", data(&message(finding))).expect("writing to a string");
+        writeln!(out, "::{command} {properties}::{}", data(&message(finding)))?;
     }
-    out
+    Ok(())
 }
 
 fn properties(finding: &Diagnostic) -> String {
@@ -56,7 +59,7 @@ fn message(finding: &Diagnostic) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
 
     #[test]
@@ -70,7 +73,7 @@ mod tests {
         diagnostics.retain(|finding| finding.severity == Severity::Error);
         diagnostics[0].primary.path = "a,b:c%\n::error::d.yaml".into();
         diagnostics[0].message = "50%\r\n::error::forged\u{1b}[m".into();
-        let out = github(&examples::report(&diagnostics));
+        let out = in_memory(|out| github(&examples::report(&diagnostics), out));
         assert_eq!(out.lines().count(), 1);
         assert!(out.starts_with("::error file=a%2Cb%3Ac%25%0A%3A%3Aerror%3A%3Ad.yaml,line="), "{out}");
         assert!(out.contains(r"::50%25\r\n::error::forged\x1b[m"), "{out}");

@@ -1,18 +1,34 @@
 //! The code quality report of GitLab: a list that it compares between two runs by fingerprint.
 
-use serde::Serialize;
+use std::io;
+
+use serde::{Serialize, Serializer};
 
 use super::Report;
 use super::fingerprint::fingerprints;
-use crate::Severity;
+use crate::{Diagnostic, Severity};
 
-/// Renders the findings as a code quality report.
-pub fn gitlab(report: &Report<'_>) -> String {
-    let issues: Vec<Issue<'_>> = report
-        .diagnostics
-        .iter()
-        .zip(fingerprints(report.diagnostics))
-        .map(|(finding, fingerprint)| Issue {
+/// Writes the findings as a code quality report.
+///
+/// # Errors
+/// Those of the writer.
+pub fn gitlab(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    super::json::pretty(&Issues(report.diagnostics), out)
+}
+
+/// The report, made issue by issue while it is written.
+struct Issues<'a>(&'a [Diagnostic]);
+
+impl Serialize for Issues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let found = self.0.iter().zip(fingerprints(self.0));
+        serializer.collect_seq(found.map(|(finding, fingerprint)| Issue::of(finding, fingerprint)))
+    }
+}
+
+impl<'a> Issue<'a> {
+    fn of(finding: &'a Diagnostic, fingerprint: String) -> Self {
+        Issue {
             description: format!("{} ({})", finding.message, finding.code.id),
             check_name: finding.code.slug,
             fingerprint,
@@ -25,9 +41,8 @@ pub fn gitlab(report: &Report<'_>) -> String {
                 path: &finding.primary.path,
                 lines: Lines { begin: finding.primary.span.start.line.max(1) },
             },
-        })
-        .collect();
-    super::json::pretty(&issues)
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,7 +67,7 @@ struct Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
 
     #[test]
@@ -62,6 +77,6 @@ mod tests {
 
     #[test]
     fn a_clean_run_is_an_empty_list() {
-        assert_eq!(gitlab(&examples::report(&[])), "[]\n");
+        assert_eq!(in_memory(|out| gitlab(&examples::report(&[]), out)), "[]\n");
     }
 }

@@ -1,5 +1,7 @@
 //! The machine-readable document, described by `schemas/diagnostics.schema.json`.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::{Counts, Report};
@@ -8,21 +10,24 @@ use crate::Diagnostic;
 /// The document's `format`: the number grows when a reader of the older form would misread the newer one.
 pub const FORMAT: &str = "gatewright-diagnostics/1";
 
-/// Renders the findings as one JSON document.
-pub fn json(report: &Report<'_>) -> String {
-    pretty(&Document {
+/// Writes the findings as one JSON document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn json(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let document = Document {
         format: FORMAT,
         version: report.version,
         summary: report.counts(),
         diagnostics: report.diagnostics.iter().map(Entry::of).collect(),
-    })
+    };
+    pretty(&document, out)
 }
 
-/// Writes a value with two spaces per level and a final line end.
-pub(super) fn pretty<T: Serialize>(value: &T) -> String {
-    let mut out = serde_json::to_string_pretty(value).expect("own types have no maps with odd keys");
-    out.push('\n');
-    out
+/// Writes a value with two spaces per level and a final line end. Own types have no maps with odd keys.
+pub(super) fn pretty<T: Serialize>(value: &T, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
 }
 
 #[derive(Serialize)]
@@ -48,7 +53,7 @@ impl<'a> Entry<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
 
     const SCHEMA: &str = include_str!("../../../../schemas/diagnostics.schema.json");
@@ -68,7 +73,7 @@ mod tests {
     #[test]
     fn fits_the_published_schema() {
         assert_eq!(violations(&examples::render(json)), [""; 0]);
-        assert_eq!(violations(&json(&examples::report(&[]))), [""; 0]);
+        assert_eq!(violations(&in_memory(|out| json(&examples::report(&[]), out))), [""; 0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
@@ -9,8 +10,11 @@ use super::Report;
 use crate::Diagnostic;
 use crate::outlet::visible;
 
-/// Renders the findings as a JUnit document. Findings too mild to fail the run are the output of a test that passes.
-pub fn junit(report: &Report<'_>) -> String {
+/// Writes the findings as a JUnit document. Findings too mild to fail the run are the output of a test that passes.
+///
+/// # Errors
+/// Those of the writer.
+pub fn junit(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> =
         report.files.iter().map(|file| (file.as_str(), Vec::new())).collect();
     for finding in report.diagnostics {
@@ -22,7 +26,8 @@ pub fn junit(report: &Report<'_>) -> String {
     }
     let mut document = quick_junit::Report::new("gatewright");
     document.add_test_suite(suite);
-    document.to_string().expect("XML written to memory")
+    // In one piece: its writer wraps errors, so that it could not be told that a reader has gone away.
+    out.write_all(document.to_string().expect("XML written to memory").as_bytes())
 }
 
 fn test_case(report: &Report<'_>, file: &str, findings: &[&Diagnostic]) -> TestCase {
@@ -68,7 +73,7 @@ fn lines<'a>(findings: impl Iterator<Item = &'a Diagnostic>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
     use crate::Severity;
 
@@ -81,7 +86,9 @@ mod tests {
     fn warnings_fail_when_the_run_fails_on_them() {
         let diagnostics = examples::findings();
         let strict = Report { fail_on: Severity::Warning, ..examples::report(&diagnostics) };
-        assert!(junit(&strict).contains(r#"failures="2""#), "{}", junit(&strict));
-        assert!(junit(&examples::report(&diagnostics)).contains(r#"failures="1""#));
+        let strict = in_memory(|out| junit(&strict, out));
+        assert!(strict.contains(r#"failures="2""#), "{strict}");
+        let usual = in_memory(|out| junit(&examples::report(&diagnostics), out));
+        assert!(usual.contains(r#"failures="1""#), "{usual}");
     }
 }

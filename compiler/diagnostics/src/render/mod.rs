@@ -1,7 +1,8 @@
 //! The forms in which findings are shown: for a person, for programs, and for the machines that annotate changes.
 //!
 //! Every form is a pure function of a [`Report`]: equal reports give equal bytes. Paths are written as they stand in
-//! the findings; who wants them relative to something else changes them before.
+//! the findings; who wants them relative to something else changes them before. Forms are written piece by piece: a report
+//! may have more findings than anybody wants to hold as one text. The only errors are those of the writer.
 
 mod excerpt;
 mod fingerprint;
@@ -22,8 +23,16 @@ pub use text::{TextOptions, text};
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::io;
 
 use crate::{Diagnostic, Severity};
+
+/// Returns a form as one text: `in_memory(|out| json(&report, out))`.
+pub fn in_memory(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).expect("memory takes every byte");
+    String::from_utf8(out).expect("every form is text")
+}
 
 /// What one run found.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! SARIF 2.1.0, the exchange format of code scanning. Only the part of it that has something to say here.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Report;
 use super::fingerprint::fingerprints;
@@ -11,30 +12,25 @@ use crate::{Code, Diagnostic, Fix, Label, Severity, Span};
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const HOME: &str = "https://github.com/gatewright/gatewright";
 
-/// Renders the findings as a SARIF log with one run. Rules carry the pages of their codes.
-pub fn sarif(report: &Report<'_>) -> String {
+/// Writes the findings as a SARIF log with one run. Rules carry the pages of their codes.
+///
+/// # Errors
+/// Those of the writer.
+pub fn sarif(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut rules: BTreeMap<&str, &'static Code> = BTreeMap::new();
     for finding in report.diagnostics {
         rules.insert(finding.code.id, finding.code);
     }
     let index: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(index, id)| (*id, index)).collect();
-    let results = report
-        .diagnostics
-        .iter()
-        .zip(fingerprints(report.diagnostics))
-        .map(|(finding, fingerprint)| SarifResult::of(finding, index[finding.code.id], fingerprint))
-        .collect();
+    let results = Results { diagnostics: report.diagnostics, index };
     let driver = Driver {
         name: "gatewright",
         semantic_version: report.version,
         information_uri: HOME,
         rules: rules.into_values().map(Rule::of).collect(),
     };
-    super::json::pretty(&Log {
-        schema: SCHEMA,
-        version: "2.1.0",
-        runs: [Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results }],
-    })
+    let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results };
+    super::json::pretty(&Log { schema: SCHEMA, version: "2.1.0", runs: [run] }, out)
 }
 
 #[derive(Serialize)]
@@ -50,7 +46,25 @@ struct Log<'a> {
 struct Run<'a> {
     tool: Tool<'a>,
     column_kind: &'a str,
-    results: Vec<SarifResult<'a>>,
+    results: Results<'a>,
+}
+
+/// The results, made one by one while they are written.
+struct Results<'a> {
+    diagnostics: &'a [Diagnostic],
+    /// Places of codes in the list of rules.
+    index: BTreeMap<&'a str, usize>,
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let found = self.diagnostics.iter().zip(fingerprints(self.diagnostics));
+        serializer.collect_seq(
+            found.map(|(finding, fingerprint)| {
+                SarifResult::of(finding, self.index[finding.code.id], fingerprint)
+            }),
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -288,7 +302,7 @@ fn uri(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
 
     #[test]
@@ -303,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_clean_run_has_neither_rules_nor_results() {
-        let log: serde_json::Value = serde_json::from_str(&sarif(&examples::report(&[]))).unwrap();
+        let log: serde_json::Value =
+            serde_json::from_str(&in_memory(|out| sarif(&examples::report(&[]), out))).unwrap();
         assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
         assert_eq!(log["runs"][0]["tool"]["driver"]["rules"], serde_json::json!([]));
     }

@@ -1,14 +1,13 @@
 //! The text of files for showing the lines around a finding, without ever showing the content of a Secret.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::excerpt::Excerpt;
 
 /// One file with its lines and documents. Making one costs a pass over the text; what is asked of it costs no more than
 /// what is shown, however large the file and its lines are.
 pub(super) struct SourceText {
-    text: Arc<str>,
+    text: String,
     /// Where lines start.
     starts: Vec<usize>,
     /// First line of each document of YAML, from 1, and whether it could be a Secret or a list with one.
@@ -16,7 +15,7 @@ pub(super) struct SourceText {
 }
 
 impl SourceText {
-    pub(super) fn new(text: Arc<str>) -> Self {
+    pub(super) fn new(text: String) -> Self {
         let starts = line_starts(&text);
         let documents = documents(&text, &starts);
         SourceText { text, starts, documents }
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> SourceText {
-        SourceText::new(Arc::from(text))
+        SourceText::new(text.to_owned())
     }
 
     fn shown(file: &SourceText, lines: Range<usize>) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The form for people: message, source lines with the place marked, reasons and advice, and a last line that counts.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,23 +25,22 @@ const KEPT_FILES: usize = 32;
 pub struct TextOptions<'a> {
     /// Whether to use terminal colors.
     pub color: bool,
-    /// Gives the text of a file named by a finding; nothing when there is none or it is not text.
-    pub source: &'a dyn Fn(&str) -> Option<Arc<str>>,
+    /// Gives the content of a file named by a finding; nothing when there is none. Lines of what is no text are not shown.
+    pub source: &'a dyn Fn(&str) -> Option<Arc<[u8]>>,
 }
 
-/// Renders the findings for a person, with a summary as the last line.
-pub fn text(report: &Report<'_>, options: &TextOptions<'_>) -> String {
+/// Writes the findings for a person, with a summary as the last line.
+///
+/// # Errors
+/// Those of the writer.
+pub fn text(report: &Report<'_>, options: &TextOptions<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let renderer = if options.color { Renderer::styled() } else { Renderer::plain() };
     let mut files = Files { source: options.source, kept: BTreeMap::new() };
-    let mut out = String::new();
     for finding in report.diagnostics {
         files.load(finding);
-        out.push_str(&with_one_arrow(renderer.render(&groups(finding, &files))));
-        out.push_str("\n\n");
+        writeln!(out, "{}\n", with_one_arrow(renderer.render(&groups(finding, &files))))?;
     }
-    out.push_str(&report.counts().to_string());
-    out.push('\n');
-    out
+    writeln!(out, "{}", report.counts())
 }
 
 /// Gives the places of other files the arrow of the first one: `:::` would read as a command in the log of a CI run.
@@ -56,7 +56,7 @@ fn with_one_arrow(rendered: String) -> String {
 }
 
 struct Files<'a> {
-    source: &'a dyn Fn(&str) -> Option<Arc<str>>,
+    source: &'a dyn Fn(&str) -> Option<Arc<[u8]>>,
     kept: BTreeMap<String, Option<SourceText>>,
 }
 
@@ -67,9 +67,7 @@ impl Files<'_> {
         }
         for label in labels(finding) {
             if !self.kept.contains_key(&label.path) {
-                let text =
-                    (self.source)(&label.path).map(|text| Arc::from(gatewright_secrets::masked(&text)));
-                self.kept.insert(label.path.clone(), text.map(SourceText::new));
+                self.kept.insert(label.path.clone(), (self.source)(&label.path).and_then(source_text));
             }
         }
     }
@@ -77,6 +75,12 @@ impl Files<'_> {
     fn get(&self, path: &str) -> Option<&SourceText> {
         self.kept.get(path)?.as_ref()
     }
+}
+
+/// Returns the text of a file without what is secret in it.
+fn source_text(content: Arc<[u8]>) -> Option<SourceText> {
+    let text = std::str::from_utf8(&content).ok()?;
+    Some(SourceText::new(gatewright_secrets::masked(text).into_owned()))
 }
 
 fn labels(finding: &Diagnostic) -> impl Iterator<Item = &Label> {
@@ -192,11 +196,12 @@ fn bytes(span: &Span) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
+    use super::super::{examples, in_memory};
     use super::*;
 
     fn render(diagnostics: &[Diagnostic], color: bool) -> String {
-        text(&examples::report(diagnostics), &TextOptions { color, source: &examples::source })
+        let options = TextOptions { color, source: &examples::source };
+        in_memory(|out| text(&examples::report(diagnostics), &options, out))
     }
 
     #[test]
@@ -253,14 +258,16 @@ mod tests {
     #[test]
     fn of_a_long_line_the_surroundings_of_the_place_are_shown() {
         let item = r#"{"kind":"Ingress","metadata":{"name":"a"}},"#;
-        let file: Arc<str> = format!(r#"{{"kind":"List","items":[{}"#, item.repeat(2_000)).into();
+        let file: Arc<[u8]> =
+            format!(r#"{{"kind":"List","items":[{}"#, item.repeat(2_000)).into_bytes().into();
         let at = item.len() * 1_500 + 24;
         let place = |offset| crate::Position { offset, line: 1, column: offset + 1 };
         let mut findings = examples::findings();
         findings.truncate(1);
         findings[0].primary.span = Span { start: place(at), end: place(at + 6) };
         let report = examples::report(&findings);
-        let out = text(&report, &TextOptions { color: false, source: &|_| Some(file.clone()) });
+        let options = TextOptions { color: false, source: &|_| Some(file.clone()) };
+        let out = in_memory(|out| text(&report, &options, out));
         assert!(out.contains(&format!("--> chart/Chart.yaml:1:{}\n", at + 1)), "{out}");
         assert!(out.contains("..."), "{out}");
         assert!(out.lines().all(|line| line.len() < 260), "{out}");
@@ -275,9 +282,10 @@ mod tests {
         let reads = std::cell::Cell::new(0);
         let source = |path: &str| {
             reads.set(reads.get() + usize::from(path == base.primary.path));
-            Some(Arc::from("kind: X\n"))
+            Some(Arc::from(*b"kind: X\n"))
         };
-        text(&examples::report(&findings), &TextOptions { color: false, source: &source });
+        let options = TextOptions { color: false, source: &source };
+        in_memory(|out| text(&examples::report(&findings), &options, out));
         assert_eq!(reads.get(), 1);
     }
 

@@ -88,7 +88,7 @@ fn endpoints_are_slices_of_their_service() {
         .manifests
         .iter()
         .map(|manifest| {
-            assert_eq!(manifest.metadata.labels["kubernetes.io/service-name"], "web");
+            assert_eq!(manifest.metadata.labels.get("kubernetes.io/service-name"), Some("web"));
             let Body::EndpointSlice(slice) = &manifest.body else { panic!("an EndpointSlice") };
             let endpoints: Vec<String> = slice
                 .endpoints

@@ -37,9 +37,15 @@ fn read(bytes: &[u8]) {
             assert!(text.is_empty() || text.get(span.start.offset..span.end.offset).is_some(), "{span:?}");
         }
         let locator = Locator::new(bytes);
-        for manifest in &parsed.manifests {
+        let mut asked = Vec::new();
+        for manifest in parsed.manifests.iter().rev() {
             assert!(locator.locate(manifest.document, "/metadata/name", Part::Value).is_some());
+            for (pointer, part) in [("/metadata/name", Part::Value), ("/data", Part::Key), ("", Part::Key)] {
+                asked.push(Asked { document: manifest.document, pointer, part, within: None });
+            }
         }
+        let one_by_one = asked.iter().map(|asked| locator.locate(asked.document, asked.pointer, asked.part));
+        assert_eq!(locate_all(bytes, &asked), one_by_one.collect::<Vec<_>>());
     }
 }
 
