@@ -416,7 +416,12 @@ fn member(choices: &mut Choices, hir: &Hir, out: &mut Vec<u8>) {
             let width = usize::from(range.end() - range.start()) + 1;
             out.push(range.start() + u8::try_from(choices.below(width)).unwrap_or_default());
         }
-        HirKind::Class(Class::Unicode(_)) => unreachable!("expressions are over bytes"),
+        // What alternatives of one letter each become.
+        HirKind::Class(Class::Unicode(class)) => {
+            let one = choices.below(class.ranges().len().max(1));
+            let letter = class.ranges().get(one).map(|range| range.start());
+            out.extend_from_slice(letter.map(String::from).unwrap_or_default().as_bytes());
+        }
         HirKind::Repetition(repetition) => {
             let most = repetition.max.unwrap_or(repetition.min + 3).min(repetition.min + 3);
             for _ in 0..repetition.min as usize + choices.below((most - repetition.min) as usize + 1) {

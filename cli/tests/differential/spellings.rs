@@ -41,7 +41,9 @@ pub(crate) fn spellings(
     let cases: Vec<_> = requests.map(|request| case(&engine, &configurations[0], request)).collect();
     let mut outcome = Outcome { configurations: 1, requests: cases.len(), ..Outcome::default() };
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);
-    judge_http2(ground, &engine, &configurations, &planes, cases.iter().step_by(http2_every), &mut outcome);
+    // Of a path without slash HTTP/2 makes Envoy close the connection.
+    let slashed = cases.iter().filter(|case| case.request.path.starts_with('/')).step_by(http2_every);
+    judge_http2(ground, &engine, &configurations, &planes, slashed, &mut outcome);
     ground.forget_requests();
     outcome
 }

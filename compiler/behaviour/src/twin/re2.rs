@@ -66,7 +66,7 @@ impl Translation<'_> {
             self.until(">");
             self.out.push('(');
         } else if self.take_if("(?)") {
-            self.out.push_str("(?:)");
+            // Nothing at all: what repeats it repeats the item before.
         } else if self.rest.starts_with(b"(?") {
             let flags = self.rest.iter().take_while(|byte| !b":)".contains(byte)).count();
             let (flags, rest) = self.rest.split_at(self.rest.len().min(flags + 1));
