@@ -162,8 +162,8 @@ impl Search<'_> {
                 let path = folded(path);
                 let all = from(&points, &path);
                 // The path itself is the first that starts with it.
-                let found = all.clone().next().is_some_and(|first| text_of(&self.atoms[first]) == path);
-                vec![all.start..all.start + usize::from(found)]
+                let first = all.clone().next().filter(|first| text_of(&self.atoms[*first]) == path);
+                first.map(|first| first..first + 1).into_iter().collect()
             }
             PathMatch::Prefix(prefix) => {
                 let prefix = folded(prefix);

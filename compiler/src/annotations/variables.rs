@@ -149,10 +149,8 @@ fn variables(text: &str) -> Vec<String> {
         let end = name.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
         let (name, after) = name.split_at(end.unwrap_or(name.len()));
         let closed = braced.is_none() || after.starts_with('}');
-        if closed && name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            if seen.insert(name) {
-                found.push(format!("${name}"));
-            }
+        if closed && name.starts_with(|c: char| c.is_ascii_lowercase()) && seen.insert(name) {
+            found.push(format!("${name}"));
         }
     }
     found

@@ -135,11 +135,11 @@ impl Parser<'_> {
             _ => self.reader.skip(1),
         }
         match byte {
-            b')' => return self.close_group(),
-            b'|' => return self.group()?.next_alternative(),
-            b'*' => return self.repeat(0, None, repeated),
-            b'+' => return self.repeat(1, None, repeated),
-            b'?' => return self.repeat(0, Some(1), repeated),
+            b')' => self.close_group(),
+            b'|' => self.group()?.next_alternative(),
+            b'*' => self.repeat(0, None, repeated),
+            b'+' => self.repeat(1, None, repeated),
+            b'?' => self.repeat(0, Some(1), repeated),
             b'^' => self.look(if self.flags.lines { Look::StartLF } else { Look::Start }),
             b'$' => self.look(if self.flags.lines { Look::EndLF } else { Look::End }),
             b'.' => {
