@@ -40,7 +40,7 @@ pub(super) const ALL: &[Reason] = &[
         why: "a dry run hands out no node port: in earnest one beyond every range is refused",
         applies: |verdicts| {
             verdicts.theirs.is_none()
-                && verdicts.ours.iter().all(|said| said.contains(".nodePort must be at most"))
+                && verdicts.ours.iter().all(|said| said.contains(".nodePort must be at "))
         },
     },
     Reason {
