@@ -2,6 +2,7 @@
 //! secrets hidden unless asked for: private keys, headers and conditions whose names make them secret, and what is secret by
 //! its shape. The result is what Envoy reads as configuration.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use prost::{Message, Name};
@@ -108,11 +109,42 @@ pub fn json_text(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// Writes a rendered value as YAML.
+/// Writes a rendered value as YAML, for readers of YAML 1.2 and of YAML 1.1, which Envoy is.
 pub fn yaml_text(value: &Value) -> String {
     // A JSON value has string keys and finite numbers only, so nothing in it is beyond YAML.
-    serde_yaml::to_string(value).expect("every JSON value can be written as YAML")
+    let yaml = serde_yaml::to_string(value).expect("every JSON value can be written as YAML");
+    let mut block = None;
+    yaml.split_inclusive('\n').map(|line| quoted(line, &mut block)).collect()
 }
+
+/// Puts quotes around the text of a line that YAML 1.1 takes for a truth value and YAML 1.2 for text. `block` is the column
+/// of what holds the block scalar that goes on in this line, if one does.
+fn quoted<'l>(line: &'l str, block: &mut Option<usize>) -> Cow<'l, str> {
+    let text = line.trim_end_matches('\n');
+    let indentation = text.len() - text.trim_start_matches(' ').len();
+    if block.is_some_and(|column| text.is_empty() || indentation > column) {
+        return line.into();
+    }
+    let mut at = indentation;
+    let mut column = at;
+    while text[at..].starts_with("- ") {
+        column = at;
+        at += 2;
+    }
+    if let Some(colon) = text[at..].find(": ") {
+        column = at;
+        at += colon + 2;
+    }
+    let value = &text[at..];
+    *block = value.starts_with(['|', '>']).then_some(column);
+    match TRUTHS.iter().any(|truth| value.eq_ignore_ascii_case(truth)) {
+        true => format!("{}'{value}'\n", &text[..at]).into(),
+        false => line.into(),
+    }
+}
+
+/// Truth values of YAML 1.1 that are texts in YAML 1.2.
+const TRUTHS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
 
 fn descriptor(type_url: &str) -> Option<MessageDescriptor> {
     let (_, name) = type_url.rsplit_once('/')?;
@@ -268,6 +300,41 @@ mod tests {
     use crate::envoy::extensions::transport_sockets::tls::v3::{
         CommonTlsContext, DownstreamTlsContext, GenericSecret, Secret, TlsCertificate, secret,
     };
+
+    #[test]
+    fn texts_that_older_yaml_takes_for_truth_values_are_quoted() {
+        let value = json!({
+            "exact": "Yes", "list": ["on", "x - on", "n", ["Y"]], "name": "y", "truth": true, "word": "nobody",
+            "lines": "first\nb: yes\n- on\n", "more": [{"block": "x\n  y: no\n", "off": "OFF"}, "a\nno\n", "no"],
+        });
+        let text = yaml_text(&value);
+        assert_eq!(serde_yaml::from_str::<Value>(&text).unwrap(), value, "{text}");
+        let expected = "\
+exact: 'Yes'
+lines: |
+  first
+  b: yes
+  - on
+list:
+- 'on'
+- x - on
+- 'n'
+- - 'Y'
+more:
+- block: |
+    x
+      y: no
+  off: 'OFF'
+- |
+  a
+  no
+- 'no'
+name: 'y'
+truth: true
+word: nobody
+";
+        assert_eq!(text, expected);
+    }
     use crate::google::protobuf::{Duration, Struct};
     use crate::resource::any as pack;
 
