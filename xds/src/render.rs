@@ -256,8 +256,8 @@ fn without_shapes(value: Value) -> Value {
         })),
         Value::Array(items) => Value::Array(items.into_iter().map(without_shapes).collect()),
         Value::String(text) => match gatewright_secrets::shapes(&text) {
-            std::borrow::Cow::Owned(shown) => shown.into(),
-            std::borrow::Cow::Borrowed(_) => Value::String(text),
+            Cow::Owned(shown) => shown.into(),
+            Cow::Borrowed(_) => Value::String(text),
         },
         other => other,
     }
