@@ -77,6 +77,15 @@ fn a_moved_path_is_one_class_with_both_lines_and_a_witness() {
 }
 
 #[test]
+fn the_text_ends_with_the_digest_of_the_plan() {
+    let repo = repository();
+    repo.write("shop/api.yaml", &ingress("api", "api.example.com"));
+    let digest = plan(&repo, &["--format", "json"]).json()["digest"].clone();
+    let text = plan(&repo, &[]).stdout;
+    assert_eq!(text.lines().last(), digest.as_str().map(|digest| format!("Digest {digest}")).as_deref());
+}
+
+#[test]
 fn a_plan_fits_its_schema_and_is_saved_whole() {
     let repo = repository();
     repo.write("shop/api.yaml", &ingress("api", "api.example.com"));

@@ -34,7 +34,11 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// `Bearer` and its like with what follows.
 static SCHEMES: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r#"(?i)(?-u:\b)(?:bearer|basic|digest|negotiate)(?:\s|%20|\+)+([A-Za-z0-9+/._~=:%-]{6,})"#)
+    expression(r#"(?i)(?-u:\b)(?:bearer|basic|negotiate)(?:\s|%20|\+)+([A-Za-z0-9+/._~=:%-]{6,})"#)
+});
+/// `Digest` with its parameters (RFC 7616); a digest is something else, and public.
+static DIGESTS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r#"(?i)(?-u:\b)digest\s+((?:[a-z]+\*?=(?:\\?"[^"\\]*\\?"|[^\s,"'\\]+)(?:,\s*)?)+)"#)
 });
 
 /// Hides what is secret by an unmistakable shape: private keys, credentials and tokens in addresses, `Bearer` tokens,
@@ -69,6 +73,8 @@ fn find(text: &str, ranges: &mut Vec<Range<usize>>) {
     ranges.extend(TOKENS.find_iter(text).map(|found| found.range()));
     let tokens = SCHEMES.captures_iter(text).filter_map(|found| found.get(1));
     ranges.extend(tokens.filter(|token| !is_word(token.as_str())).map(|token| token.range()));
+    let parameters = DIGESTS.captures_iter(text).filter_map(|found| found.get(1));
+    ranges.extend(parameters.map(|parameters| parameters.range()));
 }
 
 /// Prose speaks of "bearer tokens" and "basic authentication".
@@ -86,6 +92,8 @@ mod tests {
         for (given, shown) in [
             ("a Bearer SESAME-1 b", "a Bearer [hidden] b"),
             ("authorization: basic U0VTQU1F", "authorization: basic [hidden]"),
+            (r#"Digest username="u", uri=/x, response="SESAME" b"#, "Digest [hidden] b"),
+            (r#"{"a":"Digest username=\"u\", response=\"SESAME\""}"#, r#"{"a":"Digest [hidden]"}"#),
             ("x eyJhbGciOiJI.eyJzdWIiOiIx.c2ln y", "x [hidden] y"),
             ("ghp_0123456789abcdef", "[hidden]"),
             ("k: -----BEGIN EC PRIVATE KEY-----\nSESAME\n-----END EC PRIVATE KEY-----\nx", "k: [hidden]\nx"),
@@ -114,6 +122,7 @@ mod tests {
             "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
             "the Secret `default/tls` has no tls.key",
             "outbound|80||web.shop.svc.cluster.local",
+            "Digest 3f2504e04f8911d39a0c0305e82c3301 of the digest\n3f2504e04f8911d39a0c0305e82c3301",
             "the Service shop/sk-checkout-frontend",
         ] {
             assert_eq!(text(given), given);
