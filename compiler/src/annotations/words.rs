@@ -120,32 +120,54 @@ const OPPOSITES: [&str; 24] = [
     "replace", "skip", "without",
 ];
 
+/// A name that is known, in its words.
+struct Name {
+    name: &'static str,
+    words: Vec<String>,
+    joined: String,
+}
+
+impl Name {
+    fn new(name: &'static str) -> Self {
+        let words = split(name);
+        Name { name, joined: words.concat(), words }
+    }
+}
+
+/// The keys that Higress reads. Split once: a source may misspell a key in each of its objects.
+static READ: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    let read = KNOWN.iter().filter(|known| known.support != Support::Unread);
+    read.map(|known| Name::new(known.suffix)).collect()
+});
+
+/// The protecting keys of all controllers.
+static PROTECTING_KEYS: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    let known = KNOWN.iter().filter(|known| known.protects()).map(|known| known.suffix);
+    let foreign = foreign::controllers().flat_map(|controller| controller.keys);
+    let foreign = foreign.filter(|row| row.role == foreign::Role::Protects).map(|row| row.suffix);
+    known.chain(foreign).map(Name::new).collect()
+});
+
 /// Returns the key of Higress that a name misspells, without prefix. Words are compared one by one, so that a name never
 /// leads to one that means something else.
 pub(super) fn misspelt(suffix: &str) -> Option<&'static str> {
-    nearest(suffix, KNOWN.iter().filter(|known| known.support != Support::Unread).map(|known| known.suffix))
+    nearest(suffix, &READ)
 }
 
 /// Returns the protecting key of any controller that a name misspells.
 pub(super) fn misspelt_protection(suffix: &str) -> Option<&'static str> {
-    let known = KNOWN.iter().filter(|known| known.protects()).map(|known| known.suffix);
-    let foreign = foreign::controllers().flat_map(|controller| controller.keys);
-    let foreign = foreign.filter(|row| row.role == foreign::Role::Protects).map(|row| row.suffix);
-    nearest(suffix, known.chain(foreign))
+    nearest(suffix, &PROTECTING_KEYS)
 }
 
-fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+fn nearest(name: &str, candidates: &[Name]) -> Option<&'static str> {
     let words = split(name);
     let joined = words.concat();
-    let distance = |candidate: &str| {
-        let other = split(candidate);
-        if other.concat() == joined {
-            return Some(0);
-        }
-        misspelling(&words, &other)
+    let distance = |candidate: &Name| match candidate.joined == joined {
+        true => Some(0),
+        false => misspelling(&words, &candidate.words),
     };
     let mut scored: Vec<(usize, &str)> =
-        candidates.filter_map(|candidate| Some((distance(candidate)?, candidate))).collect();
+        candidates.iter().filter_map(|candidate| Some((distance(candidate)?, candidate.name))).collect();
     scored.sort_unstable();
     scored.dedup();
     match scored.as_slice() {
