@@ -142,15 +142,21 @@ impl<'a> Reader<'_, 'a> {
                 return Some(TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() });
             }
             (None, None) if inherited.is_some() => return inherited.cloned(),
-            (None, Some(_)) => return self.incomplete(tree, node, "has no `apiVersion`"),
-            (Some(_), None) => return self.incomplete(tree, node, "has no `kind`"),
+            (None, Some(_)) => {
+                return self.incomplete(tree, node, "has no `apiVersion`", "add `apiVersion`");
+            }
+            (Some(_), None) => return self.incomplete(tree, node, "has no `kind`", "add `kind`"),
             (None, None) => match tree.node(tree.target(node)).kind {
                 NodeKind::Mapping(_) if purpose::has_lost_its_type(tree, node) => {
-                    return self.incomplete(tree, node, "has neither `apiVersion` nor `kind`");
+                    let what = "has neither `apiVersion` nor `kind`";
+                    return self.incomplete(tree, node, what, "add `apiVersion` and `kind`");
                 }
                 NodeKind::Mapping(_) => "has neither `apiVersion` nor `kind` and is left out",
                 NodeKind::Sequence(_) => "is a list and is left out",
-                _ => return self.incomplete(tree, node, "is plain text"),
+                _ => {
+                    let help = "write an object, or move it to a file without manifests";
+                    return self.incomplete(tree, node, "is plain text", help);
+                }
             },
         };
         let span = self.span(tree, node);
@@ -161,15 +167,10 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// kubectl refuses what does not say both of what it is.
-    fn incomplete(&mut self, tree: &Tree<'_>, node: NodeId, what: &str) -> Option<TypeMeta> {
+    fn incomplete(&mut self, tree: &Tree<'_>, node: NodeId, what: &str, help: &str) -> Option<TypeMeta> {
         let span = self.span(tree, node);
         let mut finding = FileFinding::new(&code::GW0009, span, format!("the object {what}"));
-        let missing = ["apiVersion", "kind"].into_iter().filter(|key| what.contains(key));
-        let missing: Vec<String> = missing.map(|key| format!("`{key}`")).collect();
-        finding.help = Some(match missing.as_slice() {
-            [] => "write an object, or move it to a file without manifests".to_owned(),
-            missing => format!("add {}", missing.join(" and ")),
-        });
+        finding.help = Some(help.to_owned());
         finding.notes.push("kubectl refuses the whole file".into());
         self.parsed.findings.push(finding);
         None
