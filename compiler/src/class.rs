@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, Ingress, Manifest, Metadata};
+use crate::manifest::{Ingress, Manifest, Metadata};
 use crate::options::CompileOptions;
 
 /// Higress' own class annotation, which beats `spec.ingressClassName`.

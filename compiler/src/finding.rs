@@ -1,8 +1,7 @@
 //! Findings inside the compiler, which point at manifests rather than files: a unit of work knows no paths.
 
 use gatewright_diagnostics::Code;
-
-use crate::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 
 /// Which part of a mapping entry a place means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

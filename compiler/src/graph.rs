@@ -8,12 +8,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use gatewright_ir::{ClusterName, HostPattern};
+use gatewright_kinds::{EntityKey, Kind};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, Reversed, Walker};
 use serde::Serialize;
-
-use crate::manifest::{EntityKey, Kind};
 
 /// A vertex.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

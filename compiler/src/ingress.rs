@@ -6,12 +6,13 @@ use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{HostPattern, PathMatch, PathRewrite, RouteId};
+use gatewright_kinds::{EntityKey, Kind};
 
 use crate::annotations::{self, Policy, destination};
 use crate::class::{self, DefaultClass, Selection};
 use crate::dead;
 use crate::finding::{Finding, Place};
-use crate::manifest::{Backend, EntityKey, Ingress, IngressPath, Kind, Metadata};
+use crate::manifest::{Backend, Ingress, IngressPath, Metadata};
 use crate::options::{CompileOptions, Profile};
 use crate::order::{Age, PathKind};
 use crate::parse::check_host;

@@ -39,7 +39,7 @@ mod world;
 pub use annotations::foreign::{
     Controller, Foreign, ForeignKey, Rest, Role, controllers, lookup as lookup_foreign_annotation,
 };
-pub use annotations::known::{FORCE_CONFLICTS, KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
+pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
 pub use engine::{Broken, Checked, Delta, Engine, Provenance, Reach, Said, WorkCounters, check};
 pub use global::is_global;

@@ -6,127 +6,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use gatewright_ir::{Digest, Optional, Shared};
+use gatewright_kinds::EntityKey;
 use serde::{Deserialize, Serialize};
 
 pub use crate::texts::Texts;
-
-/// A kind that the compiler reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Kind {
-    /// `networking.k8s.io/v1`
-    Ingress,
-    /// `networking.k8s.io/v1`
-    IngressClass,
-    /// `v1`
-    Service,
-    /// `discovery.k8s.io/v1`
-    EndpointSlice,
-    /// `v1`
-    Secret,
-    /// `v1`
-    ConfigMap,
-    /// `networking.higress.io/v1`
-    McpBridge,
-    /// `extensions.higress.io/v1alpha1`
-    WasmPlugin,
-}
-
-impl Kind {
-    /// Every kind, in the order of outputs.
-    pub const ALL: [Kind; 8] = [
-        Kind::Ingress,
-        Kind::IngressClass,
-        Kind::Service,
-        Kind::EndpointSlice,
-        Kind::Secret,
-        Kind::ConfigMap,
-        Kind::McpBridge,
-        Kind::WasmPlugin,
-    ];
-
-    /// Returns the kind's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Ingress => "Ingress",
-            Kind::IngressClass => "IngressClass",
-            Kind::Service => "Service",
-            Kind::EndpointSlice => "EndpointSlice",
-            Kind::Secret => "Secret",
-            Kind::ConfigMap => "ConfigMap",
-            Kind::McpBridge => "McpBridge",
-            Kind::WasmPlugin => "WasmPlugin",
-        }
-    }
-
-    /// Returns the supported `apiVersion`.
-    pub fn api_version(self) -> &'static str {
-        match self {
-            Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
-            Kind::Service | Kind::Secret | Kind::ConfigMap => "v1",
-            Kind::EndpointSlice => "discovery.k8s.io/v1",
-            Kind::McpBridge => "networking.higress.io/v1",
-            Kind::WasmPlugin => "extensions.higress.io/v1alpha1",
-        }
-    }
-
-    /// Returns whether objects of this kind live in a namespace.
-    pub fn namespaced(self) -> bool {
-        self != Kind::IngressClass
-    }
-}
-
-/// What an object is called: the identity of an entity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct EntityKey {
-    /// Kind.
-    pub kind: Kind,
-    /// Namespace; `default` where the manifest names none, empty for kinds without namespace.
-    pub namespace: Arc<str>,
-    /// Name.
-    pub name: Arc<str>,
-}
-
-impl EntityKey {
-    /// Returns the key of a namespaced object.
-    pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        EntityKey { kind, namespace: namespace.into(), name: name.into() }
-    }
-}
-
-impl fmt::Display for EntityKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            write!(f, "{} {}", self.kind.as_str(), self.name)
-        } else {
-            write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
-        }
-    }
-}
-
-/// Says that a text names no object of a modelled kind.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not `KIND NAMESPACE/NAME`")]
-pub struct EntityKeyError(String);
-
-/// Reads what `Display` writes: `Ingress shop/web`, `IngressClass higress`.
-impl FromStr for EntityKey {
-    type Err = EntityKeyError;
-
-    fn from_str(text: &str) -> Result<Self, EntityKeyError> {
-        let wrong = || EntityKeyError(text.to_owned());
-        let (kind, name) = text.split_once(' ').ok_or_else(wrong)?;
-        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or_else(wrong)?;
-        match (kind.namespaced(), name.split_once('/')) {
-            (true, Some((namespace, name))) => Ok(EntityKey::new(kind, namespace, name)),
-            (false, None) => Ok(EntityKey::new(kind, "", name)),
-            _ => Err(wrong()),
-        }
-    }
-}
 
 /// One object as written.
 #[derive(Clone, Debug)]

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::manifest::{EntityKey, Metadata};
+use gatewright_kinds::EntityKey;
+
+use crate::manifest::Metadata;
 
 /// How old an Ingress is, oldest first.
 ///
@@ -289,7 +291,7 @@ mod tests {
             if let Some(order) = order {
                 metadata.annotations.insert(ORDER_ANNOTATION, order);
             }
-            Age::of(&EntityKey::new(crate::manifest::Kind::Ingress, ns, name), &metadata)
+            Age::of(&EntityKey::new(gatewright_kinds::Kind::Ingress, ns, name), &metadata)
         };
         assert!(
             age("b", "a", Some("2024-01-01T00:00:00Z"), None)

@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn texts_that_mean_less_than_they_seem_to() {
-        use crate::manifest::{EntityKey, Kind};
+        use gatewright_kinds::{EntityKey, Kind};
         let place = || Place::key(&EntityKey::new(Kind::Ingress, "a", "b"), "/spec");
         for path in ["/files/*", "/(.*)", "/v[0-9]", "/a$", "/users/:id", "/a//b", "/a%2fb"] {
             assert!(misleading(path, PathKind::Prefix, place).is_some(), "{path}");

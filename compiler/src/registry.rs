@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{Endpoint, UpstreamProtocol};
+use gatewright_kinds::{EntityKey, Kind};
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{Body, EntityKey, Kind, Manifest, Registry};
+use crate::manifest::{Body, Manifest, Registry};
 use crate::options::{CompileOptions, Profile};
 use crate::registry_fields;
 

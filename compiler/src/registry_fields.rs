@@ -1,9 +1,10 @@
 //! Fields of an McpBridge that nothing reads: of another registry type, or of nobody.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, McpBridge, Registry};
+use crate::manifest::{McpBridge, Registry};
 
 const NACOS: &[&str] = &["edas", "nacos", "nacos2", "nacos3"];
 const NACOS_GRPC: &[&str] = &["edas", "nacos2", "nacos3"];

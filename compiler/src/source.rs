@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatewright_kinds::EntityKey;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
-
-use crate::manifest::EntityKey;
 
 /// Identifies a file's content: BLAKE3 of the bytes, or in git the blob id padded with zeros. Only equality matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

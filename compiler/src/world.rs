@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gatewright_ir::{ClusterName, Forward, HostPattern};
+use gatewright_kinds::{EntityKey, Kind};
 
 use crate::global::{Credential, Credentials};
-use crate::manifest::{Body, EndpointSlice, EntityKey, Kind, Manifest, Secret, Service};
+use crate::manifest::{Body, EndpointSlice, Manifest, Secret, Service};
 use crate::options::CompileOptions;
 use crate::parse::Promise;
 use crate::pool::Pool;

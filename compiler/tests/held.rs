@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{HeldFile, SourceTree};
 use gatewright_compiler::{Engine, compile};
+use gatewright_kinds::EntityKey;
 
 fn ingress(name: &str, path: &str, annotations: &str) -> String {
     format!(

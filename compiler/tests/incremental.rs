@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{Engine, compile};
 use gatewright_diagnostics::Diagnostic;
+use gatewright_kinds::{EntityKey, Kind};
 use proptest::prelude::*;
 
 /// Everything that a compile shows.

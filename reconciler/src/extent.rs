@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use gatewright_cluster::decide::{Excess, PruneBudget};
 use gatewright_compiler::Engine;
-use gatewright_compiler::manifest::Kind;
 use gatewright_compiler::source::{Paths, digest};
 use gatewright_ir::{Certificate, PathMatch};
+use gatewright_kinds::Kind;
 use serde::{Deserialize, Serialize};
 
 /// Names that a refusal lists; the rest is counted.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_compiler::graph::DependencyGraph;
-use gatewright_compiler::manifest::{EntityKey, Manifest};
+use gatewright_compiler::manifest::Manifest;
 use gatewright_compiler::source::ReadError;
 use gatewright_compiler::{Broken, Engine};
+use gatewright_kinds::EntityKey;
 
 use crate::source::{Hold, Loader, Source, SourceError};
 

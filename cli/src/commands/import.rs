@@ -8,8 +8,8 @@ use gatewright_cluster::client::{Cluster, ClusterError};
 use gatewright_cluster::connect::connect;
 use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
-use gatewright_compiler::manifest::Kind;
 use gatewright_compiler::parse::raw_objects;
+use gatewright_kinds::Kind;
 use serde_json::Value;
 
 use crate::Context;

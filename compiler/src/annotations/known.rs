@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use super::reader::{HIGRESS, NGINX};
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, Texts};
+use crate::manifest::Texts;
 
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,9 +229,6 @@ pub(super) fn check(
     }
     findings
 }
-
-/// In a manifest, `"true"` lets an apply to a kube cluster take fields from other owners. It has no part in compiling.
-pub const FORCE_CONFLICTS: &str = "gatewright.io/force-conflicts";
 
 #[cfg(test)]
 mod tests {

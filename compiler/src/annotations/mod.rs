@@ -24,9 +24,10 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::Cors;
+use gatewright_kinds::EntityKey;
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, Texts};
+use crate::manifest::Texts;
 use crate::options::Profile;
 use canary::Canary;
 use destination::{Destination, Unusable};

@@ -1,9 +1,10 @@
 //! Reads annotation values as Higress does: two prefixes, Go's number and boolean syntax, invalid values as absent.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use crate::finding::{Finding, Place, Within};
-use crate::manifest::{EntityKey, Texts};
+use crate::manifest::Texts;
 
 /// The nginx prefix, which is asked first.
 pub(crate) const NGINX: &str = "nginx.ingress.kubernetes.io/";

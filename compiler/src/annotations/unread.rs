@@ -1,9 +1,10 @@
 //! Annotations that Higress does not read: of other controllers, misspelt, or under a prefix that nobody has.
 
 use gatewright_diagnostics::{Code, code};
+use gatewright_kinds::FORCE_CONFLICTS;
 
 use super::foreign::{self, Foreign, Role};
-use super::known::{self, FORCE_CONFLICTS};
+use super::known;
 use super::matching;
 use super::reader::{HIGRESS, NGINX, Reader};
 use super::words;

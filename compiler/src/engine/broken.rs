@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatewright_diagnostics::Severity;
+use gatewright_kinds::EntityKey;
 
 use super::Engine;
-use crate::manifest::EntityKey;
 
 /// What errors stand against.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

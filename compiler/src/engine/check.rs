@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_diagnostics::Diagnostic;
+use gatewright_kinds::EntityKey;
 
 use super::drafts::{Drafts, Site};
 use super::report::finished;
 use super::twice::is_derived;
 use super::{Engine, Extent};
 use crate::finding::Finding;
-use crate::manifest::EntityKey;
 use crate::options::CompileOptions;
 use crate::source::{ReadError, SourceTree};
 

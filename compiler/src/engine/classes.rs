@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gatewright_kinds::{EntityKey, Kind};
+
 use super::Engine;
 use crate::class;
-use crate::manifest::{Body, EntityKey, Kind, Manifest};
+use crate::manifest::{Body, Manifest};
 
 impl Engine {
     /// Looks for the default class again, and returns the Ingresses that have another class by it than before.

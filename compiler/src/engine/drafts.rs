@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Diagnostic, Label, Span, code};
+use gatewright_kinds::EntityKey;
 use rayon::prelude::*;
 
 use super::files::{Definition, Files};
 use crate::finding::{Finding, Part, Place, Within};
-use crate::manifest::{DocumentIndex, EntityKey};
+use crate::manifest::DocumentIndex;
 use crate::parse::{Asked, FileFinding, locate_all};
 use crate::source::{ReadError, SourceTree};
 

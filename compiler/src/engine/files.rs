@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::Digest;
+use gatewright_kinds::EntityKey;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use super::drafts::{Site, Sites};
 use super::output::WorkCounters;
 use super::put_all;
 use super::suppose::Said;
-use crate::manifest::{Backend, Body, DocumentIndex, EntityKey, Manifest};
+use crate::manifest::{Backend, Body, DocumentIndex, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
 use crate::pool::Pool;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::{Certificate, HostPattern};
+use gatewright_kinds::EntityKey;
 
 use super::{Engine, Stale};
 use crate::global;
-use crate::manifest::{EntityKey, Manifest};
+use crate::manifest::Manifest;
 use crate::world::Dependency;
 
 impl Engine {

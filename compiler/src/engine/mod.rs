@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use gatewright_diagnostics::Severity;
 use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, RouteId};
+use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::XdsSnapshot;
 use rayon::prelude::*;
 
@@ -36,7 +37,7 @@ use crate::ingress::{self, AnalyzedIngress};
 use crate::lower::cluster;
 use crate::lower::host::{self, HostUnit};
 use crate::lower::plugin::{self, PluginScope};
-use crate::manifest::{Body, EntityKey, Kind, Manifest};
+use crate::manifest::{Body, Manifest};
 use crate::options::CompileOptions;
 use crate::registry::{self, Registries};
 use crate::small_set::SmallSet;

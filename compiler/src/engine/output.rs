@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gatewright_ir::{Certificate, ClusterName, Entry, HostPattern, SecretRef};
+use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::envoy::config::bootstrap::v3::Bootstrap;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
 use gatewright_xds::{Resource, names, type_url};
@@ -14,7 +15,7 @@ use super::{Engine, put_all};
 use crate::emit::bootstrap::{self, BootstrapOptions};
 use crate::emit::{Delivery, cluster, host, listener, secret};
 use crate::lower::tls::key_pair;
-use crate::manifest::{Body, EntityKey, Kind};
+use crate::manifest::Body;
 
 /// How much work an update did, in units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

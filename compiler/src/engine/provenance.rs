@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::{Digest, HostPattern, RouteId};
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::files::{Definition, Promises};
 use super::{Engine, Said, service_of_slice};
 use crate::finding::Place;
 use crate::global;
 use crate::ingress::{self, AnalyzedIngress};
-use crate::manifest::{DocumentIndex, EntityKey, Kind, Manifest};
+use crate::manifest::{DocumentIndex, Manifest};
 use crate::world::Dependency;
 
 /// The side table of one state: the place of every route, and every manifest with its file.

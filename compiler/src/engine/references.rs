@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gatewright_ir::{ClusterName, Entry, HostPattern, RouteAction};
+use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::{names, type_url};
 
 use super::{Engine, service_of_slice};
@@ -10,7 +11,7 @@ use crate::finding::Place;
 use crate::global;
 use crate::graph::{DependencyGraph, Node, Reference, upstream_node};
 use crate::ingress::AnalyzedIngress;
-use crate::manifest::{Backend, Body, EntityKey, Kind};
+use crate::manifest::{Backend, Body};
 
 type Edges = BTreeSet<(Node, Reference, Node)>;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Severity, Span, code, sort};
 use gatewright_ir::{Certificate, TlsContext};
+use gatewright_kinds::EntityKey;
 
 use super::Engine;
 use super::drafts::{self, Drafts, Site, Sites};
 use super::files::Definition;
 use crate::finding::{Finding, Place};
-use crate::manifest::EntityKey;
 use crate::source::{Paths, ReadError, Unrendered};
 
 impl Engine {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_ir::HostPattern;
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::files::{Definition, PromisesOfFiles};
 use super::output::WorkCounters;
 use super::{Delta, Engine, hosts_of};
-use crate::manifest::{EntityKey, Kind};
 use crate::world::Dependency;
 
 /// What a state says about an object; or that it has no such object, where there is no definition.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatewright_ir::HostPattern;
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::files::Definition;
 use super::{Engine, analyze};
@@ -12,7 +13,7 @@ use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
 use crate::lower::host;
 use crate::lower::plugin;
-use crate::manifest::{Body, EntityKey, Kind, Manifest};
+use crate::manifest::{Body, Manifest};
 use crate::registry;
 
 /// How the codes of findings about two objects begin that want the same.

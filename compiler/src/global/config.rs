@@ -1,11 +1,12 @@
 //! ConfigMap `higress-config`: its text is checked as Higress checks it. None of its settings has an effect here yet.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use super::fields;
 use super::{report, unread_members};
 use crate::finding::{Finding, Place};
-use crate::manifest::{ConfigMap, EntityKey};
+use crate::manifest::ConfigMap;
 use crate::parse::inner::{self, Inner, Remark};
 
 const MEMBER: &str = "higress";

@@ -1,10 +1,11 @@
 //! ConfigMap `higress-https`: certificates by domain, for hosts of Ingresses with `tls` whose entries give them none.
 
 use gatewright_ir::{HostPattern, SecretRef};
+use gatewright_kinds::EntityKey;
 
 use super::{fields, report, unread_members};
 use crate::finding::{Finding, Place};
-use crate::manifest::{ConfigMap, EntityKey};
+use crate::manifest::ConfigMap;
 use crate::options::CompileOptions;
 use crate::parse::inner::{self, Inner, Remark};
 

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::SecretRef;
+use gatewright_kinds::{EntityKey, Kind};
 
 pub(crate) use https::{Credential, Credentials, ISSUED};
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{Body, ConfigMap, EntityKey, Kind, Manifest};
+use crate::manifest::{Body, ConfigMap, Manifest};
 use crate::options::CompileOptions;
 use crate::parse::inner::Inner;
 

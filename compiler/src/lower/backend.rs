@@ -2,11 +2,12 @@
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{ClusterName, Entry, SharedEdits};
+use gatewright_kinds::Kind;
 
 use crate::annotations::destination;
 use crate::finding::{Finding, Place};
 use crate::ingress::AnalyzedIngress;
-use crate::manifest::{Backend, Kind, Service, ServiceBackend};
+use crate::manifest::{Backend, Service, ServiceBackend};
 use crate::options::HigressVersion;
 use crate::parse;
 use crate::world::{Reads, World};

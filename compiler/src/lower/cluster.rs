@@ -3,8 +3,9 @@
 use gatewright_ir::{
     ClusterName, Discovery, Endpoint, EndpointSet, LoadBalancing, UpstreamCluster, UpstreamProtocol,
 };
+use gatewright_kinds::{EntityKey, Kind};
 
-use crate::manifest::{EntityKey, Kind, Service, ServicePort};
+use crate::manifest::{Service, ServicePort};
 use crate::options::HigressVersion;
 use crate::world::{Reads, World};
 

@@ -8,6 +8,7 @@ use gatewright_ir::{
     ClusterName, Entry, HostPattern, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction,
     TlsContext, VirtualHost,
 };
+use gatewright_kinds::Kind;
 
 use super::plugin::PluginScope;
 use super::route::Draft;
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::finding::{Finding, Place};
 use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
-use crate::manifest::Kind;
 use crate::order::higress_sort;
 use crate::small_set::SmallSet;
 use crate::world::{Dependency, Reads, World};

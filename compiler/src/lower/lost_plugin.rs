@@ -2,10 +2,11 @@
 //! cover nothing of the source.
 
 use gatewright_diagnostics::{Code, code};
+use gatewright_kinds::EntityKey;
 
 use crate::annotations::words;
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, WasmPlugin};
+use crate::manifest::WasmPlugin;
 use crate::options::{CompileOptions, Profile};
 
 /// Why a plugin acts on nothing.
@@ -111,7 +112,7 @@ pub(crate) fn finding(key: &EntityKey, loss: Loss, spec: &WasmPlugin, options: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Kind;
+    use gatewright_kinds::Kind;
 
     #[test]
     fn protections_are_told_by_phase_name_or_module() {

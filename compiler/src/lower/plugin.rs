@@ -9,11 +9,12 @@ use gatewright_ir::{
     ClusterName, ConfigDigest, FailStrategy, HeaderMatch, HostPattern, Phase, PluginApplication, PluginRule,
     PluginUse, Refusal, Route, RouteAction, ValueMatch,
 };
+use gatewright_kinds::EntityKey;
 
 use super::lost_plugin::{self, Loss};
 use super::plugin_settings;
 use crate::finding::{Finding, Place};
-use crate::manifest::{Body, EntityKey, Manifest, MatchRule, WasmPlugin};
+use crate::manifest::{Body, Manifest, MatchRule, WasmPlugin};
 use crate::options::{CompileOptions, Profile};
 
 /// A plugin that acts on requests.

@@ -1,9 +1,10 @@
 //! Settings of a WasmPlugin that nothing reads, or that others rule out.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::EntityKey;
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{EntityKey, MatchRule, WasmPlugin};
+use crate::manifest::{MatchRule, WasmPlugin};
 
 /// Returns a finding for every setting without effect.
 pub(super) fn dead(key: &EntityKey, spec: &WasmPlugin) -> Vec<Finding> {

@@ -2,13 +2,14 @@
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{Certificate, HostPattern, SecretRef, TlsContext};
+use gatewright_kinds::Kind;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::finding::{Finding, Place};
 use crate::global::{Credential, ISSUED};
 use crate::ingress::AnalyzedIngress;
-use crate::manifest::{Kind, Secret};
+use crate::manifest::Secret;
 use crate::parse;
 use crate::world::{Reads, World};
 

@@ -1,7 +1,8 @@
 //! Which documents are read: the modelled kinds, older versions of them, kinds that could change routing, and the rest.
 
+use gatewright_kinds::Kind;
+
 use super::makers::{self, Maker};
-use crate::manifest::Kind;
 
 /// What an `apiVersion` and a `kind` stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) enum Recognized {
 /// Returns what a document is.
 pub(crate) fn recognize(api_version: &str, kind: &str) -> Recognized {
     let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    if let Some(known) = Kind::ALL.into_iter().find(|known| known.as_str() == kind) {
+    if let Some(known) = Kind::named(kind) {
         if known.api_version() == api_version {
             return Recognized::Modelled(known);
         }
@@ -36,7 +37,7 @@ pub(crate) fn recognize(api_version: &str, kind: &str) -> Recognized {
     match (group, kind) {
         ("", "Endpoints") => Recognized::Endpoints,
         ("", "List") => Recognized::List,
-        _ if list_of(api_version, kind) => Recognized::List,
+        _ if Kind::of_list(api_version, kind).is_some() => Recognized::List,
         _ => match (can_route(group, kind), makers::find(group, kind)) {
             (Some(how), _) => Recognized::CanRoute(how),
             (None, Some(maker)) => Recognized::Makes(maker),
@@ -67,12 +68,6 @@ fn mistaken_group(group: &str) -> bool {
         || matches!(group, "networking.k8s.io" | "discovery.k8s.io")
         || group.ends_with(".higress.io")
         || group == "higress.io"
-}
-
-/// Returns whether a kind is the typed list of a modelled kind, e.g. `IngressList`.
-fn list_of(api_version: &str, kind: &str) -> bool {
-    let Some(item) = kind.strip_suffix("List") else { return false };
-    Kind::ALL.into_iter().any(|known| known.as_str() == item && known.api_version() == api_version)
 }
 
 /// Returns how a kind that is not modelled can change what the gateway does.

@@ -1,8 +1,9 @@
 //! Kinds that make Ingresses, Secrets or other objects in a cluster: what they make is not to be seen in the source, but
 //! often which Secrets that will be.
 
+use gatewright_kinds::{EntityKey, Kind};
+
 use super::tree::{NodeId, NodeKind, Tree};
-use crate::manifest::{EntityKey, Kind};
 
 /// A kind that makes objects.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,27 +1,16 @@
 //! The metadata of an object, with the checks that the API server makes of it.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::Kind;
 
 use super::fields::Fields;
 use super::issue::{Issue, bounded, path};
 use super::names;
 use crate::finding::escape;
-use crate::manifest::{EntityKey, Kind, Metadata};
+use crate::manifest::Metadata;
 
-/// Namespace of objects that name none.
-const DEFAULT_NAMESPACE: &str = "default";
 /// What all annotations of an object may hold, keys included, in bytes.
 const ANNOTATIONS_LIMIT: usize = 256 << 10;
-
-/// Returns the key of an object, given what its metadata says.
-pub(crate) fn key(kind: Kind, namespace: &str, name: &str) -> EntityKey {
-    let namespace = match namespace {
-        _ if !kind.namespaced() => "",
-        "" => DEFAULT_NAMESPACE,
-        written => written,
-    };
-    EntityKey::new(kind, namespace, name)
-}
 
 /// Reads and checks `metadata`; the schema has found if there is none.
 pub(crate) fn read(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) -> Metadata {

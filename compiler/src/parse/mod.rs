@@ -45,15 +45,16 @@ mod tests;
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Fix, Severity, Span, code};
+use gatewright_kinds::EntityKey;
+use gatewright_kinds::encrypted::of_file;
 
-pub use encrypted::encryption_of;
 pub use locate::Locator;
 pub use nearest::nearest;
 pub use objects::{RawObject, raw_objects};
 pub use places::{Asked, locate_all};
 pub(crate) use rules::check_host;
 
-use crate::manifest::{EntityKey, Manifest};
+use crate::manifest::Manifest;
 use crate::options::Profile;
 
 /// What a file holds.
@@ -136,7 +137,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// Reads a file. Any bytes give a result; it depends on nothing but the arguments.
 pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
-    let text = match encrypted::of_file(bytes) {
+    let text = match of_file(bytes) {
         Some(tool) => Err(problem::encrypted(tool)),
         None => text::read(bytes).map_err(|why| problem::unreadable(bytes, why)),
     };

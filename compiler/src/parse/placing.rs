@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_diagnostics::{Code, Fix, Span, code};
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::FileFinding;
 use super::finder::Finder;
@@ -13,7 +14,6 @@ use super::scalar::{Meaning, NoValue, Style, Tag};
 use super::text::{CharSpan, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
 use crate::finding::Part;
-use crate::manifest::{EntityKey, Kind};
 
 /// Findings of one sort that an object can have before the rest is only counted: each costs a search for its place.
 const MAX_SHOWN: usize = 200;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Span, code};
+use gatewright_kinds::encrypted::of_text;
+use gatewright_kinds::{EntityKey, Kind};
 use serde_json::Value;
 
 use super::decode::{self, Dialect};
@@ -22,7 +24,7 @@ use super::{
     FileFinding, ParsedFile, Promise, encrypted, hints, makers, metadata, placeholders, problem, purpose,
 };
 use crate::finding::escape;
-use crate::manifest::{Body, DocumentIndex, EntityKey, Kind, Manifest, Metadata};
+use crate::manifest::{Body, DocumentIndex, Manifest, Metadata};
 use crate::options::Profile;
 
 /// Members of a WasmPlugin whose content is handed to the plugin as it is.
@@ -122,8 +124,8 @@ impl<'a> Reader<'_, 'a> {
 
     /// Returns whether a document is encrypted so far that it does not tell what it is; a finding says so.
     fn is_sealed(&mut self, tree: &Tree<'_>, root: NodeId) -> bool {
-        let readable = |name| tree.text_of(root, name).is_some_and(|text| encrypted::of_text(text).is_none());
-        let Some(tool) = encrypted::of_node(tree, root, false) else { return false };
+        let readable = |name| tree.text_of(root, name).is_some_and(|text| of_text(text).is_none());
+        let Some(tool) = encrypted::of_node(tree, root, None) else { return false };
         if readable("apiVersion") && readable("kind") {
             return false;
         }
@@ -243,8 +245,8 @@ impl<'a> Reader<'_, 'a> {
     /// Deals with an object that is encrypted, and returns whether nothing else is to be read of it. A Secret counts as one
     /// that the cluster has. A plugin is read on: what it covers stands in the clear, and leaving it out would open that.
     fn is_encrypted(&mut self, tree: &Tree<'a>, place: Place, kind: Kind, key: Option<&EntityKey>) -> bool {
-        let Some(tool) = encrypted::of_node(tree, place.node, kind == Kind::Secret) else { return false };
-        let known = key.filter(|key| encrypted::of_text(&key.name).is_none());
+        let Some(tool) = encrypted::of_node(tree, place.node, Some(kind)) else { return false };
+        let known = key.filter(|key| of_text(&key.name).is_none());
         self.parsed.promises.extend(known.map(|key| Promise {
             object: key.clone(),
             why: format!("it is encrypted with {tool}"),
@@ -298,7 +300,7 @@ impl<'a> Reader<'_, 'a> {
     fn key_before_reading(&self, tree: &Tree<'_>, node: NodeId, kind: Kind) -> Option<EntityKey> {
         let (_, metadata) = tree.entry(node, "metadata")?;
         let name = tree.text_of(metadata, "name").filter(|name| !name.is_empty())?;
-        Some(metadata::key(kind, tree.text_of(metadata, "namespace").unwrap_or_default(), name))
+        Some(EntityKey::of_metadata(kind, tree.text_of(metadata, "namespace").unwrap_or_default(), name))
     }
 
     /// Reads an object of a modelled kind; without a schema if it is of a version that has another.
@@ -438,8 +440,8 @@ fn of_encryption(finder: &Finder<'_, '_>, object: NodeId, issue: &Issue) -> bool
     let tree = finder.tree();
     let (_, value) = finder.at(object, &issue.pointer);
     match &tree.node(tree.target(value)).kind {
-        NodeKind::Scalar { text, .. } => encrypted::of_text(text).is_some(),
-        _ => issue.pointer == "/sops" && encrypted::of_node(tree, object, false).is_some(),
+        NodeKind::Scalar { text, .. } => of_text(text).is_some(),
+        _ => issue.pointer == "/sops" && encrypted::of_node(tree, object, None).is_some(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{LazyLock, OnceLock};
 
 use gatewright_diagnostics::{Code, code};
+use gatewright_kinds::Kind;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::{Value, json};
@@ -14,7 +15,6 @@ use super::nearest::{completion, nearest};
 use super::tree::{NodeId, Tree};
 use super::tree_json::{TreeJson, TreeNode};
 use crate::finding::escape;
-use crate::manifest::Kind;
 use crate::options::Profile;
 
 /// A schema, ready for use.

@@ -16,7 +16,7 @@ use gatewright_cluster::decide::{Round, Rules, decide};
 use gatewright_cluster::desired::Desired;
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_cluster::observe::{Scope, observe};
-use gatewright_compiler::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 use gatewright_testkit::cluster::{ADMIN, Cluster as Server};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use gatewright_compiler::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 use serde_json::Value;
 
 use crate::client::{ApplyOptions, Cluster, ClusterError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt as _};
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use http::{Method, Request, StatusCode};
 use kube::Client;
 use kube::core::{Status, WatchEvent};
@@ -233,7 +233,7 @@ impl Cluster {
         match applied {
             // The kind, not the object: apply makes what is not there.
             Err(ClusterError::Refused { code: 404, message }) if !message.contains("namespaces \"") => {
-                Err(ClusterError::NoKind(resource::plural(key.kind)))
+                Err(ClusterError::NoKind(key.kind.plural()))
             }
             answer => answer.map(|value| LiveObject::new(key.kind, value)),
         }

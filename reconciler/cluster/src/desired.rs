@@ -2,9 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use gatewright_compiler::FORCE_CONFLICTS;
-use gatewright_compiler::manifest::{EntityKey, Kind};
-use gatewright_compiler::parse::encryption_of;
+use gatewright_kinds::{EntityKey, FORCE_CONFLICTS, Kind, encrypted};
 use serde_json::{Map, Value};
 
 /// An object that a source wants.
@@ -34,7 +32,7 @@ impl Desired {
     pub fn new(mut value: Value) -> Option<Self> {
         let key = key_of(&value)?;
         // The API server would take the text of a tool for the value.
-        if encryption_of(&value).is_some() {
+        if encrypted::of_object(&value).is_some() {
             return None;
         }
         value.as_object_mut()?.remove("status");
@@ -86,14 +84,9 @@ pub(crate) fn clean_metadata(metadata: &mut Map<String, Value>) {
 /// Returns the identity of an object of a modelled kind and version.
 fn key_of(value: &Value) -> Option<EntityKey> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let (kind, version) = (text("/kind")?, text("/apiVersion")?);
-    let kind =
-        Kind::ALL.into_iter().find(|known| known.as_str() == kind && known.api_version() == version)?;
-    let namespace = match kind.namespaced() {
-        true => text("/metadata/namespace").unwrap_or("default"),
-        false => "",
-    };
-    Some(EntityKey::new(kind, namespace, text("/metadata/name")?))
+    let kind = Kind::of(text("/apiVersion")?, text("/kind")?)?;
+    let namespace = text("/metadata/namespace").unwrap_or_default();
+    Some(EntityKey::of_metadata(kind, namespace, text("/metadata/name")?))
 }
 
 /// Writes `stringData` as `data`, as the API server does, and every value as the API server prints it.

@@ -1,6 +1,6 @@
 //! Objects of a cluster as an author would have written them: for `import`, and as a side of a plan.
 
-use gatewright_compiler::manifest::Kind;
+use gatewright_kinds::Kind;
 use serde_json::{Map, Value};
 
 use crate::desired::clean_metadata;

@@ -9,12 +9,11 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::live::LiveObject;
-use crate::resource;
 
 /// The label of a member.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
@@ -174,7 +173,7 @@ pub fn state(parent: &LiveObject) -> Option<&str> {
 }
 
 fn group_kind(kind: Kind) -> String {
-    match resource::group(kind) {
+    match kind.group() {
         "" => kind.as_str().to_owned(),
         group => format!("{}.{group}", kind.as_str()),
     }

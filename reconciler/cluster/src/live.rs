@@ -1,6 +1,6 @@
 //! Objects as the API server holds them, with who owns which field.
 
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use serde_json::Value;
 
 /// One object of a kube cluster.

@@ -1,38 +1,14 @@
-//! Where objects of each kind stand in the API: group, resource and path.
+//! Where objects of each kind stand in the API: their paths.
 
-use gatewright_compiler::manifest::{EntityKey, Kind};
-
-/// Returns the API group of a kind; empty for the core group.
-pub fn group(kind: Kind) -> &'static str {
-    kind.api_version().rsplit_once('/').map_or("", |(group, _)| group)
-}
-
-/// Returns the resource of a kind: its plural in paths and in roles.
-pub fn plural(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Ingress => "ingresses",
-        Kind::IngressClass => "ingressclasses",
-        Kind::Service => "services",
-        Kind::EndpointSlice => "endpointslices",
-        Kind::Secret => "secrets",
-        Kind::ConfigMap => "configmaps",
-        Kind::McpBridge => "mcpbridges",
-        Kind::WasmPlugin => "wasmplugins",
-    }
-}
-
-/// Returns whether the kind is part of Kubernetes itself, and no custom resource.
-pub(crate) fn built_in(kind: Kind) -> bool {
-    !matches!(kind, Kind::McpBridge | Kind::WasmPlugin)
-}
+use gatewright_kinds::{EntityKey, Kind};
 
 /// Returns the path of all objects of a kind, or of those in one namespace.
 pub(crate) fn collection(kind: Kind, namespace: Option<&str>) -> String {
-    let api = if group(kind).is_empty() { "/api" } else { "/apis" };
+    let api = if kind.group().is_empty() { "/api" } else { "/apis" };
     let version = kind.api_version();
     match namespace.filter(|_| kind.namespaced()) {
-        Some(namespace) => format!("{api}/{version}/namespaces/{}/{}", escape(namespace), plural(kind)),
-        None => format!("{api}/{version}/{}", plural(kind)),
+        Some(namespace) => format!("{api}/{version}/namespaces/{}/{}", escape(namespace), kind.plural()),
+        None => format!("{api}/{version}/{}", kind.plural()),
     }
 }
 

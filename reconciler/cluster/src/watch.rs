@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{TryStreamExt as _, pin_mut};
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use kube::core::WatchEvent;
 use serde_json::Value;
 use tokio::sync::mpsc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::connect::{Access, connect};
 use gatewright_cluster::watch::{Followed, News, follow};
-use gatewright_compiler::manifest::Kind;
+use gatewright_kinds::Kind;
 use gatewright_testkit::kube_api::{Reply, ScriptedApi, status};
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use gatewright_cluster::decide::{MANAGER, Rules, decide};
 use gatewright_cluster::desired::Desired;
 use gatewright_cluster::inventory::{InventoryName, PART_OF};
 use gatewright_cluster::observe::{Observed, Scope, observe};
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use gatewright_testkit::kube_api::{Reply, ScriptedApi};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
 use gatewright_cluster::watch::{Followed, News, follow};
 use gatewright_compiler::is_global;
-use gatewright_compiler::manifest::Kind;
+use gatewright_kinds::Kind;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

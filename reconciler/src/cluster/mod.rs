@@ -15,9 +15,9 @@ use gatewright_cluster::inventory::InventoryName;
 use gatewright_cluster::observe::{self, Observed, Scope, observe_endpoints};
 use gatewright_compiler::Engine;
 use gatewright_compiler::graph::{Node, Reference};
-use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::parse::raw_objects;
 use gatewright_compiler::source::{HeldFile, ReadError, SourceTree};
+use gatewright_kinds::{EntityKey, Kind};
 
 pub use feed::{Change, Feed, Feeding};
 pub(crate) use overlay::Beside;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use gatewright_cluster::desired::Desired;
-use gatewright_compiler::manifest::{EntityKey, Kind};
 use gatewright_compiler::parse::raw_objects;
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
+use gatewright_kinds::{EntityKey, Kind};
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 

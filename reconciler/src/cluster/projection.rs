@@ -8,8 +8,9 @@ use gatewright_cluster::decide::{Action, MANAGER, Step};
 use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
 use gatewright_compiler::Provenance;
-use gatewright_compiler::manifest::{DocumentIndex, EntityKey};
+use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::source::SourceTree;
+use gatewright_kinds::EntityKey;
 use serde_json::Value;
 
 use super::Looked;

@@ -7,7 +7,7 @@ use gatewright_cluster::carry_out::Outcome;
 use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::compare::FieldChange;
 use gatewright_cluster::decide::Keeping;
-use gatewright_compiler::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 use serde::{Deserialize, Serialize};
 
 /// How many objects met which fate.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_compiler::manifest::{DocumentIndex, EntityKey, Kind};
+use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::parse::raw_objects;
 use gatewright_compiler::source::ReadError;
+use gatewright_kinds::{EntityKey, Kind};
 use gatewright_plan::EntityName;
 use serde_json::Value;
 
@@ -110,10 +111,7 @@ fn name_of(value: &Value) -> Option<EntityName> {
         text(value.get("apiVersion")).and_then(|version| Some(version.rsplit_once('/')?.0.to_owned()));
     let metadata = value.get("metadata")?;
     let namespace = text(metadata.get("namespace"));
-    let modelled = Kind::ALL.into_iter().find(|known| {
-        known.as_str() == kind
-            && known.api_version().rsplit_once('/').map(|(group, _)| group) == group.as_deref()
-    });
+    let modelled = Kind::named(&kind).filter(|known| known.group() == group.as_deref().unwrap_or_default());
     let (kind, namespaced) = match (modelled, group) {
         (Some(known), _) => (kind, known.namespaced()),
         (None, Some(group)) => (format!("{kind}.{group}"), false),
@@ -129,6 +127,6 @@ fn name_of(value: &Value) -> Option<EntityName> {
 
 /// Returns the key of an object of a modelled kind.
 pub(super) fn key_of(entity: &EntityName) -> Option<EntityKey> {
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == entity.kind)?;
+    let kind = Kind::named(&entity.kind)?;
     Some(EntityKey::new(kind, entity.namespace.clone(), entity.name.clone()))
 }

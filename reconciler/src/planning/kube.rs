@@ -6,7 +6,7 @@ use gatewright_cluster::compare::FieldChange;
 use gatewright_cluster::decide::{Action, Step};
 use gatewright_cluster::desired::Desired;
 use gatewright_cluster::inventory::PART_OF;
-use gatewright_compiler::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 use gatewright_plan::EntityName;
 use gatewright_plan::cluster::{
     ClusterAction, ClusterField, ClusterLevel, ClusterStep, SeenObject, shown_value,

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::source::ReadError;
 use gatewright_compiler::{Delta, Engine, Reach as HostsReached, Said};
+use gatewright_kinds::EntityKey;
 use gatewright_plan::{Changes, EntityName, Reach, RouteId, Supposed};
 
 use super::State;

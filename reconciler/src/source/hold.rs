@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatewright_compiler::manifest::EntityKey;
 use gatewright_compiler::source::{ContentId, HeldFile, ReadError, ReadFile, SourceTree};
+use gatewright_kinds::EntityKey;
 use serde::{Deserialize, Serialize};
 
 use super::error::SourceError;

@@ -13,7 +13,7 @@ use gatewright_cluster::events::{Event, record};
 use gatewright_cluster::inventory::{self, InventoryName};
 use gatewright_cluster::lease::{Standing, Tenure};
 use gatewright_cluster::observe::Observed;
-use gatewright_compiler::manifest::EntityKey;
+use gatewright_kinds::EntityKey;
 
 use super::LeaseOptions;
 use super::events::{Told, event};

@@ -8,7 +8,7 @@ use gatewright_cluster::export;
 use gatewright_cluster::inventory::{InventoryName, PART_OF};
 use gatewright_cluster::live::LiveObject;
 use gatewright_cluster::watch::{Followed, News, follow};
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

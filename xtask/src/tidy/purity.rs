@@ -8,6 +8,7 @@ const PURE: &[&str] = &[
     "compiler/behaviour/src",
     "compiler/diagnostics/src",
     "compiler/ir/src",
+    "compiler/kinds/src",
     "reconciler/plan/src",
 ];
 

@@ -3,8 +3,9 @@
 use std::hash::{Hash, Hasher};
 
 use gatewright_ir::Digest;
+use gatewright_kinds::EntityKey;
 
-use crate::manifest::{Body, EntityKey, Metadata};
+use crate::manifest::{Body, Metadata};
 
 /// Context of the keyed digests. The digest of a secret must not be comparable with a plain hash of a guess.
 const SECRET_CONTEXT: &str = "gatewright 2026-11-22 digest of a manifest that holds secrets";

@@ -7,8 +7,10 @@ mod kubernetes;
 mod mcpbridge;
 mod wasmplugin;
 
+use gatewright_kinds::Kind;
+
 use super::fields::Fields;
-use crate::manifest::{Body, Kind};
+use crate::manifest::Body;
 
 pub(crate) use dialect::Dialect;
 pub(crate) use fingerprint::fingerprint;

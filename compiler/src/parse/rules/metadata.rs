@@ -2,9 +2,9 @@
 //! they are read.
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::Kind;
 
 use super::At;
-use crate::manifest::Kind;
 use crate::parse::issue::{Issue, path};
 use crate::parse::names;
 

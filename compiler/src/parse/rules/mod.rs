@@ -14,12 +14,12 @@ mod service_addresses;
 use std::collections::BTreeMap;
 
 use gatewright_diagnostics::code;
+use gatewright_kinds::Kind;
 
 use super::fields::Fields;
 use super::issue::{Issue, path};
 use super::names;
 use crate::finding::escape;
-use crate::manifest::Kind;
 
 use at::At;
 pub(crate) use ingress::check_host;

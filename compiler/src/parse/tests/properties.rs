@@ -1,10 +1,10 @@
 //! Any bytes give a result.
 
+use gatewright_kinds::Kind;
 use proptest::prelude::*;
 
 use super::*;
 use crate::finding::Part;
-use crate::manifest::Kind;
 
 const SEEDS: [&str; 4] = [
     "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    a/b: \"c\"\nspec:\n  rules:\n  - host: \

@@ -6,12 +6,11 @@
 
 mod predict;
 
-use gatewright_compiler::manifest::Kind;
+use gatewright_kinds::Kind;
 use serde_json::{Map, Value};
 
 use crate::live::{LiveObject, Manager};
 use crate::owners::{self, Step};
-use crate::resource;
 
 pub use predict::predict;
 
@@ -86,7 +85,7 @@ impl Comparison {
     fn value(&mut self, name: &str, wanted: &Value, live: Option<&Value>) {
         let Some(live) = live else {
             // The API server drops what says nothing from its own kinds.
-            if !(resource::built_in(self.kind) && says_nothing(name, wanted)) {
+            if !(self.kind.built_in() && says_nothing(name, wanted)) {
                 self.change(None, Some(wanted));
             }
             return;
@@ -117,7 +116,7 @@ impl Comparison {
     }
 
     fn equal(&self, wanted: &Value, live: &Value) -> bool {
-        if resource::built_in(self.kind) { same(&folded(wanted), &folded(live)) } else { same(wanted, live) }
+        if self.kind.built_in() { same(&folded(wanted), &folded(live)) } else { same(wanted, live) }
     }
 
     /// Finds what the tree of our own fields holds and the manifest does not.

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use super::{ATOMIC, KEYED, folded, identity, is_shared, same, says_nothing};
 use crate::live::LiveObject;
 use crate::owners::item_keys;
-use crate::resource;
 
 /// Returns the object that applying `desired` as `manager` makes of `live`: what the manifest names, and what others
 /// wrote beside it.
@@ -17,7 +16,7 @@ pub fn predict(desired: &Value, live: &LiveObject, manager: &str) -> Value {
 }
 
 struct Merge {
-    kind: gatewright_compiler::manifest::Kind,
+    kind: gatewright_kinds::Kind,
 }
 
 impl Merge {
@@ -67,7 +66,7 @@ impl Merge {
             kept.map(|kept| merged.insert(name.clone(), kept));
         }
         for (name, wanted) in desired {
-            let dropped = resource::built_in(self.kind) && says_nothing(name, wanted);
+            let dropped = self.kind.built_in() && says_nothing(name, wanted);
             if !live.contains_key(name) && !dropped {
                 merged.insert(name.clone(), wanted.clone());
             }
@@ -99,7 +98,7 @@ impl Merge {
     }
 
     fn equal(&self, desired: &Value, live: &Value) -> bool {
-        match resource::built_in(self.kind) {
+        match self.kind.built_in() {
             true => same(&folded(desired), &folded(live)),
             false => same(desired, live),
         }

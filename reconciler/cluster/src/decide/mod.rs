@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_compiler::manifest::{EntityKey, Kind};
+use gatewright_kinds::{EntityKey, Kind};
 use serde_json::Value;
 
 use crate::compare::{FieldChange, compare};

@@ -124,7 +124,7 @@ fn fields_of_others_are_not_taken_unless_the_manifest_says_so() {
     observed.objects.insert(key("a"), Arc::new(theirs));
     assert_eq!(actions(&["a"], &observed, PruneBudget::Default).unwrap(), ["a conflict helm"]);
     let mut forced = wanting(&["a"]);
-    let annotations = json!({gatewright_compiler::FORCE_CONFLICTS: "true"});
+    let annotations = json!({gatewright_kinds::FORCE_CONFLICTS: "true"});
     forced.get_mut(&key("a")).unwrap().value["metadata"]["annotations"] = annotations;
     let round = decide(&forced, &observed, &name(), Rules::default());
     assert!(round.steps[0].force && matches!(round.steps[0].action, Action::Update(_)));
