@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{HostPattern, PathMatch, PathRewrite, RouteId};
+use gatewright_ir::{HostPattern, PathKind, PathMatch, PathRewrite, RouteId, RoutePart};
 use gatewright_kinds::{EntityKey, Kind};
 
 use crate::annotations::{self, Policy, destination};
@@ -14,7 +14,7 @@ use crate::dead;
 use crate::finding::{Finding, Place};
 use crate::manifest::{Backend, Ingress, IngressPath, Metadata};
 use crate::options::{CompileOptions, Profile};
-use crate::order::{Age, PathKind};
+use crate::order::Age;
 use crate::parse::check_host;
 use crate::path_text;
 use crate::small_set::SmallSet;
@@ -149,43 +149,31 @@ impl AnalyzedIngress {
 
     /// Returns the id of the route that a path becomes.
     pub(crate) fn route_id(&self, rule: &PathRule) -> RouteId {
-        self.generated_id(&rule.host, &format!("{} {}", rule.kind.as_str(), rule.declared))
+        self.generated_id(&rule.host, RoutePart::Path { kind: rule.kind, path: rule.declared.clone() })
     }
 
-    /// Returns the id of a route for a whole host, such as [`APP_ROOT`].
-    pub(crate) fn generated_id(&self, host: &HostPattern, what: &str) -> RouteId {
-        RouteId(format!("Ingress/{}/{} {host} {what}", self.key.namespace, self.key.name).into())
+    /// Returns the id of the route that a part becomes.
+    pub(crate) fn generated_id(&self, host: &HostPattern, part: RoutePart) -> RouteId {
+        RouteId::new(self.key.clone(), host.clone(), part)
     }
 
     /// Returns where a route of this Ingress was written.
     pub(crate) fn place_of(&self, route: &RouteId) -> Option<Place> {
-        let host = route.0.split(' ').nth(1)?.parse().ok()?;
-        let mut like = self.paths_of(&host).filter(|rule| route.0.ends_with(&*rule.declared));
-        if let Some(rule) = like.find(|rule| self.route_id(rule) == *route) {
-            return Some(Place::value(&self.key, rule.pointer()));
-        }
-        match route.0.split(' ').nth(2)? {
-            DEFAULT_BACKEND => Some(Place::value(&self.key, "/spec/defaultBackend")),
-            APP_ROOT => {
+        match &route.part {
+            RoutePart::Path { kind, path } => {
+                let mut paths = self.paths_of(&route.host);
+                let rule = paths.find(|rule| rule.kind == *kind && rule.declared == *path)?;
+                Some(Place::value(&self.key, rule.pointer()))
+            }
+            RoutePart::DefaultBackend => Some(Place::value(&self.key, "/spec/defaultBackend")),
+            RoutePart::AppRoot => {
                 let found = self.policy.redirect.app_root.as_ref()?;
                 let pointer = Place::annotation(&self.key, &found.key).pointer;
                 Some(Place::value(&self.key, pointer))
             }
-            _ => None,
         }
     }
 }
-
-/// Returns the Ingress that a route came from.
-pub(crate) fn of_route(route: &RouteId) -> Option<EntityKey> {
-    let mut parts = route.0.split(' ').next()?.split('/').skip(1);
-    Some(EntityKey::new(Kind::Ingress, parts.next()?, parts.next()?))
-}
-
-/// What the id of an `app-root` redirect ends in.
-pub(crate) const APP_ROOT: &str = "app-root";
-/// What the id of the route of `spec.defaultBackend` ends in.
-pub(crate) const DEFAULT_BACKEND: &str = "default-backend";
 
 /// The policy of an Ingress whose annotations say nothing.
 static NO_POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {

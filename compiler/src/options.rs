@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use gatewright_ir::ListenerId;
+
 /// Which Higress release's behaviour is compiled where releases differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HigressVersion {
@@ -54,5 +56,10 @@ impl CompileOptions {
             http: SocketAddr::from(([0, 0, 0, 0], 80)),
             https: SocketAddr::from(([0, 0, 0, 0], 443)),
         }
+    }
+
+    /// Returns where a listener listens.
+    pub fn address(&self, listener: ListenerId) -> SocketAddr {
+        listener.address(self.http, self.https)
     }
 }

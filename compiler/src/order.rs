@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use gatewright_ir::PathKind;
 use gatewright_kinds::EntityKey;
 
 use crate::manifest::Metadata;
@@ -52,31 +53,6 @@ impl Age {
             (AgeClass::Unknown, _) | (_, AgeClass::Unknown) => "known age",
             (AgeClass::Created(_), _) | (_, AgeClass::Created(_)) => "creationTimestamp",
             _ => ORDER_ANNOTATION,
-        }
-    }
-}
-
-/// The path type of a route as Higress sorts it. Routes without one (app-root) are untyped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PathKind {
-    /// `Exact`
-    Exact,
-    /// `Prefix`
-    Prefix,
-    /// A regular expression that the path must start with.
-    PrefixRegex,
-    /// A regular expression for the whole path.
-    FullPathRegex,
-}
-
-impl PathKind {
-    /// Returns the name used in rule keys and route ids.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            PathKind::Exact => "Exact",
-            PathKind::Prefix => "Prefix",
-            PathKind::PrefixRegex => "prefixRegex",
-            PathKind::FullPathRegex => "fullPathRegex",
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use gatewright_diagnostics::code;
 use gatewright_http::path::normalize;
+use gatewright_ir::PathKind;
 
 use crate::annotations::regex::group_count;
 use crate::finding::{Finding, Place};
-use crate::order::PathKind;
 
 /// Why a path can be no request's, and how to write what is probably meant.
 pub(crate) struct Never {

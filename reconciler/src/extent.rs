@@ -115,8 +115,8 @@ impl Extent {
             paths.dedup();
         }
         let served =
-            engine.ir().tls.iter().filter(|(_, tls)| matches!(tls.certificate, Certificate::Secret(_)));
-        extent.certificates = served.map(|(host, _)| host.to_string()).collect();
+            engine.ir().tls_contexts().filter(|tls| matches!(tls.certificate, Certificate::Secret(_)));
+        extent.certificates = served.map(|tls| tls.host.to_string()).collect();
         for key in engine.manifests().keys().filter(|key| key.kind != Kind::Ingress) {
             *extent.objects.entry(key.kind.as_str().to_owned()).or_default() += 1;
         }

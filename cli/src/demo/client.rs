@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright_behaviour::Request;
-use gatewright_ir::Entry;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -62,9 +61,9 @@ impl Client {
 
     /// Opens a connection for requests like `request`.
     pub(super) async fn connect(&self, request: &Request) -> Result<Connection, Failure> {
-        let address = if request.entry == Entry::Tls { self.tls } else { self.plain };
+        let address = if request.listener.is_tls() { self.tls } else { self.plain };
         let stream = TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?;
-        if request.entry == Entry::Plain {
+        if !request.listener.is_tls() {
             return open(stream).await;
         }
         let name = request.sni.clone().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright_behaviour::Request;
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// In DER, on the TLS entry.
+    /// In DER, on the TLS listener.
     pub(crate) certificate: Option<Vec<u8>>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Client {
     open: BTreeMap<Door, Connection>,
 }
 
-type Door = (Entry, Option<String>);
+type Door = (ListenerId, Option<String>);
 
 impl Client {
     pub(crate) fn new(plain: SocketAddr, tls: SocketAddr) -> Self {
@@ -69,7 +69,7 @@ impl Client {
 
     /// Sends a request and reads the answer.
     pub(crate) fn send(&mut self, request: &Request) -> Seen {
-        let door = (request.entry, request.sni.clone());
+        let door = (request.listener, request.sni.clone());
         if let Some(mut connection) = self.open.remove(&door) {
             // A kept connection may have been closed meanwhile, which says nothing about this request.
             if let Ok(answer) = connection.exchange(request) {
@@ -98,11 +98,11 @@ impl Client {
         Seen::Answer(answer)
     }
 
-    fn connect(&self, (entry, name): &Door) -> Result<Connection, String> {
-        let address = if *entry == Entry::Tls { self.tls } else { self.plain };
+    fn connect(&self, (listener, name): &Door) -> Result<Connection, String> {
+        let address = if listener.is_tls() { self.tls } else { self.plain };
         let stream = TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;
         stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE))).map_err(text)?;
-        if *entry == Entry::Plain {
+        if !listener.is_tls() {
             return Ok(Connection { stream: Stream::Plain(stream), unread: Vec::new(), certificate: None });
         }
         let config = if name.is_some() { &self.named } else { &self.nameless };

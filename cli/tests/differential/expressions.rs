@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatewright_behaviour::Request;
 use gatewright_behaviour::testing::Choices;
 use gatewright_http::re2::{Expression, MAX_PROGRAM, Refusal};
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 use gatewright_testkit::envoy::Envoy;
 use gatewright_testkit::{eventually, free_port};
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -440,7 +440,7 @@ fn member(choices: &mut Choices, hir: &Hir, out: &mut Vec<u8>) {
 /// Returns a request in which the text stands where it is tested.
 fn request(name: &str, purpose: Use, text: &str) -> Request {
     let host = format!("{name}.test");
-    let get = |path: &str| Request::get(Entry::Plain, &host, path);
+    let get = |path: &str| Request::get(ListenerId::HTTP, &host, path);
     // Without what the gateway's library takes in no target.
     let of = |foreign: &str| {
         let kept = |letter: &char| letter.is_ascii_graphic() && !foreign.contains(*letter);

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use gatewright_behaviour::Request;
 use gatewright_compiler::{BootstrapOptions, Engine};
-use gatewright_ir::Entry;
 use gatewright_testkit::envoy::Envoy;
 use gatewright_testkit::http::{Call, Protocol, Tls};
 use gatewright_testkit::process::ChildProcess;
@@ -122,13 +121,13 @@ impl Planes {
 }
 
 fn call_http2(doors: Doors, request: &Request) -> Option<Seen> {
-    let address = if request.entry == Entry::Tls { doors.tls } else { doors.plain };
+    let address = if request.listener.is_tls() { doors.tls } else { doors.plain };
     let mut call =
         Call::new(&request.method, address, &request.authority, &request.path).protocol(Protocol::Http2);
     for (name, value) in &request.headers {
         call = call.header(name, value);
     }
-    if request.entry == Entry::Tls {
+    if request.listener.is_tls() {
         call = call.tls(Tls { sni: request.sni.clone(), ..Tls::default() });
     }
     Some(match call.send() {

@@ -7,7 +7,8 @@ use gatewright_behaviour::testing::Choices;
 use gatewright_http::authority;
 use gatewright_http::re2::Expression;
 use gatewright_ir::{
-    Cors, Entry, HeaderMatch, HostPattern, Ir, OriginMatch, PathMatch, Route, RouteAction, ValueMatch,
+    Cors, HeaderMatch, HostPattern, Ir, ListenerId, OriginMatch, PathMatch, Route, RouteAction, Scheme,
+    ValueMatch,
 };
 
 use super::configuration::Configuration;
@@ -29,11 +30,11 @@ pub(crate) fn requests(
         .hosts
         .iter()
         .filter(|((_, pattern), _)| configuration.owns(pattern))
-        .flat_map(|((entry, pattern), host)| {
-            host.host.routes.iter().map(move |route| Aim { entry: *entry, pattern, route })
+        .flat_map(|((listener, pattern), host)| {
+            host.host.routes.iter().map(move |route| Aim { listener: *listener, pattern, route })
         })
         .collect();
-    let doors: Vec<Entry> = if ir.tls.is_empty() { vec![Entry::Plain] } else { Entry::ALL.to_vec() };
+    let doors: Vec<ListenerId> = ir.listeners.keys().copied().collect();
     (0..count)
         .map(|_| {
             let mut request = match routes.is_empty() {
@@ -41,7 +42,7 @@ pub(crate) fn requests(
                     let at = choices.below(routes.len());
                     aimed(choices, &routes[at])
                 }
-                true => Request::get(Entry::Plain, &format!("x.{}.test", configuration.name), "/a"),
+                true => Request::get(ListenerId::HTTP, &format!("x.{}.test", configuration.name), "/a"),
             };
             for _ in 0..[0, 0, 0, 1, 1, 2, 3][choices.below(7)] {
                 nudge(choices, &mut request, configuration, &doors);
@@ -53,7 +54,7 @@ pub(crate) fn requests(
 
 /// A route to aim at.
 struct Aim<'ir> {
-    entry: Entry,
+    listener: ListenerId,
     pattern: &'ir HostPattern,
     route: &'ir Route,
 }
@@ -66,7 +67,7 @@ fn aimed(choices: &mut Choices, aim: &Aim<'_>) -> Request {
     if !matches.case_sensitive && choices.one_in(2) {
         path = path.to_uppercase();
     }
-    let mut request = Request::get(aim.entry, &host, "");
+    let mut request = Request::get(aim.listener, &host, "");
     if let Some(method) =
         matches.conditions.methods.get(choices.below(matches.conditions.methods.len().max(1)))
     {
@@ -186,7 +187,7 @@ fn cross_origin(choices: &mut Choices, request: &mut Request, cors: Option<&Cors
 }
 
 /// Changes one thing about a request.
-fn nudge(choices: &mut Choices, request: &mut Request, configuration: &Configuration, doors: &[Entry]) {
+fn nudge(choices: &mut Choices, request: &mut Request, configuration: &Configuration, doors: &[ListenerId]) {
     match choices.below(12) {
         0..=3 => request.path = nudged_path(choices, &request.path),
         4 => request.authority = nudged_host(choices, &request.authority, configuration),
@@ -203,11 +204,11 @@ fn nudge(choices: &mut Choices, request: &mut Request, configuration: &Configura
         }
         9 => cross_origin(choices, request, None),
         10 => {
-            request.entry = choices.pick(doors);
-            request.sni = match (request.entry, choices.below(4)) {
-                (Entry::Plain, _) | (Entry::Tls, 0) => None,
-                (Entry::Tls, 1) => Some(format!("x.c{}.test", choices.below(40))),
-                (Entry::Tls, _) => {
+            request.listener = choices.pick(doors);
+            request.sni = match (request.listener.scheme, choices.below(4)) {
+                (Scheme::Http, _) | (Scheme::Https, 0) => None,
+                (Scheme::Https, 1) => Some(format!("x.c{}.test", choices.below(40))),
+                (Scheme::Https, _) => {
                     request.sni.take().or_else(|| Some(authority::host(&request.authority).into_owned()))
                 }
             };

@@ -287,7 +287,8 @@ fn told(case: &Case<'_>) -> String {
         }
         reply => format!("{reply:?}"),
     };
-    let route = case.decision.trail.matched().map(|(_, step)| &*step.route.0).unwrap_or("none");
+    let route = case.decision.trail.matched().map(|(_, step)| step.route.to_string());
+    let route = route.as_deref().unwrap_or("none");
     format!("{}; {reply}; by route {route}", case.decision.outcome)
 }
 

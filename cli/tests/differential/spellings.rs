@@ -2,7 +2,7 @@
 
 use gatewright_behaviour::Request;
 use gatewright_behaviour::testing::Choices;
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 
 use super::configuration::Configuration;
 use super::ground::{Ground, compile};
@@ -37,7 +37,7 @@ pub(crate) fn spellings(
     let planes = Planes::start(&engine, &files, envoy).expect("Envoy takes the configuration");
     let targets =
         std::iter::repeat_with(|| target(&mut choices)).filter(|target| library_takes(target)).take(count);
-    let requests = targets.map(|target| echoing(Request::get(Entry::Plain, "spellings.test", &target)));
+    let requests = targets.map(|target| echoing(Request::get(ListenerId::HTTP, "spellings.test", &target)));
     let cases: Vec<_> = requests.map(|request| case(&engine, &configurations[0], request)).collect();
     let mut outcome = Outcome { configurations: 1, requests: cases.len(), ..Outcome::default() };
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gatewright_ir::{Entry, HostPattern, Ir, PathMatch, RouteMatch};
+use gatewright_ir::{HostPattern, Ir, ListenerId, PathMatch, RouteMatch};
 
 use crate::automata::{Bounds, Regexes};
 use crate::class::Options;
@@ -62,24 +62,24 @@ impl Compared<'_, '_, '_> {
     /// Returns whether every request of a region fares as in the other model.
     pub fn on(&mut self, region: &Region, names: Names) -> bool {
         region.parts.iter().all(|part| match (&part.http, &part.server_names) {
-            (None, ServerNames::Of(set)) => self.handshakes(set),
+            (None, ServerNames::Of(set)) => part.listeners.iter().all(|id| self.handshakes(*id, set)),
             (None, _) => false,
-            (Some(http), served) => part.entries.iter().all(|entry| {
-                let reached = *entry == Entry::Plain || self.is_served(http, served, names);
-                reached && http.hosts.iter().all(|host| self.host(*entry, host, http))
+            (Some(http), served) => part.listeners.iter().all(|listener| {
+                let reached = !listener.is_tls() || self.is_served(*listener, http, served, names);
+                reached && http.hosts.iter().all(|host| self.host(*listener, host, http))
             }),
         })
     }
 
-    fn handshakes(&self, set: &HostSet) -> bool {
-        let (model, wanted) = (self.model.ir, self.agreement.wanted.ir);
-        let keys = model.tls.keys().chain(wanted.tls.keys());
+    fn handshakes(&self, listener: ListenerId, set: &HostSet) -> bool {
+        let (model, wanted) = (self.model.ir.tls(listener), self.agreement.wanted.ir.tls(listener));
+        let keys = model.keys().chain(wanted.keys());
         patterns_in(set, keys).iter().all(|name| handshake_at(model, name) == handshake_at(wanted, name))
     }
 
     /// Whether the handshakes before the requests of a region end well where they do in the other model.
-    fn is_served(&self, http: &HttpPart, names: &ServerNames, which: Names) -> bool {
-        let (model, wanted) = (self.model.ir, self.agreement.wanted.ir);
+    fn is_served(&self, listener: ListenerId, http: &HttpPart, names: &ServerNames, which: Names) -> bool {
+        let (model, wanted) = (self.model.ir.tls(listener), self.agreement.wanted.ir.tls(listener));
         let served = |pattern: &HostPattern| {
             let name = pattern.example();
             let asked = names.contains((*pattern != HostPattern::Any).then_some(name.as_str()));
@@ -87,28 +87,28 @@ impl Compared<'_, '_, '_> {
         };
         match which {
             Names::OfHost => http.hosts.iter().all(|host| served(&host.pattern)),
-            Names::All => model.tls.keys().chain(wanted.tls.keys()).all(served),
+            Names::All => model.keys().chain(wanted.keys()).all(served),
         }
     }
 
-    fn host(&mut self, entry: Entry, set: &HostSet, http: &HttpPart) -> bool {
+    fn host(&mut self, listener: ListenerId, set: &HostSet, http: &HttpPart) -> bool {
         let (model, wanted) = (self.model.ir, self.agreement.wanted.ir);
         let keys = model.hosts.keys().chain(wanted.hosts.keys());
-        let keys = keys.filter(|(other, _)| *other == entry).map(|(_, pattern)| pattern);
+        let keys = keys.filter(|(other, _)| *other == listener).map(|(_, pattern)| pattern);
         let patterns = patterns_in(set, keys.clone());
         patterns.iter().all(|pattern| {
             let host = match patterns.len() {
                 1 => set.clone(),
                 _ => host_set(pattern, keys.clone().chain(set.except.iter())),
             };
-            self.atoms(entry, &host, http)
+            self.atoms(listener, &host, http)
         })
     }
 
     /// Compares what both models do with the paths of a region on one host.
-    fn atoms(&mut self, entry: Entry, host: &HostSet, http: &HttpPart) -> bool {
-        let model = self.model.chain(entry, &host.pattern);
-        let wanted = self.agreement.wanted.chain(entry, &host.pattern);
+    fn atoms(&mut self, listener: ListenerId, host: &HostSet, http: &HttpPart) -> bool {
+        let model = self.model.chain(listener, &host.pattern);
+        let wanted = self.agreement.wanted.chain(listener, &host.pattern);
         let cuts: Vec<RouteMatch> = http.paths.iter().flat_map(cuts).collect();
         let routes = model.routes.iter().chain(&wanted.routes).map(|(route, _)| &route.matches);
         let atoms = PathAtoms::new(routes.chain(&cuts));
@@ -116,11 +116,11 @@ impl Compared<'_, '_, '_> {
         for atom in atoms.atoms().filter(|atom| http.paths.iter().any(|set| may_lie_in(atom, set))) {
             self.agreement.work += model.routes.len() + wanted.routes.len();
             let solver = &mut self.agreement.solver;
-            let rows = (model.rows(entry, &atom, solver), wanted.rows(entry, &atom, solver));
+            let rows = (model.rows(listener, &atom, solver), wanted.rows(listener, &atom, solver));
             if alike(&rows.0, &rows.1) {
                 continue;
             }
-            let place = Place { entry, host, path: &atom, served: None };
+            let place = Place { listener, host, path: &atom, served: None };
             let (leaves, _) = differences(solver, &place, self.agreement.options.branches, &rows.0, &rows.1);
             for leaf in leaves {
                 let both: Vec<_> = leaf.conditions.into_iter().chain(http.conditions.clone()).collect();

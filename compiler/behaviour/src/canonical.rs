@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gatewright_http::authority::{self, Place};
 use gatewright_http::path::{BadPath, is_legal, normalize};
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 
 use crate::Request;
 
@@ -15,7 +15,7 @@ use crate::Request;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     /// The listener.
-    pub entry: Entry,
+    pub listener: ListenerId,
     /// The server name of the TLS handshake in lower case.
     pub sni: Option<String>,
     /// The method as sent.
@@ -82,7 +82,7 @@ impl Canonical {
             return Err(BadRequest::Asterisk);
         }
         Ok(Canonical {
-            entry: request.entry,
+            listener: request.listener,
             sni: request.sni.as_ref().map(|name| name.to_ascii_lowercase()),
             method: request.method.clone(),
             authority: request.authority.clone(),
@@ -98,7 +98,7 @@ impl Canonical {
         match name {
             ":method" => Some(Cow::Borrowed(&self.method)),
             ":authority" | "host" => Some(Cow::Borrowed(&self.authority)),
-            ":scheme" => Some(Cow::Borrowed(self.entry.scheme())),
+            ":scheme" => Some(Cow::Borrowed(self.listener.scheme.as_str())),
             ":path" => Some(Cow::Owned(self.path_and_query(&self.path))),
             _ => self.headers.get(name).map(|value| Cow::Borrowed(value.as_str())),
         }
@@ -154,7 +154,11 @@ mod tests {
             ("/é", BadRequest::PathCharacters),
             ("/a%00", BadRequest::ZeroByte),
         ] {
-            assert_eq!(Request::get(Entry::Plain, "h.test", path).canonical().err(), Some(reason), "{path}");
+            assert_eq!(
+                Request::get(ListenerId::HTTP, "h.test", path).canonical().err(),
+                Some(reason),
+                "{path}"
+            );
         }
         assert!(is_normal_path("/a//b") && !is_normal_path("/a/./b") && !is_normal_path("/a?b"));
     }
@@ -171,7 +175,7 @@ mod tests {
             ("user@h.test", None),
             ("", None),
         ] {
-            let request = Request::get(Entry::Plain, authority, "/");
+            let request = Request::get(ListenerId::HTTP, authority, "/");
             assert_eq!(request.canonical().err(), reason, "{authority}");
         }
     }

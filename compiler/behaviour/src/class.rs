@@ -74,7 +74,7 @@ pub enum Certainty {
 /// Sizes of two models, and the work of comparing them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Virtual hosts before and after, per entry and host.
+    /// Virtual hosts before and after, per listener and host.
     pub hosts_before: usize,
     /// Virtual hosts after.
     pub hosts_after: usize,

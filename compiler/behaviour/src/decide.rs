@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use gatewright_http::authority;
 use gatewright_ir::{
-    Conditions, Digest, Entry, HeaderMatch, HostPattern, Ir, LoweredHost, PathMatch, QueryMatch, Route,
+    Conditions, Digest, HeaderMatch, HostPattern, Ir, ListenerId, LoweredHost, PathMatch, QueryMatch, Route,
     RouteId, ValueMatch,
 };
 use serde::Serialize;
@@ -48,8 +48,8 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trail {
     /// The listener.
-    pub entry: Entry,
-    /// The entry of the TLS table that the server name chose; none on the plain entry and where none fits.
+    pub listener: ListenerId,
+    /// The listener of the TLS table that the server name chose; none on the plain listener and where none fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<HostPattern>,
     /// The host that virtual hosts were looked up by.
@@ -129,7 +129,7 @@ impl<'ir> Model<'ir> {
     pub fn decide(&self, request: &Request) -> Decision {
         let (server_name, handshake) = self.handshake(request);
         let mut trail = Trail {
-            entry: request.entry,
+            listener: request.listener,
             server_name,
             host: authority::host(&request.authority).into_owned(),
             path: request.path.clone(),
@@ -159,7 +159,7 @@ impl<'ir> Model<'ir> {
     /// Returns the outcome of a request that has passed the handshake, without a trail.
     pub fn outcome(&self, request: &Canonical) -> Outcome {
         match self.find(request) {
-            Some((_, route)) => Outcome::of_route(self.ir, request.entry, route),
+            Some((_, route)) => Outcome::of_route(self.ir, request.listener, route),
             None => Outcome::NoRoute,
         }
     }
@@ -173,12 +173,13 @@ impl<'ir> Model<'ir> {
     }
 
     fn handshake(&self, request: &Request) -> (Option<HostPattern>, Option<Handshake>) {
-        if request.entry == Entry::Plain {
+        if !request.listener.is_tls() {
             return (None, None);
         }
+        let tls = self.ir.tls(request.listener);
         let context = match request.sni.as_deref().map(str::to_ascii_lowercase) {
-            Some(name) => patterns_for(&name).find_map(|pattern| self.ir.tls.get(&pattern)),
-            None => self.ir.tls.get(&HostPattern::Any),
+            Some(name) => patterns_for(&name).find_map(|pattern| tls.get(&pattern)),
+            None => tls.get(&HostPattern::Any),
         };
         let context = context.map(AsRef::as_ref);
         (context.map(|context| context.host.clone()), Some(Handshake::of(context)))
@@ -187,7 +188,7 @@ impl<'ir> Model<'ir> {
     /// The virtual hosts that a request meets. Nothing follows a catch-all, since it matches.
     fn chain<'m>(&'m self, request: &'m Canonical) -> impl Iterator<Item = &'ir LoweredHost> + 'm {
         patterns_for(&request.host)
-            .filter_map(|pattern| self.ir.hosts.get(&(request.entry, pattern)).map(AsRef::as_ref))
+            .filter_map(|pattern| self.ir.hosts.get(&(request.listener, pattern)).map(AsRef::as_ref))
     }
 
     fn match_in(&self, host: &LoweredHost, request: &Canonical) -> Option<usize> {

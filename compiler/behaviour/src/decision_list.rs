@@ -149,7 +149,7 @@ impl<'a> Walk<'a, '_> {
         let verdict = {
             let known = &self.known;
             let ground = Ground {
-                entry: self.place.entry,
+                listener: self.place.listener,
                 host: self.place.host,
                 path: self.place.path,
                 patterns: &self.solver.patterns,

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Conditions, Entry, HostPattern, Ir, LoweredHost, Route, RouteMatch};
+use gatewright_ir::{Conditions, HostPattern, Ir, ListenerId, LoweredHost, Route, RouteMatch};
 
 use crate::automata::{Bounds, Regexes};
 use crate::candidates::Candidates;
@@ -13,7 +13,7 @@ use crate::class::{BehaviourClass, BehaviourDiff, Case, Certainty, Counters, Opt
 use crate::decision_list::{Leaf, Row, alike, differences};
 use crate::facet::{Facet, changes};
 use crate::hosts::{
-    Key, affected, changed_clusters, changed_handshakes, changed_hosts, host_set, served_names,
+    Key, affected, changed_clusters, changed_handshakes, changed_hosts, host_set, served_names, tls_listeners,
 };
 use crate::outcome::{Handshake, Outcome};
 use crate::paths::{Passes, PathAtom, PathAtoms};
@@ -43,7 +43,7 @@ struct Comparison<'a> {
     options: &'a Options,
     solver: Solver,
     counters: Counters,
-    served: Option<Arc<ServedNames>>,
+    served: BTreeMap<ListenerId, Arc<ServedNames>>,
     found: BTreeMap<(Outcome, Outcome, Certainty), Gathered>,
 }
 
@@ -67,9 +67,9 @@ struct Group {
     witness: Option<Request>,
 }
 
-/// A part of a region on one host of one entry.
+/// A part of a region on one host of one listener.
 struct Piece {
-    entry: Entry,
+    listener: ListenerId,
     host: HostSet,
     paths: Vec<PathSet>,
     conditions: Vec<Condition>,
@@ -90,21 +90,25 @@ impl<'a> Comparison<'a> {
             options,
             solver: Solver::new(Regexes::new(bounds)),
             counters: Counters::default(),
-            served: None,
+            served: BTreeMap::new(),
             found: BTreeMap::new(),
         }
     }
 
     fn compare_handshakes(&mut self) {
         let (a, b) = (self.before.ir, self.after.ir);
-        for (pattern, before, after) in changed_handshakes(a, b) {
-            let names = host_set(&pattern, a.tls.keys().chain(b.tls.keys()));
-            let witness = handshake_witness(&names);
-            let part = Part { entries: vec![Entry::Tls], server_names: ServerNames::Of(names), http: None };
-            let gathered =
-                self.gathered(Outcome::Handshake(before), Outcome::Handshake(after), Certainty::Exact);
-            gathered.parts.push(part);
-            gathered.offer(witness);
+        for listener in tls_listeners(a, b) {
+            let (a, b) = (a.tls(listener), b.tls(listener));
+            for (pattern, before, after) in changed_handshakes(a, b) {
+                let names = host_set(&pattern, a.keys().chain(b.keys()));
+                let witness = handshake_witness(listener, &names);
+                let server_names = ServerNames::Of(names);
+                let part = Part { listeners: vec![listener], server_names, http: None };
+                let gathered =
+                    self.gathered(Outcome::Handshake(before), Outcome::Handshake(after), Certainty::Exact);
+                gathered.parts.push(part);
+                gathered.offer(witness);
+            }
         }
     }
 
@@ -112,50 +116,57 @@ impl<'a> Comparison<'a> {
         let (a, b) = (self.before.ir, self.after.ir);
         let clusters = changed_clusters(a, b);
         let changed = changed_hosts(a, b, &clusters, &mut self.counters);
-        for (entry, pattern) in affected(a, b, &changed) {
-            if entry == Entry::Tls && !self.any_served() {
+        for (listener, pattern) in affected(a, b, &changed) {
+            if listener.is_tls() && !self.any_served(listener) {
                 continue;
             }
             let keys = a.hosts.keys().chain(b.hosts.keys());
-            let names = keys.filter(|(other, _)| *other == entry).map(|(_, pattern)| pattern);
+            let names = keys.filter(|(other, _)| *other == listener).map(|(_, pattern)| pattern);
             let host = host_set(&pattern, names);
-            self.compare_host(entry, &host);
+            self.compare_host(listener, &host);
         }
     }
 
-    /// Whether any server name gets a certificate on both sides.
-    fn any_served(&mut self) -> bool {
+    /// Whether any server name gets a certificate of a listener on both sides.
+    fn any_served(&mut self, listener: ListenerId) -> bool {
         let (a, b) = (self.before.ir, self.after.ir);
-        let served = self.served.get_or_insert_with(|| Arc::new(served_names(a, b)));
+        let both = || Arc::new(served_names(a.tls(listener), b.tls(listener)));
+        let served = self.served.entry(listener).or_insert_with(both);
         served.0.values().any(|served| *served)
     }
 
-    fn compare_host(&mut self, entry: Entry, host: &HostSet) {
+    fn compare_host(&mut self, listener: ListenerId, host: &HostSet) {
         self.counters.pairs_opened += 1;
-        let before = self.before.chain(entry, &host.pattern);
-        let after = self.after.chain(entry, &host.pattern);
+        let before = self.before.chain(listener, &host.pattern);
+        let after = self.after.chain(listener, &host.pattern);
         let routes = before.routes.iter().chain(&after.routes);
         let atoms = PathAtoms::new(routes.map(|(route, _)| &route.matches));
-        let served = self.served.clone();
+        let served = self.served.get(&listener).cloned();
         let mut leaves: Vec<(PathAtom, Leaf<'a>)> = Vec::new();
         for atom in atoms.atoms() {
             self.counters.path_regions += 1;
-            let rows = (before.rows(entry, &atom, &self.solver), after.rows(entry, &atom, &self.solver));
+            let rows =
+                (before.rows(listener, &atom, &self.solver), after.rows(listener, &atom, &self.solver));
             if alike(&rows.0, &rows.1) {
                 continue;
             }
-            let place =
-                Place { entry, host, path: &atom, served: served.as_deref().filter(|_| entry == Entry::Tls) };
+            let place = Place { listener, host, path: &atom, served: served.as_deref() };
             let (found, branches) =
                 differences(&mut self.solver, &place, self.options.branches, &rows.0, &rows.1);
             self.counters.branches += branches;
             leaves.extend(found.into_iter().map(|leaf| (atom.clone(), leaf)));
         }
-        self.gather(entry, host, &atoms, leaves);
+        self.gather(listener, host, &atoms, leaves);
     }
 
     /// Puts leaves with the same change and the same conditions together, over all path atoms of a host.
-    fn gather(&mut self, entry: Entry, host: &HostSet, atoms: &PathAtoms, leaves: Vec<(PathAtom, Leaf<'a>)>) {
+    fn gather(
+        &mut self,
+        listener: ListenerId,
+        host: &HostSet,
+        atoms: &PathAtoms,
+        leaves: Vec<(PathAtom, Leaf<'a>)>,
+    ) {
         let mut groups: BTreeMap<Change, Group> = BTreeMap::new();
         for (atom, leaf) in leaves {
             let conditions = leaf.conditions.into_iter().collect();
@@ -170,7 +181,7 @@ impl<'a> Comparison<'a> {
             let paths = atoms.sets(&group.atoms);
             let gathered = self.gathered(before, after, certainty);
             gathered.routes.extend(group.routes);
-            gathered.pieces.push(Piece { entry, host: host.clone(), paths, conditions });
+            gathered.pieces.push(Piece { listener, host: host.clone(), paths, conditions });
             gathered.offer(group.witness);
         }
     }
@@ -180,16 +191,14 @@ impl<'a> Comparison<'a> {
     }
 
     fn cases(self) -> Vec<Case> {
-        let names = match &self.served {
-            Some(served)
-                if served.0.get(&HostPattern::Any) == Some(&true)
-                    && served.0.values().all(|served| *served) =>
-            {
-                ServerNames::Any
-            }
-            Some(served) => ServerNames::Served(Arc::clone(served)),
-            None => ServerNames::Any,
+        let everywhere = |served: &ServedNames| {
+            served.0.get(&HostPattern::Any) == Some(&true) && served.0.values().all(|served| *served)
         };
+        let names = self.served.into_iter().map(|(listener, served)| match everywhere(&served) {
+            true => (listener, ServerNames::Any),
+            false => (listener, ServerNames::Served(served)),
+        });
+        let names: BTreeMap<ListenerId, ServerNames> = names.collect();
         let cases = self.found.into_iter().map(|((before, after, certainty), gathered)| {
             let changes = changes(&before, &after);
             let (routes, witness) = (gathered.routes.clone(), gathered.witness.clone());
@@ -204,9 +213,9 @@ impl<'a> Side<'a> {
         Side { ir, outcomes: BTreeMap::new() }
     }
 
-    pub(crate) fn chain(&mut self, entry: Entry, pattern: &HostPattern) -> Chain<'a> {
+    pub(crate) fn chain(&mut self, listener: ListenerId, pattern: &HostPattern) -> Chain<'a> {
         let mut routes = Vec::new();
-        for host in self.ir.chain(entry, pattern) {
+        for host in self.ir.chain(listener, pattern) {
             let outcomes = self.outcomes(host);
             routes.extend(host.host.routes.iter().zip(outcomes.iter().cloned()));
         }
@@ -214,22 +223,23 @@ impl<'a> Side<'a> {
     }
 
     fn outcomes(&mut self, host: &LoweredHost) -> Arc<Vec<Outcome>> {
-        let key = (host.host.entry, host.host.host.clone());
+        let key = (host.host.listener, host.host.host.clone());
         let ir = self.ir;
-        let of_routes =
-            || host.host.routes.iter().map(|route| Outcome::of_route(ir, host.host.entry, route)).collect();
+        let of_routes = || {
+            host.host.routes.iter().map(|route| Outcome::of_route(ir, host.host.listener, route)).collect()
+        };
         Arc::clone(self.outcomes.entry(key).or_insert_with(|| Arc::new(of_routes())))
     }
 }
 
 impl<'a> Chain<'a> {
     /// Returns the routes that may match in a path atom, with what remains to be tested, and 404 at the end.
-    pub(crate) fn rows(&self, entry: Entry, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
+    pub(crate) fn rows(&self, listener: ListenerId, atom: &PathAtom, solver: &Solver) -> Vec<Row<'a>> {
         let mut rows = Vec::new();
         let tests = || self.routes.iter().map(|(route, _)| &route.matches);
         let candidates = self.candidates.get_or_init(|| Candidates::new(tests(), atom.fold));
         for (route, outcome) in candidates.of(atom).into_iter().map(|index| &self.routes[index]) {
-            let Some(tests) = remaining_tests(entry, atom, route, solver) else { continue };
+            let Some(tests) = remaining_tests(listener, atom, route, solver) else { continue };
             let ends = tests.is_empty();
             rows.push(Row { tests, outcome: outcome.clone(), route: Some(&route.id) });
             if ends {
@@ -243,7 +253,7 @@ impl<'a> Chain<'a> {
 
 /// Returns the tests of a route that a path atom leaves open; none if the route cannot match there.
 pub(crate) fn remaining_tests(
-    entry: Entry,
+    listener: ListenerId,
     atom: &PathAtom,
     route: &Route,
     solver: &Solver,
@@ -267,7 +277,7 @@ pub(crate) fn remaining_tests(
     for test in headers {
         if test.name != ":scheme" {
             tests.push(Test::Header(test.clone()));
-        } else if !crate::effect::value_matches(&test.value, entry.scheme(), &solver.patterns) {
+        } else if !crate::effect::value_matches(&test.value, listener.scheme.as_str(), &solver.patterns) {
             return None;
         }
     }
@@ -282,21 +292,34 @@ impl Gathered {
         }
     }
 
-    /// Joins pieces into few parts: hosts with the same paths and conditions, then entries with the same hosts.
-    fn region(self, names: &ServerNames) -> Region {
-        let mut by_host: BTreeMap<(Entry, Vec<PathSet>, Vec<Condition>), Vec<HostSet>> = BTreeMap::new();
+    /// Joins pieces into few parts: hosts with the same paths and conditions, then listeners with the same hosts and the
+    /// same server names. Listeners without any are joined with the first of those.
+    fn region(self, names: &BTreeMap<ListenerId, ServerNames>) -> Region {
+        let mut by_host: BTreeMap<(ListenerId, Vec<PathSet>, Vec<Condition>), Vec<HostSet>> = BTreeMap::new();
         for piece in self.pieces {
-            by_host.entry((piece.entry, piece.paths, piece.conditions)).or_default().push(piece.host);
+            by_host.entry((piece.listener, piece.paths, piece.conditions)).or_default().push(piece.host);
         }
-        let mut by_entry: BTreeMap<HttpPart, Vec<Entry>> = BTreeMap::new();
-        for ((entry, paths, conditions), hosts) in by_host {
-            by_entry.entry(HttpPart { hosts, paths, conditions }).or_default().push(entry);
+        let mut by_part: BTreeMap<HttpPart, Vec<Part>> = BTreeMap::new();
+        for ((listener, paths, conditions), hosts) in by_host {
+            let http = HttpPart { hosts, paths, conditions };
+            let server_names = names.get(&listener).unwrap_or(&ServerNames::Any);
+            let parts = by_part.entry(http.clone()).or_default();
+            // Those in clear text come first.
+            let all_plain = |part: &Part| part.listeners.iter().all(|other| !other.is_tls());
+            match parts.iter_mut().find(|part| part.server_names == *server_names || all_plain(part)) {
+                Some(part) => {
+                    part.listeners.push(listener);
+                    part.server_names = server_names.clone();
+                }
+                None => parts.push(Part {
+                    listeners: vec![listener],
+                    server_names: server_names.clone(),
+                    http: Some(http),
+                }),
+            }
         }
         let mut parts = self.parts;
-        for (http, entries) in by_entry {
-            let server_names = if entries.contains(&Entry::Tls) { names.clone() } else { ServerNames::Any };
-            parts.push(Part { entries, server_names, http: Some(http) });
-        }
+        parts.extend(by_part.into_values().flatten());
         parts.sort();
         Region { parts }
     }

@@ -16,7 +16,7 @@ use crate::rewrite::{location, rewritten_path};
 /// Everything that the client or a backend could notice of one request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Effect {
-    /// The TLS handshake; none on the plain entry.
+    /// The TLS handshake; none on the plain listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake: Option<Handshake>,
     /// What comes back.

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, LoweredHost, RouteAction};
+use gatewright_ir::{ClusterName, HostPattern, Ir, ListenerId, LoweredHost, RouteAction, TlsContext};
 
 use crate::class::Counters;
 use crate::outcome::{ClusterOutcome, Handshake};
 use crate::region::{HostSet, ServedNames};
 
 /// A virtual host's place.
-pub(crate) type Key = (Entry, HostPattern);
+pub(crate) type Key = (ListenerId, HostPattern);
 
 /// Steps through two ordered maps side by side.
 fn joined<'m, K: Ord, V>(
@@ -104,7 +104,7 @@ pub(crate) fn affected(a: &Ir, b: &Ir, changed: &BTreeSet<Key>) -> BTreeSet<Key>
         return affected;
     }
     for (key, ..) in joined(&a.hosts, &b.hosts) {
-        let below = wildcards.iter().any(|(entry, wide)| *entry == key.0 && is_below(&key.1, wide));
+        let below = wildcards.iter().any(|(listener, wide)| *listener == key.0 && is_below(&key.1, wide));
         let meets = |ir: &Ir| {
             let chain = ir.chain(key.0, &key.1);
             chain.iter().any(|host| changed.contains(&(key.0, host.host.host.clone())))
@@ -135,16 +135,25 @@ pub(crate) fn host_set<'k>(pattern: &HostPattern, keys: impl Iterator<Item = &'k
     HostSet { pattern: pattern.clone(), except: Arc::new(except) }
 }
 
+/// Returns the TLS listeners of both sides.
+pub(crate) fn tls_listeners(a: &Ir, b: &Ir) -> BTreeSet<ListenerId> {
+    let ids = a.listeners.keys().chain(b.listeners.keys()).copied();
+    ids.filter(|listener| listener.is_tls()).collect()
+}
+
+/// What a listener does for server names.
+pub(crate) type TlsTable = BTreeMap<HostPattern, Arc<TlsContext>>;
+
 /// Returns which server names get a certificate on both sides. For the others the handshake is the whole difference.
-pub(crate) fn served_names(a: &Ir, b: &Ir) -> ServedNames {
-    let served = |ir: &Ir, pattern: &HostPattern| handshake_at(ir, pattern).is_served();
-    let patterns = joined(&a.tls, &b.tls).map(|(pattern, ..)| pattern);
+pub(crate) fn served_names(a: &TlsTable, b: &TlsTable) -> ServedNames {
+    let served = |table: &TlsTable, pattern: &HostPattern| handshake_at(table, pattern).is_served();
+    let patterns = joined(a, b).map(|(pattern, ..)| pattern);
     ServedNames(patterns.map(|pattern| (pattern.clone(), served(a, pattern) && served(b, pattern))).collect())
 }
 
 /// Returns the server-name atoms whose handshakes differ, with both.
-pub(crate) fn changed_handshakes(a: &Ir, b: &Ir) -> Vec<(HostPattern, Handshake, Handshake)> {
-    let suspects = joined(&a.tls, &b.tls).filter(|(_, a, b)| match (a, b) {
+pub(crate) fn changed_handshakes(a: &TlsTable, b: &TlsTable) -> Vec<(HostPattern, Handshake, Handshake)> {
+    let suspects = joined(a, b).filter(|(_, a, b)| match (a, b) {
         (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
         _ => true,
     });
@@ -154,11 +163,11 @@ pub(crate) fn changed_handshakes(a: &Ir, b: &Ir) -> Vec<(HostPattern, Handshake,
         .collect()
 }
 
-/// What names of a pattern get that no narrower entry takes.
-pub(crate) fn handshake_at(ir: &Ir, pattern: &HostPattern) -> Handshake {
-    let context = match ir.tls.get(pattern) {
+/// What names of a pattern get that no narrower pattern takes.
+pub(crate) fn handshake_at(table: &TlsTable, pattern: &HostPattern) -> Handshake {
+    let context = match table.get(pattern) {
         Some(context) => Some(context),
-        None => pattern.wider().iter().find_map(|wide| ir.tls.get(wide)),
+        None => pattern.wider().iter().find_map(|wide| table.get(wide)),
     };
     Handshake::of(context.map(AsRef::as_ref))
 }

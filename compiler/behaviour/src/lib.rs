@@ -3,7 +3,7 @@
 //!
 //! # Words
 //!
-//! - A [`Request`] is what a client sends: entry, server name, method, authority, path with query, headers.
+//! - A [`Request`] is what a client sends: listener, server name, method, authority, path with query, headers.
 //!   [`Request::parse`] reads `GET https://host/path -H 'name: value'`, `Display` writes it. Its [`Canonical`] form is
 //!   what routes are matched with (Envoy's path normalization, header lines joined).
 //! - An [`Outcome`] is what happens to all requests that take one route, in canonical form; provenance is no part of it.

@@ -185,7 +185,7 @@ pub enum PathOutcome {
 pub struct RedirectOutcome {
     /// Status code.
     pub code: u16,
-    /// Scheme, where it is not the entry's.
+    /// Scheme, where it is not the listener's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
     /// Host, where it is not the request's.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, QueryMatch, ValueMatch};
+use gatewright_ir::{HeaderMatch, HostPattern, ListenerId, PathMatch, QueryMatch, ValueMatch};
 use serde::{Serialize, Serializer};
 
 use crate::canonical::Canonical;
@@ -20,16 +20,16 @@ pub struct Region {
     pub parts: Vec<Part>,
 }
 
-/// The requests that come in by one of some entries, with one of some server names, and pass the HTTP part. Ordered by
+/// The requests that come in by one of some listeners, with one of some server names, and pass the HTTP part. Ordered by
 /// the HTTP part first, so that the parts of one host stand together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Part {
     /// What the request itself must be; none means every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpPart>,
-    /// The entries, in order.
-    pub entries: Vec<Entry>,
-    /// The server names, where the TLS entry is among the entries.
+    /// The listeners, in order.
+    pub listeners: Vec<ListenerId>,
+    /// The server names, where TLS is spoken.
     #[serde(skip_serializing_if = "ServerNames::is_any")]
     pub server_names: ServerNames,
 }
@@ -174,13 +174,25 @@ impl Region {
 }
 
 impl Part {
+    /// Returns at which listeners alone a request is in the part, for a reader; none for both of the Ingresses.
+    pub fn listeners_text(&self) -> Option<String> {
+        if self.listeners == ListenerId::OF_INGRESSES {
+            return None;
+        }
+        let text = |listener: &ListenerId| match *listener == ListenerId::of(listener.scheme) {
+            true => listener.scheme.as_str().to_owned(),
+            false => listener.to_string(),
+        };
+        Some(self.listeners.iter().map(text).collect::<Vec<_>>().join(" and "))
+    }
+
     fn outside_http(&self) -> Part {
-        Part { http: None, entries: self.entries.clone(), server_names: self.server_names.clone() }
+        Part { http: None, listeners: self.listeners.clone(), server_names: self.server_names.clone() }
     }
 
     fn contains(&self, request: &Request, canonical: Option<&Canonical>, patterns: &Patterns) -> bool {
-        self.entries.contains(&request.entry)
-            && (request.entry == Entry::Plain || self.server_names.contains(request.sni.as_deref()))
+        self.listeners.contains(&request.listener)
+            && (!request.listener.is_tls() || self.server_names.contains(request.sni.as_deref()))
             && match (&self.http, canonical) {
                 (None, _) => true,
                 (Some(http), Some(canonical)) => http.contains(canonical, patterns),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use gatewright_http::authority;
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 use serde::{Serialize, Serializer};
 
 use crate::canonical::{BadRequest, Canonical};
@@ -13,8 +13,8 @@ use crate::canonical::{BadRequest, Canonical};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     /// The listener.
-    pub entry: Entry,
-    /// The server name in the TLS handshake; none on the plain entry and for clients that send none.
+    pub listener: ListenerId,
+    /// The server name in the TLS handshake; none on the plain listener and for clients that send none.
     pub sni: Option<String>,
     /// The method.
     pub method: String,
@@ -79,11 +79,11 @@ impl fmt::Display for RequestError {
 impl std::error::Error for RequestError {}
 
 impl Request {
-    /// Returns a `GET` of `path` on `authority`, whose server name is the host where the entry is TLS.
-    pub fn get(entry: Entry, authority: &str, path: &str) -> Self {
+    /// Returns a `GET` of `path` on `authority`, whose server name is the host where the listener is TLS.
+    pub fn get(listener: ListenerId, authority: &str, path: &str) -> Self {
         Request {
-            entry,
-            sni: default_sni(entry, authority),
+            listener,
+            sni: default_sni(listener, authority),
             method: "GET".into(),
             authority: authority.into(),
             path: path.into(),
@@ -105,9 +105,9 @@ impl Request {
             headers: self.headers.iter().map(header).collect(),
             ..self.clone()
         };
-        let usual = self.sni == default_sni(self.entry, &self.authority);
+        let usual = self.sni == default_sni(self.listener, &self.authority);
         let sni = self.sni.as_ref().map(|name| address(name).into_owned());
-        let sni = if usual { default_sni(self.entry, &shown.authority) } else { sni };
+        let sni = if usual { default_sni(self.listener, &shown.authority) } else { sni };
         Request { sni, ..shown }.to_string()
     }
 
@@ -167,7 +167,7 @@ impl Request {
 
     /// Returns the URL.
     pub fn url(&self) -> String {
-        format!("{}://{}{}", self.entry.scheme(), self.authority, self.path)
+        format!("{}://{}{}", self.listener.scheme.as_str(), self.authority, self.path)
     }
 }
 
@@ -177,7 +177,7 @@ impl fmt::Display for Request {
         // What would be read as a part of the path, or not at all, is told beside the URL.
         let odd = self.authority.is_empty() || self.authority.contains(['/', '?', '@']);
         let authority = if odd { "host.invalid" } else { &self.authority };
-        let url = format!("{}://{authority}{}", self.entry.scheme(), self.path);
+        let url = format!("{}://{authority}{}", self.listener.scheme.as_str(), self.path);
         write!(f, "{} {}", self.method, quoted(&url))?;
         if odd {
             write!(f, " -H {}", quoted(&format!("host: {}", self.authority)))?;
@@ -186,7 +186,7 @@ impl fmt::Display for Request {
             write!(f, " -H {}", quoted(&format!("{name}: {value}")))?;
         }
         match &self.sni {
-            sni if *sni == default_sni(self.entry, authority) => Ok(()),
+            sni if *sni == default_sni(self.listener, authority) => Ok(()),
             Some(name) => write!(f, " --sni {}", quoted(name)),
             None => f.write_str(" --no-sni"),
         }
@@ -199,8 +199,8 @@ impl Serialize for Request {
     }
 }
 
-fn default_sni(entry: Entry, authority: &str) -> Option<String> {
-    (entry == Entry::Tls).then(|| authority::host(authority).into_owned())
+fn default_sni(listener: ListenerId, authority: &str) -> Option<String> {
+    (listener.is_tls()).then(|| authority::host(authority).into_owned())
 }
 
 fn value_of<'a>(option: &str, value: Option<&'a str>) -> Result<&'a str, RequestError> {
@@ -208,9 +208,9 @@ fn value_of<'a>(option: &str, value: Option<&'a str>) -> Result<&'a str, Request
 }
 
 fn parse_url(url: &str) -> Result<Request, RequestError> {
-    let (entry, rest) = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Entry::Plain, rest),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Entry::Tls, rest),
+    let (listener, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (ListenerId::HTTP, rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (ListenerId::HTTPS, rest),
         _ => return Err(RequestError::Scheme(url.into())),
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -222,7 +222,7 @@ fn parse_url(url: &str) -> Result<Request, RequestError> {
         return Err(RequestError::UserInformation);
     }
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok(Request::get(entry, authority, &path))
+    Ok(Request::get(listener, authority, &path))
 }
 
 fn parse_header(text: &str) -> Result<(String, String), RequestError> {
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn header_lines_are_joined() {
-        let request = Request::get(Entry::Plain, "a", "/").with_header("X", " 1").with_header("x", "2");
+        let request = Request::get(ListenerId::HTTP, "a", "/").with_header("X", " 1").with_header("x", "2");
         assert_eq!(request.canonical().unwrap().header("x").as_deref(), Some("1,2"));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Certificate, ClusterName, Cors, Discovery, Entry, Forward, HeaderEdits, Ir, OriginMatch, PathMatch,
+    Certificate, ClusterName, Cors, Discovery, Forward, HeaderEdits, Ir, ListenerId, OriginMatch, PathMatch,
     PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion,
     UpstreamCluster, ValueMatch,
 };
@@ -16,8 +16,8 @@ use crate::outcome::{
 use crate::plain::Plain;
 
 impl Outcome {
-    /// Returns the outcome of a route of `ir` behind `entry`.
-    pub fn of_route(ir: &Ir, entry: Entry, route: &Route) -> Self {
+    /// Returns the outcome of a route of `ir` behind `listener`.
+    pub fn of_route(ir: &Ir, listener: ListenerId, route: &Route) -> Self {
         // Who takes the route is no part of what it does, nor is where it was written.
         let Route {
             id: _,
@@ -31,7 +31,7 @@ impl Outcome {
         } = route;
         let answer = match action {
             RouteAction::Forward(forward) => Answer::Forward(forward_outcome(ir, route, forward)),
-            RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(entry, route, redirect)),
+            RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(listener, route, redirect)),
             RouteAction::Refuse(refusal) => Answer::Refuse(RefuseOutcome {
                 refusal: Refusal::clone(refusal),
                 response_headers: HeaderOutcome::of(&[response_headers]),
@@ -178,11 +178,11 @@ fn replace_outcome(cut: &str, with: &str, ignore_case: bool) -> PathOutcome {
     }
 }
 
-fn redirect_outcome(entry: Entry, route: &Route, redirect: &Redirect) -> RedirectOutcome {
+fn redirect_outcome(listener: ListenerId, route: &Route, redirect: &Redirect) -> RedirectOutcome {
     let Redirect { code, scheme, host, port, path } = redirect;
     RedirectOutcome {
         code: *code,
-        scheme: scheme.clone().filter(|scheme| scheme != entry.scheme()),
+        scheme: scheme.clone().filter(|scheme| scheme != listener.scheme.as_str()),
         host: host.clone(),
         port: *port,
         path: path.clone(),

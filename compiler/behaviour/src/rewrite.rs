@@ -55,7 +55,7 @@ fn replaced(pattern: &Anywhere, path: &str, substitution: &str) -> String {
 /// Returns the `Location` header. A port that is the default of the old scheme goes when the scheme changes; other
 /// ports stay, as in Envoy.
 pub(crate) fn location(redirect: &RedirectOutcome, request: &Canonical) -> String {
-    let old_scheme = request.entry.scheme();
+    let old_scheme = request.listener.scheme.as_str();
     let scheme = redirect.scheme.as_deref().unwrap_or(old_scheme);
     let host = match &redirect.host {
         Some(host) => host.as_str(),
@@ -73,7 +73,7 @@ pub(crate) fn location(redirect: &RedirectOutcome, request: &Canonical) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use gatewright_ir::Entry;
+    use gatewright_ir::ListenerId;
 
     use super::*;
     use crate::Request;
@@ -130,7 +130,7 @@ mod tests {
             (&all, "a.com:80", "https://H.com:443/p?q"),
             (&bare, "a.com", "http://a.com/start?q"),
         ] {
-            let request = Request::get(Entry::Plain, authority, "/p?q").canonical().unwrap();
+            let request = Request::get(ListenerId::HTTP, authority, "/p?q").canonical().unwrap();
             assert_eq!(location(redirect, &request), expected);
         }
     }

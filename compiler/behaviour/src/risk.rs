@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gatewright_ir::{FailStrategy, HostPattern, Ir, PluginApplication, RouteId, SecretRef};
+use gatewright_kinds::EntityKey;
 use serde::{Deserialize, Serialize};
 
 use crate::class::{BehaviourDiff, Case, RoutePair};
@@ -245,9 +246,11 @@ impl Judge<'_> {
     fn unprotected(&self, case: &Case, before: &Outcome, after: &Outcome) -> Option<String> {
         let open = |outcome: &Outcome| outcome.answer().is_some() && outcome.refuse().is_none();
         let newly = |pair: &RoutePair| {
-            let (object, keys) = asking(self.after, pair.after.as_ref()?)?;
+            let object = &pair.after.as_ref()?.object;
+            let keys = self.after.unprotected.get(object)?;
             let was = pair.before.as_ref().filter(|_| open(before));
-            was.and_then(|route| asking(self.before, route)).is_none().then(|| in_vain(&object, keys))
+            let asked = |route: &RouteId| self.before.unprotected.contains_key(&route.object);
+            (!was.is_some_and(asked)).then(|| in_vain(object, keys))
         };
         case.routes.iter().filter(|_| open(after)).find_map(newly)
     }
@@ -396,32 +399,16 @@ fn handshakes(before: &Handshake, after: &Handshake, found: &mut Found) {
 
 /// The namespaces of a pair of routes, where they differ.
 fn captured(pair: &RoutePair) -> Option<(String, String)> {
-    let old = namespace(pair.before.as_ref()?)?;
-    let new = namespace(pair.after.as_ref()?)?;
-    (old != new).then(|| (old.to_owned(), new.to_owned()))
+    let old = &pair.before.as_ref()?.object.namespace;
+    let new = &pair.after.as_ref()?.object.namespace;
+    (old != new).then(|| (old.to_string(), new.to_string()))
 }
 
-/// Returns what the object of a route asks for in vain.
-fn asking<'m>(ir: &'m Ir, route: &RouteId) -> Option<(String, &'m BTreeSet<String>)> {
-    if ir.unprotected.is_empty() {
-        return None;
-    }
-    let object = route.0.split(' ').next()?.replacen('/', " ", 1);
-    ir.unprotected.get(&object).map(|keys| (object, keys))
-}
-
-fn in_vain(object: &str, keys: &BTreeSet<String>) -> String {
+fn in_vain(object: &EntityKey, keys: &BTreeSet<String>) -> String {
     // Annotations are names; a plugin has a reason instead.
     let quoted = |key: &String| if key.contains(' ') { key.clone() } else { format!("`{key}`") };
     let keys: Vec<String> = keys.iter().map(quoted).collect();
     format!("{object} asks for a protection that nothing gives: {}", keys.join(", "))
-}
-
-/// Reads the namespace of `KIND/NAMESPACE/NAME ...`.
-fn namespace(route: &RouteId) -> Option<&str> {
-    let mut parts = route.0.split(' ').next()?.split('/');
-    let namespace = parts.nth(1)?;
-    parts.next().map(|_| namespace)
 }
 
 fn pinned(ir: &Ir, plugin: &PluginApplication) -> bool {

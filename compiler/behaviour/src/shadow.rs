@@ -127,7 +127,7 @@ impl Search<'_> {
 
     /// The tests of a route that a path region leaves open; none if the route cannot match there.
     fn tests(&self, atom: usize, index: usize) -> Option<Vec<Test>> {
-        remaining_tests(self.host.entry, &self.atoms[atom], &self.host.routes[index], &self.solver)
+        remaining_tests(self.host.listener, &self.atoms[atom], &self.host.routes[index], &self.solver)
     }
 
     fn solve(&mut self, atom: usize, conditions: &[Condition]) -> Solution {
@@ -192,7 +192,7 @@ impl Search<'_> {
         let elsewhere =
             Route { matches: RouteMatch { path: root, ..route.matches.clone() }, ..route.clone() };
         let everything = PathAtom::everything();
-        let tests = remaining_tests(self.host.entry, &everything, &elsewhere, &self.solver);
+        let tests = remaining_tests(self.host.listener, &everything, &elsewhere, &self.solver);
         let Some(mut tests) = tests else { return false };
         tests.push(Test::Path { path, case_sensitive });
         let found = solve(&mut self.solver, self.host, &self.names, &everything, &conditions(&tests));
@@ -231,7 +231,7 @@ fn solve(
     atom: &PathAtom,
     conditions: &[Condition],
 ) -> Solution {
-    solver.solve(&Place { entry: host.entry, host: names, path: atom, served: None }, conditions)
+    solver.solve(&Place { listener: host.listener, host: names, path: atom, served: None }, conditions)
 }
 
 fn conditions(tests: &[Test]) -> Vec<Condition> {

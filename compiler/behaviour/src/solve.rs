@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatewright_http::authority;
-use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, ValueMatch};
+use gatewright_ir::{HeaderMatch, HostPattern, ListenerId, PathMatch, ValueMatch};
 
 use crate::automata::{Found, Language, Regexes, search};
 use crate::canonical::Canonical;
@@ -31,13 +31,13 @@ pub(crate) enum Solution {
     Unknown(String),
 }
 
-/// Where a request is sought: one entry, one set of hosts, one path atom.
+/// Where a request is sought: one listener, one set of hosts, one path atom.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
-    pub(crate) entry: Entry,
+    pub(crate) listener: ListenerId,
     pub(crate) host: &'a HostSet,
     pub(crate) path: &'a PathAtom,
-    /// Server names with a certificate, where the entry is TLS.
+    /// Server names with a certificate, where the listener is TLS.
     pub(crate) served: Option<&'a ServedNames>,
 }
 
@@ -103,7 +103,7 @@ impl Solver {
             None => return Solution::Nothing,
         };
         let mut doubt = None;
-        let mut request = Request::get(place.entry, "", "");
+        let mut request = Request::get(place.listener, "", "");
         request.method = method;
         for (name, (yes, no)) in &wishes.headers {
             match self.solve_value(yes, no, Language::HeaderValue) {
@@ -257,7 +257,7 @@ impl Solver {
         let passes = |authority: &str, patterns: &Patterns| {
             place.host.contains(&authority::host(authority))
                 && conditions.iter().all(|condition| {
-                    let mut request = Request::get(place.entry, authority, "/");
+                    let mut request = Request::get(place.listener, authority, "/");
                     request.authority = authority.to_owned();
                     Canonical::of(&request).is_ok_and(|request| condition.passes(&request, patterns))
                 })

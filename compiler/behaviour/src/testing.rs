@@ -9,7 +9,7 @@ mod requests;
 
 pub use edits::{edited, refactored};
 pub use fields::{FieldEdit, field_edits};
-pub use models::{Sizes, model};
+pub use models::{Sizes, model, route_id};
 pub use observed::observed;
 pub use requests::{neighbour, request};
 

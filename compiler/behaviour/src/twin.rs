@@ -9,9 +9,9 @@ mod re2;
 use std::collections::BTreeMap;
 
 use gatewright_ir::{
-    Certificate, ClusterName, Conditions, Cors, Discovery, Entry, Forward, HeaderEdits, HostPattern, Ir,
-    OriginMatch, PathMatch, PathRewrite, PluginApplication, Redirect, RetryPolicy, Route, RouteAction,
-    RouteId, RouteMatch, Target, TlsContext, TlsVersion, UpstreamCluster, ValueMatch,
+    Certificate, ClusterName, Conditions, Cors, Discovery, Forward, HeaderEdits, HostPattern, Ir, Listener,
+    ListenerId, OriginMatch, PathMatch, PathRewrite, PluginApplication, Redirect, RetryPolicy, Route,
+    RouteAction, RouteId, RouteMatch, Target, TlsContext, TlsVersion, UpstreamCluster, ValueMatch,
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::request::Request;
 /// What client and upstream notice of one request, in plain words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Observed {
-    /// The certificate served, with its parameters; none on the plain entry or where the connection is closed.
+    /// The certificate served, with its parameters; none on the plain listener or where the connection is closed.
     pub certificate: Option<String>,
     /// Whether the connection is closed during the handshake.
     pub closed: bool,
@@ -62,8 +62,8 @@ pub struct Upstream {
 /// Works out what happens to a request.
 pub fn observe(ir: &Ir, request: &Request) -> Observed {
     let mut observed = Observed::default();
-    if request.entry == Entry::Tls {
-        observed.certificate = certificate(ir, request.sni.as_deref());
+    if request.listener.is_tls() {
+        observed.certificate = certificate(ir, request.listener, request.sni.as_deref());
         if observed.certificate.is_none() {
             observed.closed = true;
             return observed;
@@ -125,7 +125,7 @@ impl Seen<'_> {
         match name {
             ":authority" | "host" => Some(self.request.authority.clone()),
             ":method" => Some(self.request.method.clone()),
-            ":scheme" => Some(if self.request.entry == Entry::Tls { "https".into() } else { "http".into() }),
+            ":scheme" => Some(if self.request.listener.is_tls() { "https".into() } else { "http".into() }),
             ":path" => Some(self.with_query(self.path)),
             _ => {
                 let lines = self.lines(name);
@@ -161,9 +161,10 @@ fn narrowness(pattern: &HostPattern) -> (u8, usize) {
     }
 }
 
-fn certificate(ir: &Ir, sni: Option<&str>) -> Option<String> {
+fn certificate(ir: &Ir, listener: ListenerId, sni: Option<&str>) -> Option<String> {
     let name = sni.map(str::to_lowercase);
-    let fitting = ir.tls.values().filter(|context| match &name {
+    let Listener { tls } = ir.listeners.get(&listener)?;
+    let fitting = tls.values().filter(|context| match &name {
         Some(name) => context.host.covers(name),
         None => context.host == HostPattern::Any,
     });
@@ -184,7 +185,9 @@ fn find_route<'a>(ir: &'a Ir, seen: &Seen<'_>) -> Option<&'a Route> {
         .hosts
         .values()
         .map(|lowered| &lowered.host)
-        .filter(|virtual_host| virtual_host.entry == seen.request.entry && virtual_host.host.covers(&host))
+        .filter(|virtual_host| {
+            virtual_host.listener == seen.request.listener && virtual_host.host.covers(&host)
+        })
         .collect();
     hosts.sort_by_key(|virtual_host| std::cmp::Reverse(narrowness(&virtual_host.host)));
     hosts.into_iter().flat_map(|virtual_host| &virtual_host.routes).find(|route| matches(route, seen))

@@ -4,7 +4,7 @@
 //! host or redirect on the host that it has already, a rewritten path on the path.
 
 use gatewright_http::authority;
-use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, PluginApplication, ValueMatch};
+use gatewright_ir::{HeaderMatch, HostPattern, ListenerId, PathMatch, PluginApplication, ValueMatch};
 
 use crate::effect::host_is_like;
 use crate::outcome::{
@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
 
 /// Where two outcomes are compared.
 pub(crate) struct Ground<'a> {
-    pub(crate) entry: Entry,
+    pub(crate) listener: ListenerId,
     pub(crate) host: &'a HostSet,
     pub(crate) path: &'a PathAtom,
     pub(crate) patterns: &'a Patterns,
@@ -298,7 +298,7 @@ impl Ground<'_> {
 
     /// Same where the request's port is `port` already.
     fn port_is(&self, redirect: &RedirectOutcome, port: u16) -> Verdict {
-        if redirect.scheme.is_some() && port == default_port(self.entry) {
+        if redirect.scheme.is_some() && port == self.listener.scheme.default_port() {
             return Verdict::Differ;
         }
         let value = ValueMatch::Regex(format!(r"(?:\[.*\]|[^\[].*):{port}"));
@@ -318,7 +318,7 @@ impl Ground<'_> {
                 None => Verdict::Differ,
             },
             None if keeps.scheme.is_some() => {
-                let port = default_port(self.entry);
+                let port = self.listener.scheme.default_port();
                 if target.ends_with(&format!(":{port}")) {
                     return Verdict::Differ;
                 }
@@ -326,13 +326,6 @@ impl Ground<'_> {
             }
             None => self.authority_is(ValueMatch::Exact(target.to_owned()), target),
         }
-    }
-}
-
-fn default_port(entry: Entry) -> u16 {
-    match entry {
-        Entry::Plain => 80,
-        Entry::Tls => 443,
     }
 }
 

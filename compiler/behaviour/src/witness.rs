@@ -1,7 +1,7 @@
 //! What makes a witness short and plausible: the texts that are tried before a search, and which of two reads better.
 
 use gatewright_http::authority;
-use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, ValueMatch};
+use gatewright_ir::{HeaderMatch, HostPattern, ListenerId, PathMatch, ValueMatch};
 
 use crate::paths::PathAtom;
 use crate::region::{Condition, HostSet, Test};
@@ -28,15 +28,15 @@ pub(crate) fn plainer(a: &Option<Request>, b: &Option<Request>) -> bool {
     }
 }
 
-/// Returns a request whose handshake has one of some server names.
-pub(crate) fn handshake_witness(names: &HostSet) -> Option<Request> {
+/// Returns a request whose handshake with a listener has one of some server names.
+pub(crate) fn handshake_witness(listener: ListenerId, names: &HostSet) -> Option<Request> {
     let example = names.pattern.example();
     let more = (2..100).map(|n| format!("any{n}.{example}"));
     let name = std::iter::once(example.clone()).chain(more).find(|name| names.contains(name));
     match name {
-        Some(name) => Some(Request::get(Entry::Tls, &name, "/")),
+        Some(name) => Some(Request::get(listener, &name, "/")),
         None if names.pattern == HostPattern::Any => {
-            Some(Request { sni: None, ..Request::get(Entry::Tls, &example, "/") })
+            Some(Request { sni: None, ..Request::get(listener, &example, "/") })
         }
         None => None,
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gatewright_ir::{Entry, HeaderMatch, HostPattern, PathMatch, QueryMatch, ValueMatch};
+use gatewright_ir::{HeaderMatch, HostPattern, ListenerId, PathMatch, QueryMatch, ValueMatch};
 
 use crate::region::{Condition, HostSet, HttpPart, Part, PathSet, ServerNames, Test};
 
@@ -56,16 +56,17 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut phrases = Vec::new();
         match (&self.http, &self.server_names) {
-            (None, ServerNames::Of(names)) => phrases.push(format!("TLS handshakes for {names}")),
+            (None, ServerNames::Of(names)) => {
+                phrases.push(format!("TLS handshakes for {names}"));
+                let elsewhere = self.listeners != [ListenerId::HTTPS];
+                let listeners = self.listeners_text().filter(|_| elsewhere);
+                phrases.extend(listeners.map(|listeners| format!("{listeners} only")));
+            }
             (None, _) => phrases.push("every request".to_owned()),
             (Some(http), _) => {
                 phrases.push(format!("{} {}", http.hosts_text(), http.paths_text()));
                 phrases.extend(http.conditions_texts());
-                match self.entries.as_slice() {
-                    [Entry::Plain] => phrases.push("http only".to_owned()),
-                    [Entry::Tls] => phrases.push("https only".to_owned()),
-                    _ => {}
-                }
+                phrases.extend(self.listeners_text().map(|listeners| format!("{listeners} only")));
             }
         }
         f.write_str(&phrases.join(", "))
@@ -172,7 +173,8 @@ mod tests {
                 header("cookie", ValueMatch::Present, false),
             ],
         };
-        let part = Part { entries: vec![Entry::Plain], server_names: ServerNames::Any, http: Some(http) };
+        let part =
+            Part { listeners: vec![ListenerId::HTTP], server_names: ServerNames::Any, http: Some(http) };
         assert_eq!(
             part.to_string(),
             "4 hosts: a.com, b.com, c.com, ... /cart and below except /cart/admin..., method GET or HEAD, \
@@ -187,10 +189,17 @@ mod tests {
             paths: vec![below("/", Vec::new())],
             conditions: Vec::new(),
         };
-        let part = Part { entries: Entry::ALL.to_vec(), server_names: ServerNames::Any, http: Some(http) };
+        let part = Part {
+            listeners: ListenerId::OF_INGRESSES.to_vec(),
+            server_names: ServerNames::Any,
+            http: Some(http),
+        };
         assert_eq!(part.to_string(), "*.a.com any path");
-        let part =
-            Part { entries: vec![Entry::Tls], server_names: ServerNames::Of(host("a.com")), http: None };
+        let part = Part {
+            listeners: vec![ListenerId::HTTPS],
+            server_names: ServerNames::Of(host("a.com")),
+            http: None,
+        };
         assert_eq!(part.to_string(), "TLS handshakes for a.com");
     }
 }

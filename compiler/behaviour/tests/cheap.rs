@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use gatewright_behaviour::testing::route_id;
 use gatewright_behaviour::{BehaviourDiff, Facet, Options, diff, shadowed};
 use gatewright_ir::{
-    ClusterName, Discovery, Endpoint, EndpointSet, Entry, Forward, HostPattern, Ir, LoadBalancing,
-    LoweredHost, PathMatch, Route, RouteAction, RouteId, RouteMatch, Target, UpstreamCluster,
-    UpstreamProtocol, VirtualHost,
+    ClusterName, Discovery, Endpoint, EndpointSet, Forward, HostPattern, Ir, ListenerId, LoadBalancing,
+    LoweredHost, PathMatch, Route, RouteAction, RouteMatch, Target, UpstreamCluster, UpstreamProtocol,
+    VirtualHost,
 };
 
 const CLUSTERS: usize = 200;
@@ -24,7 +25,7 @@ fn route(host: &str, path: PathMatch, index: usize) -> Route {
         response_headers: Default::default(),
     };
     Route {
-        id: RouteId(format!("Ingress/shop/{host} {host}").into()),
+        id: route_id(&format!("shop/{host}"), &HostPattern::Any, "/"),
         name: format!("shop/{host}").into(),
         matches: RouteMatch::path(path),
         action: RouteAction::Forward(Arc::new(Forward {
@@ -43,8 +44,8 @@ fn route(host: &str, path: PathMatch, index: usize) -> Route {
 
 fn put(ir: &mut Ir, name: &str, routes: Vec<Route>) {
     let host: HostPattern = name.parse().expect("a host");
-    let lowered = LoweredHost::new(VirtualHost { entry: Entry::Plain, host: host.clone(), routes });
-    ir.hosts.insert((Entry::Plain, host), Arc::new(lowered));
+    let lowered = LoweredHost::new(VirtualHost { listener: ListenerId::HTTP, host: host.clone(), routes });
+    ir.hosts.insert((ListenerId::HTTP, host), Arc::new(lowered));
 }
 
 /// `hosts` names with two paths each, over 200 clusters, and a wildcard and a default host.
@@ -79,7 +80,7 @@ fn shop(hosts: usize) -> Ir {
 
 fn edit(ir: &Ir, name: &str, change: impl Fn(&mut Vec<Route>)) -> Ir {
     let host: HostPattern = name.parse().expect("a host");
-    let mut routes = ir.hosts[&(Entry::Plain, host)].host.routes.clone();
+    let mut routes = ir.hosts[&(ListenerId::HTTP, host)].host.routes.clone();
     change(&mut routes);
     let mut edited = ir.clone();
     put(&mut edited, name, routes);
@@ -199,7 +200,7 @@ fn large_models_take_milliseconds() {
     for index in 0..20_000 {
         let name = format!("h{index}.example.com");
         let mut routes =
-            before.hosts[&(Entry::Plain, HostPattern::Exact(name.as_str().into()))].host.routes.clone();
+            before.hosts[&(ListenerId::HTTP, HostPattern::Exact(name.as_str().into()))].host.routes.clone();
         routes.iter_mut().for_each(|route| forward(route).timeout_ms = Some(9));
         put(&mut all, &name, routes);
     }
@@ -211,7 +212,7 @@ fn large_models_take_milliseconds() {
     put(&mut big, "big.example.com", routes.clone());
     let edited = edit(&big, "big.example.com", |routes| forward(&mut routes[500]).timeout_ms = Some(9));
     timed("one edit among 1,000 routes", 1_000, || compare(&big, &edited));
-    let host = VirtualHost { entry: Entry::Plain, host: HostPattern::Any, routes };
+    let host = VirtualHost { listener: ListenerId::HTTP, host: HostPattern::Any, routes };
     timed("shadows among 1,000 routes", 2_000, || shadowed(&host, &Options::default()));
 }
 

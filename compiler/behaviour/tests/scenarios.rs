@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use gatewright_behaviour::testing::route_id;
 use gatewright_behaviour::{
     BehaviourClass, BehaviourDiff, Certainty, Facet, Model, Options, Reply, Request, RiskKind, RiskOptions,
     diff, risks,
 };
 use gatewright_ir::{
-    Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry, FailStrategy,
-    Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost, OriginMatch, PathMatch,
-    PathRewrite, PluginApplication, Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId, RouteMatch,
-    SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
+    Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy, Forward,
+    HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, LoweredHost, OriginMatch,
+    PathMatch, PathRewrite, PluginApplication, Redirect, Refusal, RetryPolicy, Route, RouteAction,
+    RouteMatch, Scheme, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
+    ValueMatch, VirtualHost,
 };
+use gatewright_kinds::{EntityKey, Kind};
 
 fn cluster(name: &str) -> ClusterName {
     ClusterName::outbound(80, "", name)
@@ -35,7 +38,7 @@ fn forward(targets: Vec<Target>) -> Forward {
 /// A route of `shop/web` to one upstream.
 fn route(path: PathMatch, upstream: &str) -> Route {
     Route {
-        id: RouteId("Ingress/shop/web".into()),
+        id: route_id("shop/web", &HostPattern::Any, "/"),
         name: "shop/web".into(),
         matches: RouteMatch::path(path),
         action: RouteAction::Forward(Arc::new(forward(vec![target(upstream, 100)]))),
@@ -70,7 +73,7 @@ fn of(route: &mut Route) -> &mut Forward {
 fn ir(hosts: &[(&str, Vec<Route>)]) -> Ir {
     let mut ir = Ir::default();
     for (name, routes) in hosts {
-        put(&mut ir, Entry::Plain, name, routes.clone());
+        put(&mut ir, ListenerId::HTTP, name, routes.clone());
     }
     for name in ["web", "cart", "blue", "green", "empty"] {
         let cluster = UpstreamCluster {
@@ -88,10 +91,10 @@ fn ir(hosts: &[(&str, Vec<Route>)]) -> Ir {
     ir
 }
 
-fn put(ir: &mut Ir, entry: Entry, name: &str, routes: Vec<Route>) {
+fn put(ir: &mut Ir, listener: ListenerId, name: &str, routes: Vec<Route>) {
     let host: HostPattern = name.parse().expect("a host");
-    let lowered = LoweredHost::new(VirtualHost { entry, host: host.clone(), routes });
-    ir.hosts.insert((entry, host), Arc::new(lowered));
+    let lowered = LoweredHost::new(VirtualHost { listener, host: host.clone(), routes });
+    ir.hosts.insert((listener, host), Arc::new(lowered));
 }
 
 /// Rows as text: region | facet: before -> after; ... | witness.
@@ -332,7 +335,7 @@ fn a_rewrite_that_ignores_case_changes_what_case_changes() {
         ir(&[("shop.example.com", routes)])
     };
     let upstream_path = |ir: &Ir, path: &str| {
-        let request = Request::get(Entry::Plain, "shop.example.com", path);
+        let request = Request::get(ListenerId::HTTP, "shop.example.com", path);
         match Model::new(ir).decide(&request).effect.reply {
             Reply::Forwarded(forward) => forward.path,
             other => panic!("{other:?}"),
@@ -484,11 +487,10 @@ fn protections_that_go_are_risks() {
 #[test]
 fn what_asks_for_a_protection_in_vain_is_a_risk_where_it_is_newly_served() {
     let asks = |mut ir: Ir, key: &str| {
-        ir.unprotected.insert("Ingress shop/web".into(), BTreeSet::from([key.to_owned()]));
+        ir.unprotected.insert(EntityKey::new(Kind::Ingress, "shop", "web"), BTreeSet::from([key.to_owned()]));
         ir
     };
-    let mut served = route(prefix("/"), "web");
-    served.id = RouteId("Ingress/shop/web shop.example.com Prefix /".into());
+    let served = route(prefix("/"), "web");
     let open = ir(&[("shop.example.com", vec![served])]);
     let kinds = |before: &Ir, after: &Ir| {
         let diff = diff(before, after, &Options::default());
@@ -509,7 +511,7 @@ fn what_asks_for_a_protection_in_vain_is_a_risk_where_it_is_newly_served() {
 fn a_path_taken_by_another_namespace_is_captured() {
     let before = ir(&[("shop.example.com", below("/cart", "cart"))]);
     let mut taken = below("/cart", "web");
-    taken.iter_mut().for_each(|route| route.id = RouteId("Ingress/other/web".into()));
+    taken.iter_mut().for_each(|route| route.id = route_id("other/web", &HostPattern::Any, "/"));
     let after = ir(&[("shop.example.com", taken)]);
     let diff = check(
         &before,
@@ -570,10 +572,16 @@ fn plugins_are_compared_by_module_config_and_fail_strategy() {
            GET http://any.example.com/"],
         &[],
     );
-    assert!(!changed.classes[0].region().contains(&Request::get(Entry::Plain, "shop.example.com", "/")));
+    assert!(!changed.classes[0].region().contains(&Request::get(ListenerId::HTTP, "shop.example.com", "/")));
 }
 
-fn tls(ir: &mut Ir, host: &str, certificate: Option<&str>, min_version: Option<TlsVersion>) {
+fn tls(
+    ir: &mut Ir,
+    listener: ListenerId,
+    host: &str,
+    certificate: Option<&str>,
+    min_version: Option<TlsVersion>,
+) {
     let host: HostPattern = host.parse().expect("a host");
     let secret = |name: &str| SecretRef { namespace: "shop".into(), name: name.to_owned() };
     let certificate = match certificate {
@@ -582,18 +590,18 @@ fn tls(ir: &mut Ir, host: &str, certificate: Option<&str>, min_version: Option<T
     };
     let context =
         TlsContext { host: host.clone(), certificate, min_version, max_version: None, ciphers: Vec::new() };
-    ir.tls.insert(host, Arc::new(context));
+    ir.listeners.entry(listener).or_default().tls.insert(host, Arc::new(context));
 }
 
 #[test]
 fn handshakes_are_classes_of_their_own() {
     let mut before = ir(&[]);
-    for entry in Entry::ALL {
-        put(&mut before, entry, "shop.example.com", vec![route(prefix("/"), "web")]);
+    for listener in ListenerId::OF_INGRESSES {
+        put(&mut before, listener, "shop.example.com", vec![route(prefix("/"), "web")]);
     }
-    tls(&mut before, "shop.example.com", Some("web-tls"), Some(TlsVersion::V1_3));
+    tls(&mut before, ListenerId::HTTPS, "shop.example.com", Some("web-tls"), Some(TlsVersion::V1_3));
     let mut weaker = before.clone();
-    tls(&mut weaker, "shop.example.com", Some("web-tls"), None);
+    tls(&mut weaker, ListenerId::HTTPS, "shop.example.com", Some("web-tls"), None);
     check(
         &before,
         &weaker,
@@ -602,8 +610,8 @@ fn handshakes_are_classes_of_their_own() {
         &[RiskKind::TlsWeaker],
     );
     let mut lost = before.clone();
-    tls(&mut lost, "shop.example.com", None, None);
-    put(&mut lost, Entry::Tls, "shop.example.com", Vec::new());
+    tls(&mut lost, ListenerId::HTTPS, "shop.example.com", None, None);
+    put(&mut lost, ListenerId::HTTPS, "shop.example.com", Vec::new());
     check(
         &before,
         &lost,
@@ -615,13 +623,42 @@ fn handshakes_are_classes_of_their_own() {
 }
 
 #[test]
-fn one_change_on_both_entries_is_one_row() {
+fn each_listener_is_compared_by_itself() {
+    let other = ListenerId { scheme: Scheme::Https, port: 8443 };
+    let state = |upstream: &str, certificate: Option<&str>| {
+        let mut ir = ir(&[]);
+        for listener in [ListenerId::HTTP, ListenerId::HTTPS, other] {
+            let upstream = if listener == other { upstream } else { "blue" };
+            put(&mut ir, listener, "shop.example.com", vec![route(prefix("/"), upstream)]);
+        }
+        tls(&mut ir, ListenerId::HTTPS, "shop.example.com", Some("web-tls"), None);
+        tls(&mut ir, other, "shop.example.com", certificate, None);
+        ir
+    };
+    let before = state("blue", Some("web-tls"));
+    let moved = diff(&before, &state("green", Some("web-tls")), &Options::default());
+    let lost = diff(&before, &state("blue", None), &Options::default());
+    for (changed, text) in [
+        (moved, "shop.example.com any path, https:8443 only"),
+        (lost, "TLS handshakes for shop.example.com, https:8443 only"),
+    ] {
+        let parts = changed.classes.iter().flat_map(|class| class.region().parts);
+        let texts: Vec<String> = parts.map(|part| part.to_string()).collect();
+        assert_eq!(texts, [text]);
+        let witness = changed.classes[0].witness().expect("a witness").clone();
+        assert_eq!(witness.listener, other);
+        assert!(!changed.classes[0].region().contains(&Request { listener: ListenerId::HTTPS, ..witness }));
+    }
+}
+
+#[test]
+fn one_change_at_both_listeners_is_one_row() {
     let both = |upstream: &str| {
         let mut ir = ir(&[]);
-        for entry in Entry::ALL {
-            put(&mut ir, entry, "shop.example.com", below("/cart", upstream));
+        for listener in ListenerId::OF_INGRESSES {
+            put(&mut ir, listener, "shop.example.com", below("/cart", upstream));
         }
-        tls(&mut ir, "shop.example.com", Some("web-tls"), None);
+        tls(&mut ir, ListenerId::HTTPS, "shop.example.com", Some("web-tls"), None);
         ir
     };
     check(

@@ -29,7 +29,7 @@ fn shadowed_routes_take_no_request() {
             }
             for _ in 0..30 {
                 let mut request = request(&mut choices);
-                request.entry = key.0;
+                request.listener = key.0;
                 let Ok(canonical) = request.canonical() else { continue };
                 let Some((_, route)) = Model::new(&alone).find(&canonical) else { continue };
                 let index = host.host.routes.iter().position(|other| std::ptr::eq(other, route));
@@ -46,7 +46,7 @@ fn other_routes_take_one() {
     for seed in 0..20 {
         let mut choices = Choices::new(seed);
         let ir = model(&mut choices, Sizes { hosts: 2, routes: 4 });
-        for (key, host) in ir.hosts.iter().filter(|(key, _)| key.0 == gatewright_ir::Entry::Plain) {
+        for (key, host) in ir.hosts.iter().filter(|(key, _)| key.0 == gatewright_ir::ListenerId::HTTP) {
             let shadows = shadowed(&host.host, &Options::default());
             let mut missing: BTreeSet<usize> = (0..host.host.routes.len()).collect();
             shadows.iter().for_each(|shadow| {
@@ -65,7 +65,7 @@ fn other_routes_take_one() {
 /// Requests that fare differently once a route is gone, or is moved to the front.
 fn shadow_probe(
     ir: &Ir,
-    key: &(gatewright_ir::Entry, gatewright_ir::HostPattern),
+    key: &(gatewright_ir::ListenerId, gatewright_ir::HostPattern),
     index: usize,
 ) -> Vec<gatewright_behaviour::Request> {
     let mut host = ir.hosts[key].host.clone();

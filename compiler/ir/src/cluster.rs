@@ -50,7 +50,7 @@ pub struct UpstreamCluster {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Discovery {
-    /// From the endpoint input, pushed on their own; no entry there means that there are none.
+    /// From the endpoint input, pushed on their own; no listener there means that there are none.
     Endpoints,
     /// Resolved by the data plane: `host:port` pairs.
     Dns(Vec<Endpoint>),

@@ -1,33 +1,10 @@
-//! Host patterns and the two doors of a gateway.
+//! Host patterns: the host names that a virtual host serves.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
-
-/// Which of the two listeners a request came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Entry {
-    /// The clear-text listener (port 80 in Higress).
-    Plain,
-    /// The TLS listener (port 443 in Higress).
-    Tls,
-}
-
-impl Entry {
-    /// Both entries, in the order in which outputs list them.
-    pub const ALL: [Entry; 2] = [Entry::Plain, Entry::Tls];
-
-    /// Returns the URL scheme of requests that come in here: `http` or `https`.
-    pub fn scheme(self) -> &'static str {
-        match self {
-            Entry::Plain => "http",
-            Entry::Tls => "https",
-        }
-    }
-}
 
 /// The set of host names that a virtual host serves, always in lower case and without a port.
 ///

@@ -6,23 +6,27 @@
 
 mod cluster;
 mod host;
+mod listener;
 mod matching;
 mod model;
 mod plugin;
 mod route;
+mod route_id;
 mod shared;
 mod tls;
 
 pub use cluster::{
     ClusterName, Discovery, Endpoint, EndpointSet, LoadBalancing, UpstreamCluster, UpstreamProtocol,
 };
-pub use host::{Entry, HostPattern, HostPatternError};
+pub use host::{HostPattern, HostPatternError};
+pub use listener::{Listener, ListenerId, Scheme};
 pub use matching::{Conditions, HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
 pub use model::{Digest, Ir, LoweredHost, VirtualHost};
 pub use plugin::{ConfigDigest, FailStrategy, Phase, PluginApplication, PluginRule, PluginUse, RouteType};
 pub use route::{
     Cors, Forward, HeaderEdits, OriginMatch, PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    RouteId, SharedEdits, Target,
+    SharedEdits, Target,
 };
+pub use route_id::{PathKind, RouteId, RoutePart, RouteSource};
 pub use shared::{Optional, Shared};
 pub use tls::{Certificate, SecretRef, TlsContext, TlsVersion};

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gatewright_kinds::EntityKey;
 use serde::{Serialize, Serializer};
 
-use crate::{ClusterName, EndpointSet, Entry, HostPattern, PluginUse, Route, TlsContext, UpstreamCluster};
+use crate::{
+    ClusterName, EndpointSet, HostPattern, Listener, ListenerId, PluginUse, Route, TlsContext,
+    UpstreamCluster,
+};
 
 /// A BLAKE3 digest of a value's canonical form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,12 +50,12 @@ impl std::fmt::Debug for Digest {
     }
 }
 
-/// One host behind one entry: its own routes, in matching order. What it does not match falls back to the next wider
+/// One host of one listener: its own routes, in matching order. What it does not match falls back to the next wider
 /// virtual host (see [`Ir::chain`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VirtualHost {
     /// The listener.
-    pub entry: Entry,
+    pub listener: ListenerId,
     /// The host names.
     pub host: HostPattern,
     /// Routes, first match wins.
@@ -91,23 +95,24 @@ impl Serialize for LoweredHost {
 /// Everything that the data plane does, as a value. Cloning shares every part.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Ir {
-    /// Virtual hosts by entry and host.
+    /// Listeners. One without virtual hosts answers 404.
+    #[serde(serialize_with = "listeners")]
+    pub listeners: BTreeMap<ListenerId, Listener>,
+    /// Virtual hosts by listener and host.
     #[serde(serialize_with = "values")]
-    pub hosts: BTreeMap<(Entry, HostPattern), Arc<LoweredHost>>,
+    pub hosts: BTreeMap<(ListenerId, HostPattern), Arc<LoweredHost>>,
     /// Upstream clusters by name.
     #[serde(serialize_with = "values")]
     pub clusters: BTreeMap<ClusterName, Arc<UpstreamCluster>>,
     /// Endpoints of the clusters with [`crate::Discovery::Endpoints`]; a missing entry is an empty set.
     pub endpoints: BTreeMap<ClusterName, Arc<EndpointSet>>,
-    /// TLS by server name.
-    #[serde(serialize_with = "values")]
-    pub tls: BTreeMap<HostPattern, Arc<TlsContext>>,
     /// Plugins in execution order.
     pub plugins: Vec<Arc<PluginUse>>,
     /// What asks for a protection that nothing gives and is served open nevertheless: by object, the annotations or the
     /// reason. It changes no answer, but a plan that newly serves it is risky.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub unprotected: BTreeMap<String, BTreeSet<String>>,
+    #[serde(serialize_with = "by_text")]
+    pub unprotected: BTreeMap<EntityKey, BTreeSet<String>>,
 }
 
 impl Ir {
@@ -116,17 +121,18 @@ impl Ir {
         let hosts: Vec<String> = self.hosts.values().map(|host| host.digest.hex()).collect();
         let clusters: Vec<_> = self.clusters.values().collect();
         let endpoints: Vec<_> = self.endpoints.iter().collect();
-        let tls: Vec<_> = self.tls.values().collect();
+        let tls = self.listeners.iter().map(|(id, listener)| (id, listener.tls.values().collect::<Vec<_>>()));
+        let tls: Vec<_> = tls.collect();
         Digest::of(&(hosts, clusters, endpoints, tls, &self.plugins))
     }
 
     /// Returns the virtual hosts that a request for `pattern` meets, in order: the host itself if it exists, then each
     /// wider one, up to and including the first that ends the chain.
-    pub fn chain(&self, entry: Entry, pattern: &HostPattern) -> Vec<&Arc<LoweredHost>> {
+    pub fn chain(&self, listener: ListenerId, pattern: &HostPattern) -> Vec<&Arc<LoweredHost>> {
         let mut chain = Vec::new();
         let wider = pattern.wider();
         for candidate in std::iter::once(pattern).chain(wider.iter()) {
-            let Some(host) = self.hosts.get(&(entry, candidate.clone())) else { continue };
+            let Some(host) = self.hosts.get(&(listener, candidate.clone())) else { continue };
             chain.push(host);
             if host.host.ends_chain() {
                 break;
@@ -136,17 +142,42 @@ impl Ir {
     }
 
     /// Returns the host that takes over what `pattern` leaves unmatched, if it leaves anything and there is one.
-    pub fn falls_back_to(&self, entry: Entry, pattern: &HostPattern) -> Option<&HostPattern> {
-        self.chain(entry, pattern).get(1).map(|host| &host.host.host)
+    pub fn falls_back_to(&self, listener: ListenerId, pattern: &HostPattern) -> Option<&HostPattern> {
+        self.chain(listener, pattern).get(1).map(|host| &host.host.host)
     }
 
-    /// Returns what the TLS listener does for a server name (lower case), or for clients without one.
-    pub fn tls_for(&self, sni: Option<&str>) -> Option<&Arc<TlsContext>> {
-        match sni {
-            Some(name) => HostPattern::candidates(name).iter().find_map(|pattern| self.tls.get(pattern)),
-            None => self.tls.get(&HostPattern::Any),
-        }
+    /// Returns the TLS table of a listener by server name; an empty one where there is no such listener.
+    pub fn tls(&self, listener: ListenerId) -> &BTreeMap<HostPattern, Arc<TlsContext>> {
+        static NOTHING: BTreeMap<HostPattern, Arc<TlsContext>> = BTreeMap::new();
+        self.listeners.get(&listener).map_or(&NOTHING, |listener| &listener.tls)
     }
+
+    /// Returns what all TLS listeners do for server names.
+    pub fn tls_contexts(&self) -> impl Iterator<Item = &Arc<TlsContext>> {
+        self.listeners.values().flat_map(|listener| listener.tls.values())
+    }
+}
+
+/// A listener as outputs show it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    listener: ListenerId,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls: Vec<&'a Arc<TlsContext>>,
+}
+
+fn listeners<S: Serializer>(map: &BTreeMap<ListenerId, Listener>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(map.iter().map(|(id, listener)| {
+        let Listener { tls } = listener;
+        Shown { listener: *id, tls: tls.values().collect() }
+    }))
+}
+
+fn by_text<S: Serializer>(
+    map: &BTreeMap<EntityKey, BTreeSet<String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(map.iter().map(|(key, value)| (key.to_string(), value)))
 }
 
 fn values<K, V: Serialize, S: Serializer>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -155,13 +186,19 @@ fn values<K, V: Serialize, S: Serializer>(map: &BTreeMap<K, V>, serializer: S) -
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{PathMatch, Refusal, RouteAction, RouteId, RouteMatch};
+    use gatewright_kinds::Kind;
 
-    fn host(text: &str, path: PathMatch) -> ((Entry, HostPattern), Arc<LoweredHost>) {
+    use super::*;
+    use crate::{PathMatch, Refusal, RouteAction, RouteId, RouteMatch, RoutePart};
+
+    fn host(text: &str, path: PathMatch) -> ((ListenerId, HostPattern), Arc<LoweredHost>) {
         let pattern: HostPattern = text.parse().unwrap();
         let route = Route {
-            id: RouteId(text.into()),
+            id: RouteId::new(
+                EntityKey::new(Kind::Ingress, "shop", "web"),
+                pattern.clone(),
+                RoutePart::DefaultBackend,
+            ),
             name: text.into(),
             matches: RouteMatch::path(path),
             action: RouteAction::Refuse(Arc::new(Refusal { code: "GW0000".into(), reason: String::new() })),
@@ -170,9 +207,12 @@ mod tests {
             cors: None,
             plugins: Vec::new(),
         };
-        let lowered =
-            LoweredHost::new(VirtualHost { entry: Entry::Plain, host: pattern.clone(), routes: vec![route] });
-        ((Entry::Plain, pattern), Arc::new(lowered))
+        let lowered = LoweredHost::new(VirtualHost {
+            listener: ListenerId::HTTP,
+            host: pattern.clone(),
+            routes: vec![route],
+        });
+        ((ListenerId::HTTP, pattern), Arc::new(lowered))
     }
 
     #[test]
@@ -187,9 +227,12 @@ mod tests {
         };
         let exact: HostPattern = "www.foo.com".parse().unwrap();
         let names: Vec<String> =
-            ir.chain(Entry::Plain, &exact).iter().map(|host| host.host.host.to_string()).collect();
+            ir.chain(ListenerId::HTTP, &exact).iter().map(|host| host.host.host.to_string()).collect();
         assert_eq!(names, ["www.foo.com", "*.foo.com"]);
-        assert_eq!(ir.falls_back_to(Entry::Plain, &exact).map(ToString::to_string), Some("*.foo.com".into()));
-        assert!(ir.chain(Entry::Tls, &exact).is_empty());
+        assert_eq!(
+            ir.falls_back_to(ListenerId::HTTP, &exact).map(ToString::to_string),
+            Some("*.foo.com".into())
+        );
+        assert!(ir.chain(ListenerId::HTTPS, &exact).is_empty());
     }
 }

@@ -6,13 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::shared::{Optional, Shared};
-use crate::{ClusterName, PluginApplication, RouteMatch};
-
-/// Names a route across compilations by what it is, never by its position: `Ingress/NS/NAME HOST TYPE PATH`,
-/// with a suffix for generated routes. Provenance is looked up by it. Routes that one path became share it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct RouteId(pub Arc<str>);
+use crate::{ClusterName, PluginApplication, RouteId, RouteMatch};
 
 /// One route of a virtual host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

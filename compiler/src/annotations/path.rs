@@ -1,9 +1,8 @@
 //! The rewrite family, which also decides whether paths are regular expressions.
 
-use gatewright_ir::{PathMatch, PathRewrite};
+use gatewright_ir::{PathKind, PathMatch, PathRewrite};
 
 use super::reader::{Found, Reader};
-use crate::order::PathKind;
 
 /// What the family says of an Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use gatewright_http::re2::MAX_PROGRAM;
-use gatewright_ir::{ClusterName, Entry, Ir, SecretRef};
+use gatewright_ir::{ClusterName, Ir, ListenerId, SecretRef};
 use gatewright_xds::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, RuntimeLayer, bootstrap, runtime_layer,
 };
@@ -35,16 +35,12 @@ pub(crate) fn emit(
     certificates: &BTreeMap<SecretRef, TlsCertificate>,
     options: &BootstrapOptions,
 ) -> Bootstrap {
-    let routes = routes(ir, Entry::Plain, options.http);
-    let mut listeners = vec![listener::plain(options.http, &Parts::Static { routes: &routes, certificates })];
-    if !ir.tls.is_empty() {
-        let routes = self::routes(ir, Entry::Tls, options.https);
-        listeners.push(listener::tls(
-            options.https,
-            &ir.tls,
-            &Parts::Static { routes: &routes, certificates },
-        ));
-    }
+    let listeners = ir.listeners.iter().map(|(id, model)| {
+        let address = id.address(options.http, options.https);
+        let routes = routes(ir, *id, address);
+        listener::emit(*id, model, address, &Parts::Static { routes: &routes, certificates })
+    });
+    let listeners = listeners.collect();
     let clusters = ir.clusters.values().map(|model| {
         let endpoints = ir.endpoints.get(&model.name).map(AsRef::as_ref);
         cluster::emit(model, endpoints, Delivery::Static)
@@ -81,9 +77,9 @@ fn features() -> RuntimeLayer {
     }
 }
 
-fn routes(ir: &Ir, entry: Entry, address: SocketAddr) -> RouteConfiguration {
-    let name = listener::routes_name(entry, address);
-    let of_entry = ir.hosts.keys().filter(|(other, _)| *other == entry);
-    let hosts = of_entry.map(|(_, pattern)| host::emit(&name, &ir.chain(entry, pattern))).collect();
+fn routes(ir: &Ir, listener: ListenerId, address: SocketAddr) -> RouteConfiguration {
+    let name = listener::routes_name(listener, address);
+    let own = ir.hosts.keys().filter(|(other, _)| *other == listener);
+    let hosts = own.map(|(_, pattern)| host::emit(&name, &ir.chain(listener, pattern))).collect();
     listener::static_routes(&name, hosts)
 }

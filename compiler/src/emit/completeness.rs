@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gatewright_behaviour::testing::{FieldEdit, field_edits};
-use gatewright_ir::Ir;
+use gatewright_ir::{Ir, ListenerId};
 use gatewright_xds::envoy::config::cluster::v3::Cluster;
 use gatewright_xds::envoy::config::listener::v3::Listener;
 use gatewright_xds::envoy::config::route::v3::VirtualHost;
 
-use super::listener::{Parts, tls};
+use super::listener::{Parts, emit};
 use super::{Delivery, cluster, host};
 
 /// Fields that Envoy is not told, each with the reason.
@@ -25,13 +25,16 @@ const QUIET: [(&str, &str); 7] = [
 const NOT_EXECUTED: &str =
     "plugins are not executed; where one must not be missed, the route's action is a refusal";
 
-fn emitted(ir: &Ir) -> (Vec<VirtualHost>, Vec<Cluster>, Listener) {
-    let hosts = ir.hosts.keys().map(|(entry, pattern)| host::emit("routes", &ir.chain(*entry, pattern)));
+fn emitted(ir: &Ir) -> (Vec<VirtualHost>, Vec<Cluster>, Vec<Listener>) {
+    let hosts =
+        ir.hosts.keys().map(|(listener, pattern)| host::emit("routes", &ir.chain(*listener, pattern)));
     let clusters = ir.clusters.iter().map(|(name, model)| {
         cluster::emit(model, ir.endpoints.get(name).map(AsRef::as_ref), Delivery::Static)
     });
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 443));
-    (hosts.collect(), clusters.collect(), tls(address, &ir.tls, &Parts::Ads))
+    let listener =
+        |(id, model): (&ListenerId, &gatewright_ir::Listener)| emit(*id, model, address, &Parts::Ads);
+    (hosts.collect(), clusters.collect(), ir.listeners.iter().map(listener).collect())
 }
 
 #[test]

@@ -34,7 +34,10 @@ fn common_retry<'a>(routes: impl Iterator<Item = &'a Route>) -> Option<&'a Retry
 
 #[cfg(test)]
 mod tests {
-    use gatewright_ir::{Entry, Forward, HostPattern, PathMatch, RouteId, RouteMatch, VirtualHost as Model};
+    use gatewright_ir::{
+        Forward, HostPattern, ListenerId, PathMatch, RouteId, RouteMatch, RoutePart, VirtualHost as Model,
+    };
+    use gatewright_kinds::{EntityKey, Kind};
     use gatewright_xds::envoy::config::route::v3::route::Action;
 
     use super::*;
@@ -46,7 +49,11 @@ mod tests {
         let action =
             Forward { targets: Vec::new(), path_rewrite: None, host_rewrite: None, timeout_ms: None, retry };
         Route {
-            id: RouteId("".into()),
+            id: RouteId::new(
+                EntityKey::new(Kind::Ingress, "shop", "web"),
+                HostPattern::Any,
+                RoutePart::DefaultBackend,
+            ),
             name: "".into(),
             matches: RouteMatch::path(PathMatch::Prefix("/".into())),
             action: RouteAction::Forward(Arc::new(action)),
@@ -59,7 +66,7 @@ mod tests {
 
     /// Returns the number of retries of the host, and of each of its routes.
     fn emitted(routes: Vec<Route>) -> (Option<u32>, Vec<Option<u32>>) {
-        let host = Model { entry: Entry::Plain, host: HostPattern::Any, routes };
+        let host = Model { listener: ListenerId::HTTP, host: HostPattern::Any, routes };
         let host = emit("http", &[&Arc::new(LoweredHost::new(host))]);
         let retries = |policy: Option<gatewright_xds::envoy::config::route::v3::RetryPolicy>| {
             policy.and_then(|policy| policy.num_retries).map(|number| number.value)

@@ -1,10 +1,12 @@
-//! The two listeners, and the route configurations behind them.
+//! Listeners, and the route configurations behind them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gatewright_ir::{Certificate, Entry, HostPattern, SecretRef, TlsContext, TlsVersion};
+use gatewright_ir::{
+    Certificate, HostPattern, Listener as Model, ListenerId, Scheme, SecretRef, TlsContext, TlsVersion,
+};
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::accesslog::v3::{AccessLog, access_log};
 use gatewright_xds::envoy::config::core::v3::{
@@ -35,11 +37,11 @@ use gatewright_xds::names;
 
 use super::{ads, socket_address};
 
-/// Returns the name of the route configuration behind an entry.
-pub(crate) fn routes_name(entry: Entry, address: SocketAddr) -> String {
-    match entry {
-        Entry::Plain => names::http_routes(address.port()),
-        Entry::Tls => names::https_routes(address.port()),
+/// Returns the name of the route configuration behind a listener.
+pub(crate) fn routes_name(listener: ListenerId, address: SocketAddr) -> String {
+    match listener.scheme {
+        Scheme::Http => names::http_routes(address.port()),
+        Scheme::Https => names::https_routes(address.port()),
     }
 }
 
@@ -67,19 +69,33 @@ pub(crate) enum Parts<'a> {
     Static { routes: &'a RouteConfiguration, certificates: &'a BTreeMap<SecretRef, TlsCertificate> },
 }
 
-/// Emits the clear-text listener.
-pub(crate) fn plain(address: SocketAddr, parts: &Parts<'_>) -> Listener {
-    let chain = FilterChain { filters: vec![http(Entry::Plain, address, parts)], ..FilterChain::default() };
-    listener(address, vec![chain], Vec::new())
+/// Emits a listener.
+pub(crate) fn emit(id: ListenerId, model: &Model, address: SocketAddr, parts: &Parts<'_>) -> Listener {
+    let Model { tls } = model;
+    let manager = http(routes_name(id, address), address, parts);
+    match id.scheme {
+        Scheme::Http => {
+            let chain = FilterChain { filters: vec![manager], ..FilterChain::default() };
+            listener(address, vec![chain], Vec::new())
+        }
+        Scheme::Https => {
+            let inspector = ListenerFilter {
+                name: "envoy.filters.listener.tls_inspector".to_owned(),
+                config_type: Some(listener_filter::ConfigType::TypedConfig(any(&TlsInspector::default()))),
+                ..ListenerFilter::default()
+            };
+            listener(address, chains(tls, &manager, parts), vec![inspector])
+        }
+    }
 }
 
-/// Emits the TLS listener: one filter chain for each set of parameters, so that a host with a known certificate adds
-/// a name and no chain.
-pub(crate) fn tls(
-    address: SocketAddr,
+/// Emits one filter chain for each set of TLS parameters, so that a host with a known certificate adds a name and no
+/// chain.
+fn chains(
     contexts: &BTreeMap<HostPattern, Arc<TlsContext>>,
+    manager: &Filter,
     parts: &Parts<'_>,
-) -> Listener {
+) -> Vec<FilterChain> {
     let mut chains: Vec<(TlsContext, Vec<String>)> = Vec::new();
     let mut anyone: Vec<TlsContext> = Vec::new();
     for context in contexts.values() {
@@ -93,15 +109,8 @@ pub(crate) fn tls(
             None => chains.push((key, vec![context.host.to_string()])),
         }
     }
-    let named = chains.into_iter().map(|(context, names)| chain(address, &context, names, parts));
-    let chains =
-        named.chain(anyone.iter().map(|context| chain(address, context, Vec::new(), parts))).collect();
-    let inspector = ListenerFilter {
-        name: "envoy.filters.listener.tls_inspector".to_owned(),
-        config_type: Some(listener_filter::ConfigType::TypedConfig(any(&TlsInspector::default()))),
-        ..ListenerFilter::default()
-    };
-    listener(address, chains, vec![inspector])
+    let named = chains.into_iter().map(|(context, names)| chain(&context, names, manager, parts));
+    named.chain(anyone.iter().map(|context| chain(context, Vec::new(), manager, parts))).collect()
 }
 
 fn listener(
@@ -118,7 +127,7 @@ fn listener(
     }
 }
 
-fn chain(address: SocketAddr, context: &TlsContext, names: Vec<String>, parts: &Parts<'_>) -> FilterChain {
+fn chain(context: &TlsContext, names: Vec<String>, manager: &Filter, parts: &Parts<'_>) -> FilterChain {
     let filter_chain_match =
         (!names.is_empty()).then(|| FilterChainMatch { server_names: names, ..FilterChainMatch::default() });
     let transport = match &context.certificate {
@@ -128,7 +137,7 @@ fn chain(address: SocketAddr, context: &TlsContext, names: Vec<String>, parts: &
     match transport {
         Some(transport_socket) => FilterChain {
             filter_chain_match,
-            filters: vec![http(Entry::Tls, address, parts)],
+            filters: vec![manager.clone()],
             transport_socket: Some(transport_socket),
             ..FilterChain::default()
         },
@@ -210,11 +219,11 @@ fn network_filter(name: &str, config: Any) -> Filter {
 }
 
 /// The HTTP connection manager with Higress' settings.
-fn http(entry: Entry, address: SocketAddr, parts: &Parts<'_>) -> Filter {
+fn http(route_config_name: String, address: SocketAddr, parts: &Parts<'_>) -> Filter {
     let route_specifier = match parts {
         Parts::Ads => http_connection_manager::RouteSpecifier::Rds(Rds {
             config_source: Some(ads()),
-            route_config_name: routes_name(entry, address),
+            route_config_name,
         }),
         Parts::Static { routes, .. } => {
             http_connection_manager::RouteSpecifier::RouteConfig((*routes).clone())

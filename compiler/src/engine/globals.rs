@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Certificate, HostPattern};
+use gatewright_ir::{Certificate, HostPattern, ListenerId};
 use gatewright_kinds::EntityKey;
 
 use super::{Engine, Stale};
@@ -34,7 +34,7 @@ impl Engine {
         let readers = self.readers.get(&Dependency::Credentials).into_iter().flatten();
         let chosen = readers.filter_map(|host| {
             let secret = &self.credentials.of(host)?.secret;
-            let served = match &self.ir.tls.get(host)?.certificate {
+            let served = match &self.ir.tls(ListenerId::HTTPS).get(host)?.certificate {
                 Certificate::Secret(name) | Certificate::Missing(name) => name,
                 Certificate::External { secret, .. } => secret,
             };

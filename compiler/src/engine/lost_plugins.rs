@@ -1,6 +1,7 @@
 //! Plugins that are there to keep requests out, with rules that cover no route of the source.
 
 use gatewright_ir::HostPattern;
+use gatewright_kinds::Kind;
 
 use super::{Engine, Stale};
 use crate::lower::lost_plugin::{self, Loss};
@@ -90,11 +91,11 @@ impl Engine {
             Profile::Native => Vec::new(),
             Profile::Higress => lost
                 .iter()
-                .map(|(scope, loss)| (scope.key.to_string(), [loss.reason().to_owned()].into()))
+                .map(|(scope, loss)| (scope.key.clone(), [loss.reason().to_owned()].into()))
                 .collect(),
         };
         self.lost_plugin_findings = findings;
-        self.ir.unprotected.retain(|object, _| !object.starts_with("WasmPlugin "));
+        self.ir.unprotected.retain(|object, _| object.kind != Kind::WasmPlugin);
         self.ir.unprotected.extend(open);
     }
 }

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use gatewright_diagnostics::Severity;
-use gatewright_ir::{ClusterName, Entry, HostPattern, Ir, RouteId};
+use gatewright_ir::{ClusterName, HostPattern, Ir, Listener, ListenerId, LoweredHost, RouteId, TlsContext};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::XdsSnapshot;
 use rayon::prelude::*;
@@ -118,6 +118,8 @@ struct Stale {
 impl Engine {
     /// Returns an engine that has seen nothing yet.
     pub fn new(options: CompileOptions) -> Self {
+        // The listener that every gateway has is there before anything is served.
+        let listeners = BTreeMap::from([(ListenerId::HTTP, Listener::default())]);
         Engine {
             options,
             extent: Extent::All,
@@ -142,7 +144,7 @@ impl Engine {
             readers: BTreeMap::new(),
             cluster_users: BTreeMap::new(),
             fallback_users: BTreeMap::new(),
-            ir: Ir::default(),
+            ir: Ir { listeners, ..Ir::default() },
             xds: XdsSnapshot::new(),
         }
     }
@@ -205,7 +207,7 @@ impl Engine {
 
     /// Returns where a route came from.
     pub fn origin(&self, route: &RouteId) -> Option<Place> {
-        self.ingresses.get(&ingress::of_route(route)?)?.analyzed.as_ref()?.place_of(route)
+        self.ingresses.get(&route.object)?.analyzed.as_ref()?.place_of(route)
     }
 
     /// Installs the manifests of touched entities and returns the ones that really changed, with the old manifest.
@@ -292,8 +294,8 @@ impl Engine {
         let asked =
             policy.filter(|policy| policy.canary.is_none()).map(|policy| &policy.protections.not_given);
         match asked.filter(|asked| !asked.is_empty()) {
-            Some(asked) => self.ir.unprotected.insert(key.to_string(), asked.iter().cloned().collect()),
-            None => self.ir.unprotected.remove(&key.to_string()),
+            Some(asked) => self.ir.unprotected.insert(key.clone(), asked.iter().cloned().collect()),
+            None => self.ir.unprotected.remove(key),
         };
     }
 
@@ -473,7 +475,7 @@ impl Engine {
         found
     }
 
-    /// Puts lowered hosts into the model and returns the (entry, host) pairs whose virtual host changed.
+    /// Puts lowered hosts into the model and returns the (listener, host) pairs whose virtual host changed.
     fn install_hosts(
         &mut self,
         lowered: Vec<(HostPattern, HostUnit)>,
@@ -485,13 +487,8 @@ impl Engine {
             let old = self.hosts.remove(&pattern).unwrap_or_default();
             self.count_users(&old, &unit, stale);
             self.move_reads(&pattern, &old, &unit);
-            for (entry, before, after) in
-                [(Entry::Plain, &old.plain, &unit.plain), (Entry::Tls, &old.encrypted, &unit.encrypted)]
-            {
-                if before.as_ref().map(|host| host.digest) == after.as_ref().map(|host| host.digest) {
-                    continue;
-                }
-                let key = (entry, pattern.clone());
+            for (listener, after) in changed_virtual_hosts(&old, &unit) {
+                let key = (listener, pattern.clone());
                 match after {
                     Some(host) => served.push((key.clone(), host.clone())),
                     None => drop(self.ir.hosts.remove(&key)),
@@ -499,11 +496,8 @@ impl Engine {
                 changes.hosts.insert(key);
             }
             if old.tls != unit.tls {
-                changes.tls = true;
-                match &unit.tls {
-                    Some(context) => self.ir.tls.insert(pattern.clone(), context.clone()),
-                    None => self.ir.tls.remove(&pattern),
-                };
+                changes.listeners.insert(ListenerId::HTTPS);
+                self.install_tls(ListenerId::HTTPS, &pattern, unit.tls.clone());
             }
             if self.by_host.get(&pattern).is_some_and(|names| !names.is_empty()) {
                 units.push((pattern, unit));
@@ -514,6 +508,18 @@ impl Engine {
         put_all(&mut self.ir.hosts, served);
         put_all(&mut self.hosts, units);
         changes
+    }
+
+    /// Sets what a listener does for a server name. A TLS listener that has nothing to do goes.
+    fn install_tls(&mut self, listener: ListenerId, name: &HostPattern, context: Option<Arc<TlsContext>>) {
+        let table = &mut self.ir.listeners.entry(listener).or_default().tls;
+        match context {
+            Some(context) => drop(table.insert(name.clone(), context)),
+            None => drop(table.remove(name)),
+        }
+        if table.is_empty() {
+            self.ir.listeners.remove(&listener);
+        }
     }
 
     fn count_users(&mut self, old: &HostUnit, new: &HostUnit, stale: &mut Stale) {
@@ -623,6 +629,25 @@ fn hosts_of(ingress: Option<&AnalyzedIngress>) -> SmallSet<HostPattern> {
 fn service_of_slice(slice: &Manifest) -> Option<EntityKey> {
     let name = slice.metadata.labels.get(SERVICE_LABEL)?;
     Some(EntityKey::new(Kind::Service, slice.key.namespace.clone(), name))
+}
+
+/// Returns the listeners at which a host changed, with what it is now.
+fn changed_virtual_hosts<'u>(
+    old: &HostUnit,
+    new: &'u HostUnit,
+) -> Vec<(ListenerId, Option<&'u Arc<LoweredHost>>)> {
+    let of = |unit: &HostUnit, listener| {
+        unit.virtual_hosts.iter().find(|host| host.host.listener == listener).map(|host| host.digest)
+    };
+    let kept = |host: &Arc<LoweredHost>| of(old, host.host.listener) == Some(host.digest);
+    let gone = old
+        .virtual_hosts
+        .iter()
+        .map(|host| host.host.listener)
+        .filter(|listener| of(new, *listener).is_none());
+    let changed =
+        new.virtual_hosts.iter().filter(|host| !kept(host)).map(|host| (host.host.listener, Some(host)));
+    changed.chain(gone.map(|listener| (listener, None))).collect()
 }
 
 /// Puts entries in. An empty map is built as a whole: its nodes are then full, and no key is searched for.

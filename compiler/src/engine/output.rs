@@ -1,10 +1,9 @@
 //! From changed units of the model to changed xDS resources.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gatewright_ir::{Certificate, ClusterName, Entry, HostPattern, SecretRef};
+use gatewright_ir::{Certificate, ClusterName, HostPattern, ListenerId, SecretRef};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::envoy::config::bootstrap::v3::Bootstrap;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
@@ -46,11 +45,12 @@ pub struct Delta {
 /// A resource, or the name of one that there is not.
 type Emitted = Result<Arc<Resource>, String>;
 
-/// Changed virtual hosts and TLS.
+/// Changed virtual hosts and listeners.
 #[derive(Default)]
 pub(super) struct HostChanges {
-    pub(super) hosts: BTreeSet<(Entry, HostPattern)>,
-    pub(super) tls: bool,
+    pub(super) hosts: BTreeSet<(ListenerId, HostPattern)>,
+    /// Listeners that came, went, or do something else before there is a request.
+    pub(super) listeners: BTreeSet<ListenerId>,
 }
 
 /// Changed clusters and endpoint sets.
@@ -80,8 +80,8 @@ impl Engine {
         if fallbacks {
             self.emit_aggregates(&mut delta);
         }
-        self.emit_secrets(&secrets, hosts.tls, &mut delta);
-        self.emit_listeners(hosts.tls, &mut delta);
+        self.emit_secrets(&secrets, !hosts.listeners.is_empty(), &mut delta);
+        self.emit_listeners(hosts.listeners, &mut delta);
         delta
     }
 
@@ -124,12 +124,12 @@ impl Engine {
         }
     }
 
-    fn emit_secrets(&mut self, stale: &BTreeSet<EntityKey>, tls_changed: bool, delta: &mut Delta) {
-        if stale.is_empty() && !tls_changed {
+    fn emit_secrets(&mut self, stale: &BTreeSet<EntityKey>, listeners_changed: bool, delta: &mut Delta) {
+        if stale.is_empty() && !listeners_changed {
             return;
         }
         let mut names: BTreeSet<SecretRef> = stale.iter().map(secret_ref).collect();
-        if tls_changed {
+        if listeners_changed {
             names.extend(self.served_secrets());
             let present =
                 self.xds.of_type(type_url::SECRET).filter_map(|resource| secret_of(resource.name()));
@@ -144,8 +144,7 @@ impl Engine {
 
     fn served_secrets(&self) -> BTreeSet<SecretRef> {
         self.ir
-            .tls
-            .values()
+            .tls_contexts()
             .filter_map(|context| match &context.certificate {
                 Certificate::Secret(name) => Some(name.clone()),
                 Certificate::Missing(_) | Certificate::External { .. } => None,
@@ -162,34 +161,34 @@ impl Engine {
         Some(Resource::of_secret(&message, manifest.fingerprint.as_bytes()))
     }
 
-    fn emit_virtual_hosts(&mut self, mut stale: BTreeSet<(Entry, HostPattern)>, delta: &mut Delta) {
+    fn emit_virtual_hosts(&mut self, mut stale: BTreeSet<(ListenerId, HostPattern)>, delta: &mut Delta) {
         let wildcards = stale.iter().filter(|(_, pattern)| !matches!(pattern, HostPattern::Exact(_)));
         let narrower: Vec<_> =
-            wildcards.flat_map(|(entry, pattern)| self.narrower(*entry, pattern)).collect();
+            wildcards.flat_map(|(listener, pattern)| self.narrower(*listener, pattern)).collect();
         stale.extend(narrower);
-        let stale: Vec<(Entry, HostPattern)> = stale.into_iter().collect();
+        let stale: Vec<(ListenerId, HostPattern)> = stale.into_iter().collect();
         let emitted: Vec<Emitted> = stale.par_iter().map(|key| self.virtual_host(key)).collect();
         drop(stale);
         self.put_each(type_url::VIRTUAL_HOST, emitted, delta);
     }
 
-    fn virtual_host(&self, key: &(Entry, HostPattern)) -> Emitted {
-        let (entry, pattern) = key;
-        let routes = listener::routes_name(*entry, self.address(*entry));
+    fn virtual_host(&self, key: &(ListenerId, HostPattern)) -> Emitted {
+        let (listener, pattern) = key;
+        let routes = listener::routes_name(*listener, self.options.address(*listener));
         if self.ir.hosts.contains_key(key) {
-            Ok(Arc::new(Resource::of(&host::emit(&routes, &self.ir.chain(*entry, pattern)))))
+            Ok(Arc::new(Resource::of(&host::emit(&routes, &self.ir.chain(*listener, pattern)))))
         } else {
             Err(names::virtual_host(&routes, &pattern.to_string()))
         }
     }
 
     /// Returns the hosts that may fall back to a wildcard.
-    fn narrower(&self, entry: Entry, wildcard: &HostPattern) -> Vec<(Entry, HostPattern)> {
+    fn narrower(&self, listener: ListenerId, wildcard: &HostPattern) -> Vec<(ListenerId, HostPattern)> {
         self.ir
             .hosts
             .iter()
             .filter(|((other, pattern), host)| {
-                *other == entry
+                *other == listener
                     && pattern != wildcard
                     && !host.host.ends_chain()
                     && match pattern {
@@ -201,29 +200,24 @@ impl Engine {
             .collect()
     }
 
-    fn emit_listeners(&mut self, tls_changed: bool, delta: &mut Delta) {
-        let http = self.options.http;
-        if self.xds.get(type_url::LISTENER, &names::listener(http.port())).is_none() {
-            let routes = listener::routes(&listener::routes_name(Entry::Plain, http));
-            self.put(type_url::ROUTE, &routes.name.clone(), Some(Resource::of(&routes)), delta);
-            let message = listener::plain(http, &listener::Parts::Ads);
-            self.put(type_url::LISTENER, &message.name.clone(), Some(Resource::of(&message)), delta);
-        }
-        if !tls_changed {
-            return;
-        }
-        let https = self.options.https;
-        let routes = listener::routes(&listener::routes_name(Entry::Tls, https));
-        let message = listener::tls(https, &self.ir.tls, &listener::Parts::Ads);
-        let present = !self.ir.tls.is_empty();
-        self.put(type_url::ROUTE, &routes.name.clone(), present.then(|| Resource::of(&routes)), delta);
-        self.put(type_url::LISTENER, &message.name.clone(), present.then(|| Resource::of(&message)), delta);
-    }
-
-    fn address(&self, entry: Entry) -> SocketAddr {
-        match entry {
-            Entry::Plain => self.options.http,
-            Entry::Tls => self.options.https,
+    /// Emits listeners that changed, and those that nothing was emitted for yet.
+    fn emit_listeners(&mut self, mut stale: BTreeSet<ListenerId>, delta: &mut Delta) {
+        let name = |id: ListenerId| names::listener(self.options.address(id).port());
+        let new =
+            self.ir.listeners.keys().filter(|id| self.xds.get(type_url::LISTENER, &name(**id)).is_none());
+        stale.extend(new.copied().collect::<Vec<_>>());
+        for id in stale {
+            let address = self.options.address(id);
+            let (routes, message) = match self.ir.listeners.get(&id) {
+                Some(model) => {
+                    let routes = listener::routes(&listener::routes_name(id, address));
+                    let message = listener::emit(id, model, address, &listener::Parts::Ads);
+                    (Some(Resource::of(&routes)), Some(Resource::of(&message)))
+                }
+                None => (None, None),
+            };
+            self.put(type_url::ROUTE, &listener::routes_name(id, address), routes, delta);
+            self.put(type_url::LISTENER, &names::listener(address.port()), message, delta);
         }
     }
 

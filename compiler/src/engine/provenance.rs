@@ -10,7 +10,7 @@ use super::files::{Definition, Promises};
 use super::{Engine, Said, service_of_slice};
 use crate::finding::Place;
 use crate::global;
-use crate::ingress::{self, AnalyzedIngress};
+use crate::ingress::AnalyzedIngress;
 use crate::manifest::{DocumentIndex, Manifest};
 use crate::world::Dependency;
 
@@ -36,7 +36,7 @@ struct Known {
 impl Provenance {
     /// Returns the place that made a route.
     pub fn route(&self, route: &RouteId) -> Option<Place> {
-        self.ingresses.get(&ingress::of_route(route)?)?.place_of(route)
+        self.ingresses.get(&route.object)?.place_of(route)
     }
 
     /// Returns the file of a manifest, and where in it the manifest stands.

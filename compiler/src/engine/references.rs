@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gatewright_ir::{ClusterName, Entry, HostPattern, RouteAction};
+use gatewright_ir::{ClusterName, HostPattern, RouteAction};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::{names, type_url};
 
@@ -80,7 +80,8 @@ impl Engine {
 
     fn origins_of_host(&self, name: &str) -> Vec<Place> {
         let host = names::virtual_host_parts(name).and_then(|(_, host)| host.parse::<HostPattern>().ok());
-        let units = Entry::ALL.into_iter().filter_map(|entry| self.ir.hosts.get(&(entry, host.clone()?)));
+        let listeners = self.ir.listeners.keys();
+        let units = listeners.filter_map(|listener| self.ir.hosts.get(&(*listener, host.clone()?)));
         units.flat_map(|unit| &unit.host.routes).filter_map(|route| self.origin(&route.id)).collect()
     }
 

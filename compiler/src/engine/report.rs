@@ -137,7 +137,7 @@ impl Engine {
             }
             Certificate::Secret(_) => false,
         };
-        if !self.ir.tls.values().any(wanted) {
+        if !self.ir.tls_contexts().any(wanted) {
             return Ok(None);
         }
         if let Some(label) = self.locate(&Place::value(secret, "/metadata/name"))? {

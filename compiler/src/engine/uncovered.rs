@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use gatewright_diagnostics::code;
-use gatewright_ir::HostPattern;
+use gatewright_ir::{HostPattern, ListenerId};
 
 use super::Engine;
 use crate::finding::{Finding, Place};
@@ -41,11 +41,12 @@ impl Engine {
 
     /// Returns what a handshake for a host meets if the host has no certificate itself; none if it has one.
     fn without_certificate(&self, host: &HostPattern) -> Option<Instead<'_>> {
-        if self.ir.tls.contains_key(host) {
+        let served = self.ir.tls(ListenerId::HTTPS);
+        if served.contains_key(host) {
             return None;
         }
-        let name = host.example();
-        Some(match self.ir.tls_for(Some(&name)) {
+        let wider = host.wider().into_iter().find_map(|wider| served.get(&wider));
+        Some(match wider {
             Some(wider) => Instead::Wider(&wider.host),
             None => Instead::Nothing,
         })

@@ -1,7 +1,7 @@
 //! Where a path sends requests: targets with weights, before they become cluster names.
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{ClusterName, Entry, SharedEdits};
+use gatewright_ir::{ClusterName, ListenerId, SharedEdits};
 use gatewright_kinds::Kind;
 
 use crate::annotations::destination;
@@ -46,11 +46,10 @@ impl Destination {
     }
 
     /// Returns the name of the target's cluster behind a listener.
-    pub(super) fn cluster(&self, entry: Entry) -> ClusterName {
-        let port = match (self.port, entry) {
-            (Port::Number(port), _) => port,
-            (Port::Listener, Entry::Plain) => 80,
-            (Port::Listener, Entry::Tls) => 443,
+    pub(super) fn cluster(&self, listener: ListenerId) -> ClusterName {
+        let port = match self.port {
+            Port::Number(port) => port,
+            Port::Listener => listener.port.into(),
         };
         ClusterName::outbound(port, &self.subset, &self.host)
     }

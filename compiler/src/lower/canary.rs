@@ -1,7 +1,7 @@
 //! Canary Ingresses: they change the routes of their base and serve nothing by themselves.
 
 use gatewright_diagnostics::{Severity, code};
-use gatewright_ir::{Conditions, Entry, HeaderMatch, HostPattern};
+use gatewright_ir::{Conditions, HeaderMatch, HostPattern, ListenerId};
 
 use super::backend::{self, Destination};
 use super::host::broken;
@@ -137,8 +137,9 @@ fn by_weight(
 fn add_base_as_fallback(destinations: &mut [Destination], base: &Draft) {
     let Some(stable) = base.destinations.first() else { return };
     let fallbacks: Vec<_> =
-        std::iter::once(stable.cluster(Entry::Plain)).chain(stable.fallbacks.clone()).collect();
+        std::iter::once(stable.cluster(ListenerId::HTTP)).chain(stable.fallbacks.clone()).collect();
     if let Some(first) = destinations.first_mut() {
-        first.fallbacks = fallbacks.into_iter().filter(|name| *name != first.cluster(Entry::Plain)).collect();
+        first.fallbacks =
+            fallbacks.into_iter().filter(|name| *name != first.cluster(ListenerId::HTTP)).collect();
     }
 }

@@ -1,16 +1,15 @@
 //! `spec.defaultBackend`: the last route of a host, without any annotation.
 
 use gatewright_diagnostics::code;
-use gatewright_ir::{HostPattern, PathMatch};
+use gatewright_ir::{HostPattern, PathKind, PathMatch, RoutePart};
 
 use super::backend;
 use super::host::broken;
 use super::route::Draft;
 use crate::annotations::{protection, unread};
 use crate::finding::{Finding, Place};
-use crate::ingress::{AnalyzedIngress, DEFAULT_BACKEND};
+use crate::ingress::AnalyzedIngress;
 use crate::options::Profile;
-use crate::order::PathKind;
 use crate::world::{Reads, World};
 
 const POINTER: &str = "/spec/defaultBackend";
@@ -136,7 +135,8 @@ fn draft(
 }
 
 fn bare(ingress: &AnalyzedIngress, host: &HostPattern) -> Draft {
-    let mut draft = Draft::bare(ingress, host, DEFAULT_BACKEND, POINTER, PathMatch::Prefix("/".to_owned()));
+    let mut draft =
+        Draft::bare(ingress, host, RoutePart::DefaultBackend, POINTER, PathMatch::Prefix("/".to_owned()));
     draft.name = format!("{}-default", draft.name).into();
     draft.default_backend = true;
     draft

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    ClusterName, Entry, HostPattern, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction,
-    TlsContext, VirtualHost,
+    ClusterName, HostPattern, ListenerId, LoweredHost, PathMatch, Redirect, Refusal, Route, RouteAction,
+    RoutePart, TlsContext, VirtualHost,
 };
 use gatewright_kinds::Kind;
 
@@ -16,7 +16,7 @@ use super::{
     backend, canary, client_certificates, default_backend, plugin, preflight, tls, unreachable, weights,
 };
 use crate::finding::{Finding, Place};
-use crate::ingress::{APP_ROOT, AnalyzedIngress, PathRule};
+use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
 use crate::small_set::SmallSet;
 use crate::world::{Dependency, Reads, World};
@@ -24,8 +24,9 @@ use crate::world::{Dependency, Reads, World};
 /// What one host becomes.
 #[derive(Debug, Default)]
 pub(crate) struct HostUnit {
-    pub(crate) plain: Option<Arc<LoweredHost>>,
-    pub(crate) encrypted: Option<Arc<LoweredHost>>,
+    /// At most one for each listener.
+    pub(crate) virtual_hosts: Box<[Arc<LoweredHost>]>,
+    /// What the TLS listener does for the host's name.
     pub(crate) tls: Option<Arc<TlsContext>>,
     pub(crate) findings: Box<[Finding]>,
     pub(crate) reads: SmallSet<Dependency>,
@@ -64,15 +65,16 @@ pub(crate) fn lower(
         let refusal = demand.map(|demand| demand.refusal);
         // Where no handshake can ask, nothing is served: that would be open.
         let unasked = refusal.filter(|_| unit.tls.is_none());
-        unit.plain = virtual_host(Entry::Plain, host, &drafts, unasked, plugins, world);
-        if unit.tls.is_some() {
-            unit.encrypted = virtual_host(Entry::Tls, host, &drafts, refusal, plugins, world);
-        }
-        findings.extend(demand.and_then(|demand| match (&unit.tls, &unit.plain) {
+        let plain = virtual_host(ListenerId::HTTP, host, &drafts, unasked, plugins, world);
+        let tls = unit.tls.as_ref();
+        let encrypted =
+            tls.and_then(|_| virtual_host(ListenerId::HTTPS, host, &drafts, refusal, plugins, world));
+        findings.extend(demand.and_then(|demand| match (tls, &plain) {
             (None, _) => Some(demand.without_certificate(host, world)),
             (Some(_), Some(plain)) => demand.in_clear_text(plain, &drafts, world),
             (Some(_), None) => None,
         }));
+        unit.virtual_hosts = [plain, encrypted].into_iter().flatten().collect();
         collect_clusters(&mut unit);
     } else {
         report_unexposed(host, ingresses, &mut findings);
@@ -205,7 +207,7 @@ fn add_fallback(
     let host = world.service_host(&fallback.namespace, &fallback.name);
     let cluster = ClusterName::outbound(u32::from(port.port), "", &host);
     if let Some(first) = draft.destinations.first_mut()
-        && first.cluster(Entry::Plain) != cluster
+        && first.cluster(ListenerId::HTTP) != cluster
     {
         first.fallbacks.push(cluster);
     }
@@ -235,7 +237,8 @@ fn app_root(
     let ingress = chosen?;
     let found = ingress.policy.redirect.app_root.as_ref()?;
     let pointer = Place::annotation(&ingress.key, &found.key).pointer;
-    let mut draft = Draft::bare(ingress, host, APP_ROOT, &pointer, PathMatch::Exact("/".to_owned()));
+    let mut draft =
+        Draft::bare(ingress, host, RoutePart::AppRoot, &pointer, PathMatch::Exact("/".to_owned()));
     draft.name = format!("{host}-app-root").into();
     draft.refusal = ingress.erroneous.then(broken);
     draft.url_redirect =
@@ -243,9 +246,9 @@ fn app_root(
     Some(draft)
 }
 
-/// Returns the virtual host behind one listener; none where it has no route.
+/// Returns the virtual host of one listener; none where it has no route.
 fn virtual_host(
-    entry: Entry,
+    listener: ListenerId,
     host: &HostPattern,
     drafts: &[Draft],
     refusal: Option<&Refusal>,
@@ -253,7 +256,7 @@ fn virtual_host(
     world: &World<'_>,
 ) -> Option<Arc<LoweredHost>> {
     let mut routes: Vec<Route> = Vec::new();
-    for route in drafts.iter().flat_map(|draft| draft.routes(entry, refusal, world)) {
+    for route in drafts.iter().flat_map(|draft| draft.routes(listener, refusal, world)) {
         let ends = route.matches.is_catch_all();
         routes.extend(plugin::apply(plugins, host, route, world.options.profile));
         // Pilot stops at the first route that takes everything.
@@ -263,13 +266,12 @@ fn virtual_host(
     }
     routes.shrink_to_fit();
     (!routes.is_empty())
-        .then(|| Arc::new(LoweredHost::new(VirtualHost { entry, host: host.clone(), routes })))
+        .then(|| Arc::new(LoweredHost::new(VirtualHost { listener, host: host.clone(), routes })))
 }
 
 fn collect_clusters(unit: &mut HostUnit) {
     let (mut clusters, mut fallbacks) = (BTreeSet::new(), BTreeSet::new());
-    let hosts = [&unit.plain, &unit.encrypted];
-    let routes = hosts.into_iter().flatten().flat_map(|host| &host.host.routes);
+    let routes = unit.virtual_hosts.iter().flat_map(|host| &host.host.routes);
     let forwards = routes.filter_map(|route| match &route.action {
         RouteAction::Forward(forward) => Some(forward),
         _ => None,

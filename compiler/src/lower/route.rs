@@ -4,15 +4,15 @@ use std::sync::{Arc, LazyLock};
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    Conditions, Cors, Entry, Forward, HostPattern, PathMatch, PathRewrite, Redirect, Refusal, RetryPolicy,
-    Route, RouteAction, RouteId, RouteMatch, Shared, SharedEdits, Target,
+    Conditions, Cors, Forward, HostPattern, ListenerId, PathKind, PathMatch, PathRewrite, Redirect, Refusal,
+    RetryPolicy, Route, RouteAction, RouteId, RouteMatch, RoutePart, Shared, SharedEdits, Target,
 };
 
 use super::backend::Destination;
 use crate::annotations::redirect::RedirectPolicy;
 use crate::finding::Place;
 use crate::ingress::{AnalyzedIngress, PathRule};
-use crate::order::{PathKind, SortKey};
+use crate::order::SortKey;
 use crate::world::World;
 
 /// Istio's default, with Higress' exclusion of methods.
@@ -97,12 +97,12 @@ impl Draft {
     pub(super) fn bare(
         ingress: &AnalyzedIngress,
         host: &HostPattern,
-        what: &str,
+        part: RoutePart,
         pointer: &str,
         path: PathMatch,
     ) -> Self {
         Draft {
-            id: ingress.generated_id(host, what),
+            id: ingress.generated_id(host, part),
             name: ingress.route_name.clone(),
             place: Place::value(&ingress.key, pointer),
             rule_key: String::new(),
@@ -156,11 +156,11 @@ impl Draft {
     /// Returns the routes of the model behind one listener, one for each path test.
     pub(super) fn routes(
         &self,
-        entry: Entry,
+        listener: ListenerId,
         host_refusal: Option<&Refusal>,
         world: &World<'_>,
     ) -> impl Iterator<Item = Route> {
-        let action = self.action(entry, host_refusal, world);
+        let action = self.action(listener, host_refusal, world);
         self.paths.iter().map(move |path| Route {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -177,18 +177,18 @@ impl Draft {
         })
     }
 
-    fn action(&self, entry: Entry, host_refusal: Option<&Refusal>, world: &World<'_>) -> RouteAction {
+    fn action(&self, listener: ListenerId, host_refusal: Option<&Refusal>, world: &World<'_>) -> RouteAction {
         if let Some(refusal) = self.refusal.as_ref().or(host_refusal) {
             return RouteAction::Refuse(Arc::new(refusal.clone()));
         }
         if let Some(redirect) = &self.url_redirect {
             return RouteAction::Redirect(Arc::new(redirect.clone()));
         }
-        if self.https_redirect && entry == Entry::Plain {
+        if self.https_redirect && !listener.is_tls() {
             return RouteAction::Redirect(Arc::new(RedirectPolicy::to_https()));
         }
         RouteAction::Forward(world.shared_forward(Forward {
-            targets: self.targets(entry, world),
+            targets: self.targets(listener, world),
             path_rewrite: self.path_rewrite.clone(),
             host_rewrite: self.host_rewrite.clone(),
             timeout_ms: self.timeout_ms,
@@ -197,12 +197,12 @@ impl Draft {
     }
 
     /// Returns the targets that get requests; a single one gets all of them.
-    fn targets(&self, entry: Entry, world: &World<'_>) -> Vec<Target> {
+    fn targets(&self, listener: ListenerId, world: &World<'_>) -> Vec<Target> {
         let served = self.destinations.iter().filter(|destination| destination.weight > 0);
         // Nearly always one: what a list grows by would be most of it.
         let mut targets = Vec::with_capacity(self.destinations.len());
         targets.extend(served.map(|destination| Target {
-            cluster: world.shared(destination.cluster(entry)),
+            cluster: world.shared(destination.cluster(listener)),
             weight: u32::try_from(destination.weight).unwrap_or(u32::MAX),
             fallbacks: destination.fallbacks.clone(),
             request_headers: destination.request_headers.clone(),

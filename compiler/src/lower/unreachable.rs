@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use gatewright_behaviour::{Options, is_normal_path, shadowed};
 use gatewright_diagnostics::code;
-use gatewright_ir::{Entry, HostPattern, PathMatch, Route, RouteId, VirtualHost};
+use gatewright_ir::{HostPattern, ListenerId, PathMatch, Route, RouteId, VirtualHost};
 
 use super::route::Draft;
 use crate::annotations::matching;
@@ -18,12 +18,12 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft], world: &World<'_>) 
         return Vec::new();
     }
     let routes: Vec<Route> =
-        drafts.iter().flat_map(|draft| draft.routes(Entry::Plain, None, world)).collect();
+        drafts.iter().flat_map(|draft| draft.routes(ListenerId::HTTP, None, world)).collect();
     let mut reachable: BTreeMap<&RouteId, usize> = BTreeMap::new();
     for route in &routes {
         *reachable.entry(&route.id).or_default() += 1;
     }
-    let all = VirtualHost { entry: Entry::Plain, host: host.clone(), routes: routes.clone() };
+    let all = VirtualHost { listener: ListenerId::HTTP, host: host.clone(), routes: routes.clone() };
     let shadowed = shadowed(&all, &Options::default());
     for hidden in &shadowed {
         if let Some(count) = reachable.get_mut(&hidden.route) {
@@ -111,14 +111,14 @@ fn excluding(host: &HostPattern, draft: &Draft, world: &World<'_>) -> Vec<String
     let decides = |key: &&str| {
         let Some(rest) = matching::without(&draft.conditions, key) else { return false };
         let routes: Vec<Route> = draft
-            .routes(Entry::Plain, None, world)
+            .routes(ListenerId::HTTP, None, world)
             .map(|mut route| {
                 route.matches.conditions = rest.clone().into();
                 route
             })
             .collect();
         let all = routes.len();
-        let alone = VirtualHost { entry: Entry::Plain, host: host.clone(), routes };
+        let alone = VirtualHost { listener: ListenerId::HTTP, host: host.clone(), routes };
         shadowed(&alone, &Options::default()).len() < all
     };
     manifest.metadata.annotations.keys().filter(decides).map(str::to_owned).collect()

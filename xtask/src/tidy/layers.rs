@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kinds", &[]),
     ("ir", &["kinds"]),
     ("xds", &["secrets"]),
-    ("behaviour", &["http", "ir", "secrets"]),
+    ("behaviour", &["http", "ir", "kinds", "secrets"]),
     ("compiler", &["behaviour", "diagnostics", "http", "ir", "kinds", "secrets", "xds"]),
     ("plan", &["behaviour", "diagnostics", "ir", "secrets", "xds"]),
     ("xds-client", &["xds"]),

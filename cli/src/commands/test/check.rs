@@ -107,7 +107,10 @@ impl Check<'_> {
 
     fn texts(&mut self, expect: &Expect) {
         if let Some(route) = &expect.route {
-            let found = self.report.matched.as_ref().map(|matched| ingress_of(&matched.id).to_owned());
+            let found = self.report.matched.as_ref().map(|matched| {
+                let object = &matched.id.object;
+                format!("{}/{}", object.namespace, object.name)
+            });
             let holds = found.as_deref() == Some(route);
             self.require("route", route, holds, found);
         }
@@ -272,12 +275,6 @@ fn edited(lines: &[&str], change: Option<&HeaderChange>) -> Option<String> {
     (!left.is_empty()).then(|| left.join(","))
 }
 
-/// Returns `NAMESPACE/NAME` of a route's Ingress: its id begins with `Ingress/NAMESPACE/NAME`.
-fn ingress_of(id: &str) -> &str {
-    let entity = id.split(' ').next().unwrap_or(id);
-    entity.split_once('/').map_or(entity, |(_, name)| name)
-}
-
 /// Returns whether an upstream cluster, `outbound|PORT|SUBSET|HOST`, goes by a name.
 fn is_called(cluster: &str, name: &str) -> bool {
     if cluster == name {
@@ -363,10 +360,5 @@ mod tests {
         assert_eq!(edited(&["a"], Some(&change(true, &["b"]))), Some("a,b".into()));
         assert_eq!(edited(&["a"], Some(&change(false, &["b"]))), Some("b".into()));
         assert_eq!(edited(&["a"], Some(&change(false, &[]))), None);
-    }
-
-    #[test]
-    fn the_ingress_of_a_route_is_the_start_of_its_id() {
-        assert_eq!(ingress_of("Ingress/shop/web shop.example.com prefix /"), "shop/web");
     }
 }

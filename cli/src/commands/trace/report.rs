@@ -5,10 +5,10 @@ use gatewright_behaviour::{
     Request, RouteStep, Supply, TargetOutcome,
 };
 use gatewright_compiler::Engine;
-use gatewright_ir::{Endpoint, Ir, PathMatch, PluginApplication, Route, RouteMatch};
+use gatewright_ir::{Endpoint, Ir, PathMatch, PluginApplication, Route, RouteId, RouteMatch, Scheme};
 use gatewright_plan::{Finding, Location};
 use gatewright_reconciler::planning::State;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Name and number of the JSON form.
 const FORMAT: &str = "gatewright-trace/1";
@@ -40,8 +40,9 @@ pub struct Report {
 /// The door that a request took.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listener {
-    /// `plain` or `tls`.
-    pub entry: gatewright_ir::Entry,
+    /// What is spoken there.
+    #[serde(serialize_with = "entry")]
+    pub entry: Scheme,
     /// Address of the listener.
     pub address: String,
     /// The host that was looked up.
@@ -54,6 +55,14 @@ pub struct Listener {
     /// The pattern that chose the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+}
+
+/// Writes `plain` or `tls`, as the published schema has it.
+fn entry<S: Serializer>(scheme: &Scheme, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(match scheme {
+        Scheme::Http => "plain",
+        Scheme::Https => "tls",
+    })
 }
 
 /// One virtual host that was asked.
@@ -73,7 +82,7 @@ pub struct TracedRoute {
     /// Higress' route name.
     pub name: String,
     /// Identity.
-    pub id: String,
+    pub id: RouteId,
     /// Place in the virtual host, from 0.
     pub index: usize,
     /// What it asks of a request.
@@ -194,15 +203,12 @@ impl Report {
         let hosts = tracer.hosts();
         let matched =
             hosts.iter().flat_map(|host| &host.routes).find(|route| route.mismatch.is_none()).cloned();
-        let address = match request.entry {
-            gatewright_ir::Entry::Plain => engine.options().http,
-            gatewright_ir::Entry::Tls => engine.options().https,
-        };
+        let address = engine.options().address(request.listener);
         Report {
             format: FORMAT,
             request: request.shown(),
             listener: Listener {
-                entry: request.entry,
+                entry: request.listener.scheme,
                 address: address.to_string(),
                 host: decision.trail.host.clone(),
                 path: decision.trail.path.clone(),
@@ -234,9 +240,9 @@ struct Tracer<'a> {
 
 impl Tracer<'_> {
     fn hosts(&self) -> Vec<TracedHost> {
-        let entry = self.decision.trail.entry;
+        let listener = self.decision.trail.listener;
         let step = |step: &gatewright_behaviour::HostStep| {
-            let lowered = self.ir.hosts.get(&(entry, step.host.clone()))?;
+            let lowered = self.ir.hosts.get(&(listener, step.host.clone()))?;
             let name = step.host.to_string();
             let routes = step
                 .routes
@@ -251,7 +257,7 @@ impl Tracer<'_> {
         TracedRoute {
             host: host.to_owned(),
             name: route.name.to_string(),
-            id: route.id.0.to_string(),
+            id: route.id.clone(),
             index: tried.index,
             matches: route.matches.clone(),
             mismatch: tried.mismatch.as_ref().map(ToString::to_string),

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use gatewright_behaviour::{BadRequest, CorsReply, Handshake, HeaderOutcome};
 use gatewright_diagnostics::outlet::visible;
+use gatewright_ir::Scheme;
 
 use super::report::{Forwarded, Report, Result, TracedHost, TracedRoute, Upstream, path_text};
 
@@ -49,8 +50,8 @@ impl Writer {
     fn listener(&mut self, report: &Report) {
         let listener = &report.listener;
         let door = match listener.entry {
-            gatewright_ir::Entry::Plain => "plain",
-            gatewright_ir::Entry::Tls => "TLS",
+            Scheme::Http => "plain",
+            Scheme::Https => "TLS",
         };
         self.row("listener", &format!("{door}, {}", listener.address));
         if let Some(handshake) = &listener.handshake {

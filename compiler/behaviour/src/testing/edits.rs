@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Discovery, Entry, HostPattern, Ir, LoadBalancing, RetryPolicy, Route, RouteAction, RouteId, TlsContext,
+    Discovery, HostPattern, Ir, ListenerId, LoadBalancing, RetryPolicy, Route, RouteAction, TlsContext,
     UpstreamProtocol,
 };
 
 use super::Choices;
-use super::models::{host_pattern, put_host, route_match, routes_of_path, tls_context};
+use super::models::{host_pattern, put_host, route_id, route_match, routes_of_path, tls_context, tls_of};
 
 /// Returns a model after `count` small edits.
 pub fn edited(choices: &mut Choices, ir: &Ir, count: usize) -> Ir {
@@ -29,11 +29,11 @@ pub fn edited(choices: &mut Choices, ir: &Ir, count: usize) -> Ir {
 /// Returns a model that behaves alike and is written in another way.
 pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
     let mut refactored = ir.clone();
-    let keys: Vec<(Entry, HostPattern)> = ir.hosts.keys().cloned().collect();
-    for (entry, host) in keys {
-        let mut routes = routes_at(&refactored, entry, &host);
+    let keys: Vec<(ListenerId, HostPattern)> = ir.hosts.keys().cloned().collect();
+    for (listener, host) in keys {
+        let mut routes = routes_at(&refactored, listener, &host);
         for route in &mut routes {
-            route.id = RouteId(format!("{} again", route.id.0).into());
+            route.id = route_id("shop/again", &route.id.host, &route.id.part.to_string());
             route.name = format!("{}-again", route.name).into();
             if let RouteAction::Forward(forward) = &mut route.action {
                 rewrite_forward(choices, Arc::make_mut(forward));
@@ -42,8 +42,8 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
         if let Some(end) = routes.iter().position(|route| route.matches.is_catch_all()) {
             routes.extend(routes_of_path(choices, &host));
             routes.truncate(end + 2 + choices.below(2));
-        } else if let Some(wider) = refactored.falls_back_to(entry, &host).cloned() {
-            let inherited = routes_at(ir, entry, &wider);
+        } else if let Some(wider) = refactored.falls_back_to(listener, &host).cloned() {
+            let inherited = routes_at(ir, listener, &wider);
             if choices.one_in(2) {
                 routes.extend(inherited);
             }
@@ -53,18 +53,19 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
         {
             routes.push(last);
         }
-        put_host(&mut refactored, entry, &host, routes);
+        put_host(&mut refactored, listener, &host, routes);
     }
-    let names: Vec<HostPattern> = ir.tls.keys().cloned().collect();
+    let (tls, refactored_tls) = (ir.tls(ListenerId::HTTPS), tls_of(&mut refactored));
+    let names: Vec<HostPattern> = tls.keys().cloned().collect();
     for name in names.iter().filter(|name| matches!(name, HostPattern::Suffix(_))) {
         let narrower = HostPattern::Exact(name.example().into());
-        if let (Some(context), false) = (ir.tls.get(name), ir.tls.contains_key(&narrower)) {
+        if let (Some(context), false) = (tls.get(name), tls.contains_key(&narrower)) {
             let covered = names
                 .iter()
                 .any(|other| other != name && other.covers(&name.example()) && narrow(other, name));
             if !covered {
                 let context = TlsContext { host: narrower.clone(), ..context.as_ref().clone() };
-                refactored.tls.insert(narrower, Arc::new(context));
+                refactored_tls.insert(narrower, Arc::new(context));
             }
         }
     }
@@ -100,11 +101,11 @@ fn rewrite_forward(choices: &mut Choices, forward: &mut gatewright_ir::Forward) 
     }
 }
 
-fn routes_at(ir: &Ir, entry: Entry, host: &HostPattern) -> Vec<Route> {
-    ir.hosts.get(&(entry, host.clone())).map(|host| host.host.routes.clone()).unwrap_or_default()
+fn routes_at(ir: &Ir, listener: ListenerId, host: &HostPattern) -> Vec<Route> {
+    ir.hosts.get(&(listener, host.clone())).map(|host| host.host.routes.clone()).unwrap_or_default()
 }
 
-fn any_host(choices: &mut Choices, ir: &Ir) -> Option<(Entry, HostPattern)> {
+fn any_host(choices: &mut Choices, ir: &Ir) -> Option<(ListenerId, HostPattern)> {
     let keys: Vec<_> = ir.hosts.keys().collect();
     if keys.is_empty() { None } else { Some(choices.pick(&keys).clone()) }
 }
@@ -153,10 +154,10 @@ fn edit_tls(choices: &mut Choices, ir: &mut Ir) {
     let context = tls_context(choices);
     match choices.one_in(3) {
         true => {
-            ir.tls.remove(&context.host);
+            tls_of(ir).remove(&context.host);
         }
         false => {
-            ir.tls.insert(context.host.clone(), Arc::new(context));
+            tls_of(ir).insert(context.host.clone(), Arc::new(context));
         }
     }
 }
@@ -170,13 +171,13 @@ fn remove_host(choices: &mut Choices, ir: &mut Ir) {
 fn add_host(choices: &mut Choices, ir: &mut Ir) {
     let host = host_pattern(choices);
     let routes = routes_of_path(choices, &host);
-    let entry = choices.pick(&Entry::ALL);
-    put_host(ir, entry, &host, routes);
+    let listener = choices.pick(&ListenerId::OF_INGRESSES);
+    put_host(ir, listener, &host, routes);
 }
 
 fn edit_routes(choices: &mut Choices, ir: &mut Ir) {
-    let Some((entry, host)) = any_host(choices, ir) else { return };
-    let mut routes = routes_at(ir, entry, &host);
+    let Some((listener, host)) = any_host(choices, ir) else { return };
+    let mut routes = routes_at(ir, listener, &host);
     if routes.is_empty() {
         return;
     }
@@ -199,7 +200,7 @@ fn edit_routes(choices: &mut Choices, ir: &mut Ir) {
         6 => routes[index].plugins.clear(),
         _ => edit_action(choices, &host, &mut routes[index]),
     }
-    put_host(ir, entry, &host, routes);
+    put_host(ir, listener, &host, routes);
 }
 
 fn edit_action(choices: &mut Choices, host: &HostPattern, route: &mut Route) {

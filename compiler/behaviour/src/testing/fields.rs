@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry,
-    FailStrategy, Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, OriginMatch, PathMatch,
-    PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteId,
+    Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy,
+    Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, OriginMatch, PathMatch,
+    PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction,
     RouteMatch, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch,
 };
 
-use super::models::put_host;
+use super::models::{put_host, route_id, tls_of};
 
 /// Two models that differ in one field of one value.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Edits {
             put,
             before.clone(),
             Route {
-                id: RouteId("Ingress/shop/other".into()),
+                id: route_id("shop/other", &HostPattern::Any, "/"),
                 name: "shop/other".into(),
                 matches: RouteMatch::path(PathMatch::Prefix("/b".into())),
                 action: RouteAction::Redirect(Arc::new(redirect())),
@@ -264,7 +264,7 @@ impl Edits {
         each_field!(
             |field, changed: TlsContext| {
                 let mut after = before.clone();
-                after.tls = BTreeMap::from([(changed.host.clone(), Arc::new(changed))]);
+                *tls_of(&mut after) = BTreeMap::from([(changed.host.clone(), Arc::new(changed))]);
                 self.put(field, before.clone(), after);
             },
             tls_context(),
@@ -279,7 +279,7 @@ impl Edits {
     }
 }
 
-/// A model in which one route serves `shop.example` behind both entries.
+/// A model in which one route serves `shop.example` at both listeners.
 fn model(route: Route) -> Ir {
     let mut ir = Ir::default();
     for name in ["c0", "c1", "c2"] {
@@ -287,16 +287,16 @@ fn model(route: Route) -> Ir {
         ir.endpoints.insert(cluster(name), Arc::new(EndpointSet { endpoints: vec![endpoint("127.0.0.1")] }));
     }
     let host = HostPattern::Exact("shop.example".into());
-    for entry in Entry::ALL {
-        put_host(&mut ir, entry, &host, vec![route.clone()]);
+    for listener in ListenerId::OF_INGRESSES {
+        put_host(&mut ir, listener, &host, vec![route.clone()]);
     }
-    ir.tls.insert(host, Arc::new(tls_context()));
+    tls_of(&mut ir).insert(host, Arc::new(tls_context()));
     ir
 }
 
 fn route(action: RouteAction) -> Route {
     Route {
-        id: RouteId("Ingress/shop/web".into()),
+        id: route_id("shop/web", &HostPattern::Any, "/"),
         name: "shop/web".into(),
         matches: RouteMatch {
             path: PathMatch::Prefix("/a".into()),

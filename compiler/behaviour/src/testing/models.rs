@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, Entry,
-    FailStrategy, Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, LoadBalancing, LoweredHost,
-    OriginMatch, PathMatch, PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy,
-    Route, RouteAction, RouteId, RouteMatch, SecretRef, SharedEdits, Target, TlsContext, TlsVersion,
+    Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy,
+    Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, LoweredHost, OriginMatch,
+    PathKind, PathMatch, PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route,
+    RouteAction, RouteId, RouteMatch, RoutePart, SecretRef, SharedEdits, Target, TlsContext, TlsVersion,
     UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
 };
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::Choices;
 
@@ -59,23 +60,35 @@ pub fn model(choices: &mut Choices, sizes: Sizes) -> Ir {
         for _ in 0..choices.below(sizes.routes) + 1 {
             routes.extend(routes_of_path(choices, &host));
         }
-        for entry in Entry::ALL {
-            if entry == Entry::Plain || !choices.one_in(3) {
-                put_host(&mut ir, entry, &host, routes.clone());
+        for listener in ListenerId::OF_INGRESSES {
+            if !listener.is_tls() || !choices.one_in(3) {
+                put_host(&mut ir, listener, &host, routes.clone());
             }
         }
     }
     for _ in 0..choices.below(4) {
         let context = tls_context(choices);
-        ir.tls.insert(context.host.clone(), Arc::new(context));
+        tls_of(&mut ir).insert(context.host.clone(), Arc::new(context));
     }
     ir
 }
 
+/// Returns the id of the route of a path of an Ingress, `namespace/name`.
+pub fn route_id(ingress: &str, host: &HostPattern, path: &str) -> RouteId {
+    let (namespace, name) = ingress.split_once('/').unwrap_or(("default", ingress));
+    let part = RoutePart::Path { kind: PathKind::Prefix, path: path.into() };
+    RouteId::new(EntityKey::new(Kind::Ingress, namespace, name), host.clone(), part)
+}
+
+/// Returns what the Ingresses' TLS listener does for server names.
+pub(super) fn tls_of(ir: &mut Ir) -> &mut BTreeMap<HostPattern, Arc<TlsContext>> {
+    &mut ir.listeners.entry(ListenerId::HTTPS).or_default().tls
+}
+
 /// Puts a virtual host in its place.
-pub(super) fn put_host(ir: &mut Ir, entry: Entry, host: &HostPattern, routes: Vec<Route>) {
-    let virtual_host = VirtualHost { entry, host: host.clone(), routes };
-    ir.hosts.insert((entry, host.clone()), Arc::new(LoweredHost::new(virtual_host)));
+pub(super) fn put_host(ir: &mut Ir, listener: ListenerId, host: &HostPattern, routes: Vec<Route>) {
+    let virtual_host = VirtualHost { listener, host: host.clone(), routes };
+    ir.hosts.insert((listener, host.clone()), Arc::new(LoweredHost::new(virtual_host)));
 }
 
 pub(super) fn host_pattern(choices: &mut Choices) -> HostPattern {
@@ -138,7 +151,7 @@ fn route(choices: &mut Choices, host: &HostPattern) -> Route {
         _ => RouteAction::Forward(Arc::new(forward(choices, &matches.path))),
     };
     Route {
-        id: RouteId(format!("Ingress/{name} {host} {}", choices.below(1000)).into()),
+        id: route_id(&name, host, &format!("/{}", choices.below(1000))),
         name: name.into(),
         matches,
         action,

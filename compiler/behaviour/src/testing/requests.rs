@@ -1,6 +1,6 @@
 //! Requests drawn from the vocabulary of the models, from its neighbours, and from noise.
 
-use gatewright_ir::Entry;
+use gatewright_ir::ListenerId;
 
 use super::Choices;
 use super::models::{AUTHORITIES, HEADERS, HOSTS, LITERALS, METHODS, ORIGINS, PARAMETERS, VALUES};
@@ -8,10 +8,10 @@ use crate::request::Request;
 
 /// Returns a request.
 pub fn request(choices: &mut Choices) -> Request {
-    let entry = if choices.one_in(3) { Entry::Tls } else { Entry::Plain };
+    let listener = if choices.one_in(3) { ListenerId::HTTPS } else { ListenerId::HTTP };
     let authority = authority(choices);
-    let mut request = Request::get(entry, &authority, &path(choices));
-    if entry == Entry::Tls && choices.one_in(4) {
+    let mut request = Request::get(listener, &authority, &path(choices));
+    if listener.is_tls() && choices.one_in(4) {
         request.sni = match choices.below(3) {
             0 => None,
             _ => Some(host(choices)),

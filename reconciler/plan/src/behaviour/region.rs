@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_behaviour::{Condition, Part, PathSet, Region, ServerNames, Test};
-use gatewright_ir::{Entry, HostPattern, PathMatch, ValueMatch};
+use gatewright_ir::{HostPattern, PathMatch, ValueMatch};
 
 use super::Requests;
 
@@ -67,11 +67,7 @@ fn shape(part: &Part) -> Requests {
         return Requests { hosts: Vec::new(), paths: Vec::new(), conditions };
     };
     conditions.extend(http.conditions.iter().map(condition_text));
-    match part.entries.as_slice() {
-        [Entry::Plain] => conditions.push("over http".to_owned()),
-        [Entry::Tls] => conditions.push("over https".to_owned()),
-        _ => {}
-    }
+    conditions.extend(part.listeners_text().map(|listeners| format!("over {listeners}")));
     if let ServerNames::Of(set) = &part.server_names {
         conditions.push(format!("server name {}", set.pattern));
     }
@@ -172,14 +168,14 @@ mod tests {
     use std::sync::Arc;
 
     use gatewright_behaviour::{HostSet, HttpPart};
-    use gatewright_ir::HeaderMatch;
+    use gatewright_ir::{HeaderMatch, ListenerId};
 
     use super::*;
 
     fn part(hosts: &[&str], paths: Vec<PathSet>, conditions: Vec<Condition>) -> Part {
         let host = |text: &&str| HostSet { pattern: text.parse().unwrap(), except: Arc::default() };
         Part {
-            entries: vec![Entry::Plain, Entry::Tls],
+            listeners: ListenerId::OF_INGRESSES.to_vec(),
             server_names: ServerNames::Any,
             http: Some(HttpPart { hosts: hosts.iter().map(host).collect(), paths, conditions }),
         }
@@ -229,7 +225,8 @@ mod tests {
     #[test]
     fn handshakes_have_server_names_alone() {
         let set = HostSet { pattern: "a.com".parse().unwrap(), except: Arc::default() };
-        let part = Part { entries: vec![Entry::Tls], server_names: ServerNames::Of(set), http: None };
+        let part =
+            Part { listeners: vec![ListenerId::HTTPS], server_names: ServerNames::Of(set), http: None };
         check(vec![part], "a.com (TLS handshake)");
     }
 }

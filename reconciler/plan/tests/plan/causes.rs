@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_behaviour::testing::Choices;
-use gatewright_ir::{Entry, HostPattern, Ir, RouteId};
+use gatewright_ir::{HostPattern, Ir, ListenerId, RouteId};
 use gatewright_plan::{Changes, EntityName, Plan, Reach, Supposed};
 
 use crate::common::{State, entity, plan_with};
@@ -109,7 +109,7 @@ impl Changes for Tried<'_> {
     }
 
     fn owner(&self, route: &RouteId) -> Option<usize> {
-        let host = route.0.split(' ').nth(1)?;
+        let host = route.host.to_string();
         (0..self.fleet.rules.len()).find(|index| name(*index) == host)
     }
 
@@ -129,7 +129,7 @@ impl Changes for Tried<'_> {
         for host in 0..self.fleet.rules.len() {
             let side = if self.fleet.holds(host, made) { self.head } else { self.base };
             let pattern: HostPattern = name(host).parse().expect("a host");
-            let key = (Entry::Plain, pattern);
+            let key = (ListenerId::HTTP, pattern);
             self.fleet.supposed.hosts.insert(key.clone(), side.hosts[&key].clone());
         }
         Some(Supposed { ir: &self.fleet.supposed, work: 2 })

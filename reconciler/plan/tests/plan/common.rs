@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gatewright_behaviour::testing::route_id;
 use gatewright_diagnostics::Diagnostic;
 use gatewright_ir::{
-    ClusterName, Discovery, Endpoint, EndpointSet, Entry, Forward, HostPattern, Ir, LoadBalancing,
+    ClusterName, Discovery, Endpoint, EndpointSet, Forward, HostPattern, Ir, ListenerId, LoadBalancing,
     LoweredHost, PathMatch, Route, RouteAction, RouteId, RouteMatch, Target, UpstreamCluster,
     UpstreamProtocol, VirtualHost,
 };
@@ -53,8 +54,9 @@ impl State {
                 self.upstream(&target.cluster);
             }
         }
-        let lowered = LoweredHost::new(VirtualHost { entry: Entry::Plain, host: pattern.clone(), routes });
-        self.ir.hosts.insert((Entry::Plain, pattern), Arc::new(lowered));
+        let lowered =
+            LoweredHost::new(VirtualHost { listener: ListenerId::HTTP, host: pattern.clone(), routes });
+        self.ir.hosts.insert((ListenerId::HTTP, pattern), Arc::new(lowered));
         self
     }
 
@@ -94,7 +96,7 @@ fn route(host: &str, path: &str, targets: &[(&str, u32)]) -> Route {
         response_headers: Default::default(),
     };
     Route {
-        id: RouteId(format!("Ingress/shop/web {host} prefix {path}").into()),
+        id: route_id("shop/web", &host.parse().expect("a host"), path),
         name: "shop/web".into(),
         matches: RouteMatch::path(PathMatch::Prefix(path.into())),
         action: RouteAction::Forward(Arc::new(Forward {
@@ -159,7 +161,8 @@ pub(crate) fn plan(base: &State, head: &State) -> Plan {
 /// An object reaches the host that is called as it is, and all where there is none.
 fn reach(name: &EntityName, base: &State, head: &State) -> Reach {
     let host: HostPattern = format!("{}.example.com", name.name).parse().expect("a host pattern");
-    let known = [base, head].iter().any(|state| state.ir.hosts.contains_key(&(Entry::Plain, host.clone())));
+    let known =
+        [base, head].iter().any(|state| state.ir.hosts.contains_key(&(ListenerId::HTTP, host.clone())));
     if known { Reach::Hosts(BTreeSet::from([host])) } else { Reach::Everything }
 }
 
