@@ -55,6 +55,21 @@ impl Terminal {
         }
     }
 
+    /// Writes a document that is made piece by piece, as [`Self::print`] would the whole.
+    pub fn print_pieces(
+        &self,
+        form: Form,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CliError> {
+        let mut pieces = Pieces { terminal: self, form, waiting: Vec::new(), enough: PIECE, failure: None };
+        let written = write(&mut pieces).and_then(|()| pieces.end());
+        match (pieces.failure, written) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(error)) => Err(CliError::environment(format!("cannot write: {error}"))),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
     /// Writes a document as it is: what a data plane runs on, with its secrets.
     pub fn hand_over(&self, form: Form, text: &str) -> Result<(), CliError> {
         if self.closed.load(Ordering::Relaxed) {
@@ -110,6 +125,60 @@ impl Terminal {
     /// Returns what writes events of the log to standard error: each is one line.
     pub fn log(&self) -> Log {
         Log { form: Form::Text { color: self.stderr_color() } }
+    }
+}
+
+/// How much of a document waits for more of it.
+const PIECE: usize = 256 * 1024;
+
+/// A document on its way to standard output. What has no secret in it, whatever follows, goes on.
+struct Pieces<'a> {
+    terminal: &'a Terminal,
+    form: Form,
+    waiting: Vec<u8>,
+    /// Length of what waits at which it is looked at again.
+    enough: usize,
+    failure: Option<CliError>,
+}
+
+impl Pieces<'_> {
+    fn go_on(&mut self) -> io::Result<()> {
+        let sound = match std::str::from_utf8(&self.waiting) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&self.waiting[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        let (length, text) = gatewright_secrets::beginning(sound);
+        let written = self.terminal.hand_over(self.form, &text);
+        self.waiting.drain(..length);
+        // One long line is not looked at again and again.
+        self.enough = PIECE.max(2 * self.waiting.len());
+        self.note(written)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let written = self.terminal.print(self.form, &String::from_utf8_lossy(&self.waiting));
+        self.note(written)
+    }
+
+    fn note(&mut self, written: Result<(), CliError>) -> io::Result<()> {
+        written.map_err(|failure| {
+            self.failure = Some(failure);
+            ErrorKind::Other.into()
+        })
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(piece);
+        if self.waiting.len() >= self.enough {
+            self.go_on()?;
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

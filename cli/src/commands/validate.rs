@@ -1,7 +1,7 @@
 //! `gatewright validate`: everything that is wrong or odd, in a form for people, CI or code scanning.
 
 use clap::{Args, ValueEnum};
-use gatewright_diagnostics::{Severity, render};
+use gatewright_diagnostics::Severity;
 use gatewright_reconciler::source::SourceSpec;
 
 use crate::Context;
@@ -58,8 +58,9 @@ impl Validate {
         let fail_on = self.fail_on();
         let color = context.terminal.stdout_color();
         let exit = if findings.any(fail_on) { Exit::Findings } else { Exit::Fine };
-        let report = render::in_memory(|out| findings.render(self.format, fail_on, color, out));
-        context.terminal.print(self.format.form(color), &report)?;
+        let form = self.format.form(color);
+        let terminal = &context.terminal;
+        terminal.print_pieces(form, |out| findings.render(self.format, fail_on, color, out))?;
         Ok(exit)
     }
 

@@ -21,7 +21,7 @@ pub use document::document;
 pub use excerpt::{excerpt, masked};
 pub use manifest::{Rules, hides};
 pub use names::{is_secret_header, is_secret_name};
-pub use shape::{shapes, text};
+pub use shape::{beginning, shapes, text};
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -49,6 +49,23 @@ pub fn shapes(text: &str) -> Cow<'_, str> {
     replace(text, ranges)
 }
 
+/// How far behind a place the text is looked at for what stands at the place.
+const AHEAD: usize = 16 * 1024;
+
+/// Hides what [`shapes`] hides in the beginning of a text that goes on, as far as what follows cannot change it: to the end
+/// of a line. Returns the length of that beginning, 0 if there is none, and what it becomes.
+pub fn beginning(text: &str) -> (usize, Cow<'_, str>) {
+    let mut ranges = Vec::new();
+    find(text, &mut ranges);
+    let line_end = |before: usize| text[..before].rfind('\n').map_or(0, |at| at + 1);
+    let mut end = line_end(text.floor_char_boundary(text.len().saturating_sub(AHEAD)));
+    while let Some(across) = ranges.iter().find(|range| range.start < end && end < range.end) {
+        end = line_end(across.start);
+    }
+    ranges.retain(|range| range.end <= end);
+    (end, replace(&text[..end], ranges))
+}
+
 /// Hides what [`shapes`] hides, `user:password@host` without a scheme, and values that follow a name which makes them
 /// secret, as in `password: x` and `token=x`. For texts that people read.
 pub fn text(text: &str) -> Cow<'_, str> {
@@ -86,6 +103,38 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goes through a text as a writer does whose pieces are of some length.
+    fn in_pieces(whole: &str, piece: usize) -> String {
+        let (mut shown, mut waiting) = (String::new(), String::new());
+        for c in whole.chars() {
+            waiting.push(c);
+            if waiting.len() % piece == 0 {
+                let (length, hidden) = beginning(&waiting);
+                shown.push_str(&hidden);
+                waiting.drain(..length);
+            }
+        }
+        shown + &shapes(&waiting)
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_hidden_as_a_whole() {
+        let key = "-----BEGIN RSA PRIVATE KEY-----\n".to_owned() + &"c2VzYW1l\n".repeat(4000);
+        let line = "https://u:SESAME@h/ is plain né\n";
+        let texts = [
+            line.repeat(2000),
+            format!("{}{key}-----END RSA PRIVATE KEY-----\n{}", line.repeat(700), line.repeat(700)),
+            format!("{}{key}", line.repeat(900)),
+            format!("{}authorization: Bearer\n  SESAME-1\n{}", line.repeat(600), line.repeat(900)),
+            "x".repeat(60_000),
+        ];
+        for text in texts {
+            for piece in [AHEAD + 1, AHEAD + 700, 3 * AHEAD] {
+                assert!(in_pieces(&text, piece) == shapes(&text), "{}", &text[..40]);
+            }
+        }
+    }
 
     #[test]
     fn shapes_are_known_anywhere() {
