@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use gatewright_cluster::carry_out::Outcome;
+use gatewright_cluster::carry_out::StepOutcome;
 use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::connect::{Access, ConnectError, connect};
 use gatewright_cluster::decide::{Drift, PruneBudget};
@@ -14,7 +14,7 @@ use gatewright_cluster::lease::{Candidacy, Standing, Tenure};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
 use gatewright_kinds::EntityKey;
-use gatewright_reconciler::cluster::{Counts, Feed, Feeding, Target, sentence};
+use gatewright_reconciler::cluster::{ConnectedTarget, Counts, Feed, Feeding, sentence};
 use gatewright_reconciler::sync::ClusterTarget;
 use jiff::Timestamp;
 
@@ -69,10 +69,10 @@ impl Context {
         arguments: &TargetArgs,
         context: &str,
         options: &CompileOptions,
-    ) -> Result<Target, CliError> {
+    ) -> Result<ConnectedTarget, CliError> {
         let ClusterTarget { access, inventory, budget, .. } =
             self.cluster_target(arguments, context, options);
-        Ok(Target { cluster: connect(&access).await?, inventory, budget, drift: Drift::Conflict })
+        Ok(ConnectedTarget { cluster: connect(&access).await?, inventory, budget, drift: Drift::Conflict })
     }
 
     /// Returns the same before anything is asked.
@@ -222,7 +222,7 @@ impl From<ClusterError> for CliError {
 pub fn report(
     context: &Context,
     cluster: &str,
-    outcomes: &BTreeMap<EntityKey, Outcome>,
+    outcomes: &BTreeMap<EntityKey, StepOutcome>,
     dry_run: bool,
 ) -> Result<Exit, CliError> {
     let mut text = String::new();
@@ -230,7 +230,7 @@ pub fn report(
         let (sign, sentence) = sentence(key, outcome);
         if outcome.is_failure() {
             context.terminal.remark(&sentence);
-        } else if *outcome != Outcome::Unchanged {
+        } else if *outcome != StepOutcome::Unchanged {
             text.push_str(&format!("{sign} {}\n", visible(&sentence)));
         }
     }
@@ -239,7 +239,7 @@ pub fn report(
     context.terminal.show(&text)?;
     Ok(if outcomes.values().any(|outcome| outcome.unreachable().is_some()) {
         Exit::Environment
-    } else if outcomes.values().any(Outcome::is_failure) {
+    } else if outcomes.values().any(StepOutcome::is_failure) {
         Exit::Findings
     } else {
         Exit::Fine

@@ -7,8 +7,8 @@
 mod differential;
 
 use differential::{
-    Ground, Outcome, Size, Sizes, assert_agreement, matches, replay_all, run, spellings, unexpected_answers,
-    validate, verdicts,
+    Ground, RunReport, Size, Sizes, assert_agreement, matches, replay_all, run, spellings,
+    unexpected_answers, validate, verdicts,
 };
 
 /// Configurations that share a bootstrap.
@@ -26,9 +26,9 @@ fn seed() -> u64 {
 }
 
 /// Does so many configurations in parts that share a bootstrap, each with a seed of its own.
-fn in_parts(count: u64, first_seed: u64, part: impl Fn(u64, usize) -> Outcome) -> Outcome {
+fn in_parts(count: u64, first_seed: u64, part: impl Fn(u64, usize) -> RunReport) -> RunReport {
     let count = usize::try_from(count).expect("a number of this machine");
-    let mut outcome = Outcome::default();
+    let mut outcome = RunReport::default();
     for (seed, start) in (first_seed..).zip((0..count).step_by(SHARING)) {
         outcome.add(part(seed, SHARING.min(count - start)));
     }

@@ -8,16 +8,16 @@
 
 mod byte_set;
 mod class_names;
+mod error;
 mod escape;
-mod node;
+mod measured;
 mod parser;
-mod refusal;
 mod substitution;
 
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, Look};
 
-pub use refusal::Refusal;
+pub use error::ExpressionError;
 pub use substitution::Substitution;
 
 /// Instructions that an expression may have: what Higress allows its Envoys, by the runtime key
@@ -39,9 +39,9 @@ impl Expression {
     /// # Errors
     /// Why RE2 refuses it; or that it is nested more deeply, or may become larger, than is taken here. Every expression
     /// that Envoy refuses under Higress' settings is refused.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         if text.is_empty() {
-            return Err(Refusal::Empty);
+            return Err(ExpressionError::Empty);
         }
         let (hir, groups, program) = parser::parse(text.as_bytes())?;
         Ok(Expression { hir, groups, program, alternatives: plain_alternatives(text) })
@@ -66,7 +66,7 @@ impl Expression {
     ///
     /// # Errors
     /// When the matcher would be too large.
-    pub fn whole(&self) -> Result<Whole, Refusal> {
+    pub fn whole(&self) -> Result<Whole, ExpressionError> {
         if let Some(alternatives) = &self.alternatives {
             return Ok(Whole(Matcher::OneOf(alternatives.clone())));
         }
@@ -78,7 +78,7 @@ impl Expression {
     ///
     /// # Errors
     /// When the matcher would be too large.
-    pub fn anywhere(&self) -> Result<Anywhere, Refusal> {
+    pub fn anywhere(&self) -> Result<Anywhere, ExpressionError> {
         compile(&self.hir).map(Anywhere)
     }
 }
@@ -90,10 +90,10 @@ fn plain_alternatives(text: &str) -> Option<Box<[Box<[u8]>]>> {
     text.bytes().all(plain).then(|| text.split('|').map(|text| text.as_bytes().into()).collect())
 }
 
-fn compile(hir: &Hir) -> Result<meta::Regex, Refusal> {
+fn compile(hir: &Hir) -> Result<meta::Regex, ExpressionError> {
     // The parser has limited the size already.
     let config = meta::Config::new().utf8_empty(false).nfa_size_limit(None);
-    meta::Builder::new().configure(config).build_from_hir(hir).map_err(|_| Refusal::TooLarge)
+    meta::Builder::new().configure(config).build_from_hir(hir).map_err(|_| ExpressionError::TooLarge)
 }
 
 /// Matches texts as a whole.
@@ -263,49 +263,49 @@ mod tests {
     fn what_re2_refuses_is_refused() {
         let nested = format!("{}a{}", "(".repeat(300), ")".repeat(300));
         for (pattern, why) in [
-            ("", Refusal::Empty),
-            ("(", Refusal::MissingParenthesis),
-            ("(?i", Refusal::MissingParenthesis),
-            (")", Refusal::UnexpectedParenthesis),
-            ("[a", Refusal::MissingBracket),
-            ("[]", Refusal::MissingBracket),
-            ("a\\", Refusal::TrailingBackslash),
-            (r"\1", Refusal::BackReference),
-            (r"\h", Refusal::Escape('h')),
-            (r"\Z", Refusal::Escape('Z')),
-            (r"[\C]", Refusal::Escape('C')),
-            (r"[\b]", Refusal::Escape('b')),
-            (r"\é", Refusal::Escape('\u{c3}')),
-            (r"\x4", Refusal::Escape('x')),
-            (r"\x{100}", Refusal::Escape('x')),
-            (r"\x{}", Refusal::Escape('x')),
-            (r"\777", Refusal::Escape('7')),
-            (r"\p{greek}", Refusal::UnknownClass),
-            (r"\p{Cn}", Refusal::UnknownClass),
-            (r"\pX", Refusal::UnknownClass),
-            (r"\p{L", Refusal::UnknownClass),
-            ("[[:foo:]]", Refusal::UnknownClass),
-            ("[b-a]", Refusal::Range),
-            (r"[a-\d]", Refusal::Escape('d')),
-            ("*a", Refusal::NothingToRepeat),
-            ("a|*", Refusal::NothingToRepeat),
-            ("(?i)*", Refusal::NothingToRepeat),
-            ("a**", Refusal::RepeatedRepetition),
-            ("a*+", Refusal::RepeatedRepetition),
-            ("a{1}{2}", Refusal::RepeatedRepetition),
-            ("a{1001}", Refusal::TooManyRepetitions),
-            ("a{2,1}", Refusal::TooManyRepetitions),
-            ("(a{100}){11}", Refusal::TooManyRepetitions),
-            ("(?=a)", Refusal::LookAround),
-            ("(?<!a)b", Refusal::LookAround),
-            ("(?x)a", Refusal::Group),
-            ("(?-)a", Refusal::Group),
-            ("(?i-:a)", Refusal::Group),
-            ("(?P=n)", Refusal::GroupName),
-            ("(?<>a)", Refusal::GroupName),
-            ("(?<é>a)", Refusal::GroupName),
-            (nested.as_str(), Refusal::TooDeep),
-            ("(abcdefghijklmnop){1000}(abcdefghijklmnop){1000}", Refusal::TooLarge),
+            ("", ExpressionError::Empty),
+            ("(", ExpressionError::MissingParenthesis),
+            ("(?i", ExpressionError::MissingParenthesis),
+            (")", ExpressionError::UnexpectedParenthesis),
+            ("[a", ExpressionError::MissingBracket),
+            ("[]", ExpressionError::MissingBracket),
+            ("a\\", ExpressionError::TrailingBackslash),
+            (r"\1", ExpressionError::BackReference),
+            (r"\h", ExpressionError::Escape('h')),
+            (r"\Z", ExpressionError::Escape('Z')),
+            (r"[\C]", ExpressionError::Escape('C')),
+            (r"[\b]", ExpressionError::Escape('b')),
+            (r"\é", ExpressionError::Escape('\u{c3}')),
+            (r"\x4", ExpressionError::Escape('x')),
+            (r"\x{100}", ExpressionError::Escape('x')),
+            (r"\x{}", ExpressionError::Escape('x')),
+            (r"\777", ExpressionError::Escape('7')),
+            (r"\p{greek}", ExpressionError::UnknownClass),
+            (r"\p{Cn}", ExpressionError::UnknownClass),
+            (r"\pX", ExpressionError::UnknownClass),
+            (r"\p{L", ExpressionError::UnknownClass),
+            ("[[:foo:]]", ExpressionError::UnknownClass),
+            ("[b-a]", ExpressionError::Range),
+            (r"[a-\d]", ExpressionError::Escape('d')),
+            ("*a", ExpressionError::NothingToRepeat),
+            ("a|*", ExpressionError::NothingToRepeat),
+            ("(?i)*", ExpressionError::NothingToRepeat),
+            ("a**", ExpressionError::RepeatedRepetition),
+            ("a*+", ExpressionError::RepeatedRepetition),
+            ("a{1}{2}", ExpressionError::RepeatedRepetition),
+            ("a{1001}", ExpressionError::TooManyRepetitions),
+            ("a{2,1}", ExpressionError::TooManyRepetitions),
+            ("(a{100}){11}", ExpressionError::TooManyRepetitions),
+            ("(?=a)", ExpressionError::LookAround),
+            ("(?<!a)b", ExpressionError::LookAround),
+            ("(?x)a", ExpressionError::Group),
+            ("(?-)a", ExpressionError::Group),
+            ("(?i-:a)", ExpressionError::Group),
+            ("(?P=n)", ExpressionError::GroupName),
+            ("(?<>a)", ExpressionError::GroupName),
+            ("(?<é>a)", ExpressionError::GroupName),
+            (nested.as_str(), ExpressionError::TooDeep),
+            ("(abcdefghijklmnop){1000}(abcdefghijklmnop){1000}", ExpressionError::TooLarge),
         ] {
             assert_eq!(Expression::parse(pattern).err(), Some(why), "{pattern}");
         }
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn repetitions_of_nothing_between_quotes_do_not_nest_without_end() {
         let pattern = format!("a{}", r"*\Q\E".repeat(100_000));
-        assert_eq!(Expression::parse(&pattern).err(), Some(Refusal::TooDeep));
+        assert_eq!(Expression::parse(&pattern).err(), Some(ExpressionError::TooDeep));
         assert!(matches(&format!("a{}", r"*\Q\E".repeat(100)), "aa"));
     }
 }

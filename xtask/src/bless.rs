@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::report::Outcome;
+use crate::report::StepResult;
 use crate::{process, workspace};
 
 /// Told to the golden harness of testkit: write instead of compare.
@@ -58,13 +58,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When the folder of goldens cannot be read.
-pub(crate) fn orphans(log: &Path) -> Result<Outcome> {
+pub(crate) fn orphans(log: &Path) -> Result<StepResult> {
     let orphans = find_orphans(log)?;
     if orphans.is_empty() {
-        return Ok(Outcome::passed());
+        return Ok(StepResult::passed());
     }
     let names: Vec<String> = orphans.iter().map(|path| format!("snapshots/{}", path.display())).collect();
-    Ok(Outcome::failed(format!("no test asks for {}; cargo xtask bless removes them", names.join(", "))))
+    Ok(StepResult::failed(format!("no test asks for {}; cargo xtask bless removes them", names.join(", "))))
 }
 
 fn find_orphans(log: &Path) -> Result<Vec<PathBuf>> {

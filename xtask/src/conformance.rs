@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
-use crate::report::{Counts, Outcome, Report};
+use crate::report::{Counts, Report, StepResult};
 use crate::{process, testbed, workspace};
 
 /// Names the suite's folder; the default lies beside the checkout.
@@ -119,9 +119,9 @@ pub(crate) fn suite(
     program: &Path,
     tests: &[String],
     further: &[String],
-) -> Result<Outcome> {
+) -> Result<StepResult> {
     if tests.is_empty() {
-        return Ok(Outcome::skipped("no test is claimed in xtask/conformance.txt"));
+        return Ok(StepResult::skipped("no test is claimed in xtask/conformance.txt"));
     }
     let mut command = Command::new(testbed::python()?);
     // The suite's folder may be read-only and is not ours: no byte code is left there.
@@ -137,7 +137,7 @@ pub(crate) fn suite(
     }
     let ended = process::run(&mut command, RUN)?;
     let Some(mut counts) = ended.lines.iter().rev().find_map(|line| summary(line)) else {
-        return Ok(Outcome::failed(format!("the suite itself failed: {}", ended.reason())));
+        return Ok(StepResult::failed(format!("the suite itself failed: {}", ended.reason())));
     };
     let note = match ended.status.and_then(|status| status.code()) {
         Some(0 | 1) => None,
@@ -147,7 +147,7 @@ pub(crate) fn suite(
             Some(format!("the suite could not run every test: {}", ended.reason()))
         }
     };
-    Ok(Outcome { counts, note })
+    Ok(StepResult { counts, note })
 }
 
 /// Reads the suite's last line, `N passed, N failed, N skipped`, whatever follows on it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::process;
-use crate::report::Outcome;
+use crate::report::StepResult;
 
 const PROBE: Duration = Duration::from_secs(30);
 const INSTALL: Duration = Duration::from_secs(300);
@@ -40,18 +40,18 @@ pub(crate) const SSH_SERVER: &[&str] =
 ///
 /// # Errors
 /// When an allowed installation fails.
-pub(crate) fn prepare(system_packages: bool) -> Result<Outcome> {
+pub(crate) fn prepare(system_packages: bool) -> Result<StepResult> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need.probe)).collect();
     if missing.is_empty() {
-        return Ok(Outcome::passed());
+        return Ok(StepResult::passed());
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.package.split(' ')).collect();
     if may_install(system_packages) {
         install(&packages)?;
-        return Ok(Outcome::passed());
+        return Ok(StepResult::passed());
     }
     let names: Vec<&str> = missing.iter().map(|need| need.what).collect();
-    Ok(Outcome::skipped(format!(
+    Ok(StepResult::skipped(format!(
         "missing: {}; as root: apt-get install {} (or run with --system-packages)",
         names.join(", "),
         packages.join(" ")

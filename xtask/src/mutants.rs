@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::report::{Outcome, Report};
+use crate::report::{Report, StepResult};
 use crate::{process, testbed, workspace};
 
 const GIT: Duration = Duration::from_secs(120);
@@ -131,17 +131,17 @@ impl Place {
         Ok(place)
     }
 
-    fn expect_pass(&self, arguments: &[String]) -> Result<Outcome> {
+    fn expect_pass(&self, arguments: &[String]) -> Result<StepResult> {
         let built = self.cargo(arguments, &["--no-run"], BUILD)?;
         ensure!(built.success(), "without any bug this does not build: {}", built.reason());
         let ended = self.cargo(arguments, &[], TEST)?;
         ensure!(ended.success(), "fails without any bug: {}", ended.reason());
         let ran = crate::report::test_results(&ended.lines).passed;
         ensure!(ran > 0, "runs no test");
-        Ok(Outcome::passed())
+        Ok(StepResult::passed())
     }
 
-    fn expect_caught(&self, mutant: &Mutant) -> Result<Outcome> {
+    fn expect_caught(&self, mutant: &Mutant) -> Result<StepResult> {
         let file = self.folder.join(&mutant.file);
         let sound = fs::read_to_string(&file).with_context(|| mutant.file.display().to_string())?;
         fs::write(&file, mutant.plant(&sound)?)?;
@@ -150,14 +150,14 @@ impl Place {
         outcome
     }
 
-    fn judge(&self, mutant: &Mutant) -> Result<Outcome> {
+    fn judge(&self, mutant: &Mutant) -> Result<StepResult> {
         // A bug that does not compile says nothing about the tests.
         let built = self.cargo(&mutant.caught_by, &["--no-run"], BUILD)?;
         ensure!(built.success(), "the bug does not compile: {}", built.reason());
         let ended = self.cargo(&mutant.caught_by, &[], TEST)?;
         Ok(match ended.success() {
-            true => Outcome::failed(format!("not caught: {}", mutant.breaks)),
-            false => Outcome::passed(),
+            true => StepResult::failed(format!("not caught: {}", mutant.breaks)),
+            false => StepResult::passed(),
         })
     }
 

@@ -36,13 +36,13 @@ impl fmt::Display for Counts {
 
 /// What one step came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct StepResult {
     pub(crate) counts: Counts,
     /// Why it failed or was skipped, or what it leaves to say.
     pub(crate) note: Option<String>,
 }
 
-impl Outcome {
+impl StepResult {
     /// A step that is one check, and is fine.
     pub(crate) fn passed() -> Self {
         Self { counts: Counts::PASSED, note: None }
@@ -62,15 +62,15 @@ impl Outcome {
 /// Steps of one run, in order.
 #[derive(Default)]
 pub(crate) struct Report {
-    steps: Vec<(String, Duration, Outcome)>,
+    steps: Vec<(String, Duration, StepResult)>,
 }
 
 impl Report {
     /// Runs one step; an error of it is a failure of the step and the run goes on.
-    pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<Outcome>) -> Counts {
+    pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<StepResult>) -> Counts {
         println!("\n=== {name}");
         let began = Instant::now();
-        let outcome = step().unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
+        let outcome = step().unwrap_or_else(|error| StepResult::failed(format!("{error:#}")));
         if let Some(note) = &outcome.note {
             println!("{name}: {note}");
         }
@@ -93,7 +93,7 @@ impl Report {
         let width = self.steps.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max(4);
         let mut out =
             format!("{:<width$} {:>8} {:>7} {:>7} {:>8}\n", "step", "seconds", "passed", "failed", "skipped");
-        for (name, time, Outcome { counts: Counts { passed, failed, skipped }, .. }) in &self.steps {
+        for (name, time, StepResult { counts: Counts { passed, failed, skipped }, .. }) in &self.steps {
             let seconds = time.as_secs_f64();
             out.push_str(&format!("{name:<width$} {seconds:>8.1} {passed:>7} {failed:>7} {skipped:>8}\n"));
         }
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn an_error_is_a_failed_step_and_the_last_line_is_the_sum() {
         let mut report = Report::default();
-        report.step("one", || Ok(Outcome::passed()));
+        report.step("one", || Ok(StepResult::passed()));
         report.step("two", || anyhow::bail!("no disk"));
-        report.step("three", || Ok(Outcome::skipped("no Envoy")));
+        report.step("three", || Ok(StepResult::skipped("no Envoy")));
         let text = report.render();
         assert!(text.ends_with("two: no disk\nthree: no Envoy\n1 passed, 1 failed, 1 skipped\n"), "{text}");
     }

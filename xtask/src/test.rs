@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::conformance::{self, Engine};
-use crate::report::{Counts, Outcome, Report, test_results};
+use crate::report::{Counts, Report, StepResult, test_results};
 use crate::{bless, machine, process, testbed, workspace};
 
 #[derive(clap::Args)]
@@ -72,9 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// A cargo command that is one check.
-fn cargo(arguments: &[&str], within: Duration) -> Result<Outcome> {
+fn cargo(arguments: &[&str], within: Duration) -> Result<StepResult> {
     let ended = process::run(workspace::cargo().args(arguments), within)?;
-    Ok(if ended.success() { Outcome::passed() } else { Outcome::failed(ended.reason()) })
+    Ok(if ended.success() { StepResult::passed() } else { StepResult::failed(ended.reason()) })
 }
 
 /// Runs tests of the workspace and returns what they came to, ignored ones as skipped.
@@ -83,7 +83,7 @@ fn tests(
     golden_log: &Path,
     components: &Components,
     within: Duration,
-) -> Result<Outcome> {
+) -> Result<StepResult> {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
     cargo.env(bless::GOLDEN_LOG, golden_log).env("INSTA_UPDATE", "no");
@@ -102,7 +102,7 @@ fn tests(
         counts += Counts::FAILED;
     }
     let note = (!ended.success()).then(|| format!("cargo test: {}", ended.reason()));
-    Ok(Outcome { counts, note })
+    Ok(StepResult { counts, note })
 }
 
 /// Runs the tests that need real components; `ignored` is how many the plain run left out.
@@ -114,7 +114,7 @@ fn real(report: &mut Report, golden_log: &Path, ignored: usize) {
     };
     if components.envoy.is_none() {
         let counts = Counts { skipped: ignored, ..Counts::default() };
-        report.step("test real", || Ok(Outcome { counts, note: Some("no Envoy".to_owned()) }));
+        report.step("test real", || Ok(StepResult { counts, note: Some("no Envoy".to_owned()) }));
         return;
     }
     report.step("test real", || {
@@ -154,7 +154,7 @@ fn component(report: &mut Report, name: &str, provision: fn() -> Result<PathBuf>
         Ok(path) => {
             println!("{}", path.display());
             found = Some(path);
-            Ok(Outcome::passed())
+            Ok(StepResult::passed())
         }
         Err(error) => Ok(unavailable(&error)),
     });
@@ -173,7 +173,7 @@ fn test_programs() -> Result<BTreeSet<String>> {
 fn conformance(report: &mut Report) {
     let Some(folder) = conformance::folder() else {
         report.step("conformance", || {
-            Ok(Outcome::skipped("no suite beside the checkout and GATEWRIGHT_CONFORMANCE not set"))
+            Ok(StepResult::skipped("no suite beside the checkout and GATEWRIGHT_CONFORMANCE not set"))
         });
         return;
     };
@@ -181,7 +181,7 @@ fn conformance(report: &mut Report) {
     let mut program = None;
     report.step("conformance program", || {
         program = Some(conformance::build()?);
-        Ok(Outcome::passed())
+        Ok(StepResult::passed())
     });
     let Some(program) = program else { return };
     for engine in Engine::ALL {
@@ -189,10 +189,10 @@ fn conformance(report: &mut Report) {
     }
 }
 
-fn workflows() -> Result<Outcome> {
+fn workflows() -> Result<StepResult> {
     let folder = workspace::root().join(".github/workflows");
     if !folder.is_dir() {
-        return Ok(Outcome::skipped("no workflow files"));
+        return Ok(StepResult::skipped("no workflow files"));
     }
     let program = match testbed::actionlint() {
         Ok(program) => program,
@@ -200,15 +200,15 @@ fn workflows() -> Result<Outcome> {
     };
     let mut lint = std::process::Command::new(program);
     let ended = process::run(lint.current_dir(workspace::root()), CHECK)?;
-    Ok(if ended.success() { Outcome::passed() } else { Outcome::failed(ended.reason()) })
+    Ok(if ended.success() { StepResult::passed() } else { StepResult::failed(ended.reason()) })
 }
 
 /// A component that cannot be had is a failure where the run was told to set everything up, else it is skipped.
-fn unavailable(error: &anyhow::Error) -> Outcome {
+fn unavailable(error: &anyhow::Error) -> StepResult {
     let reason = format!("{error:#}");
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
-        Outcome::failed(reason)
+        StepResult::failed(reason)
     } else {
-        Outcome::skipped(reason)
+        StepResult::skipped(reason)
     }
 }

@@ -9,7 +9,7 @@ use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
 use gatewright_plan::cluster::ClusterLevel;
-use gatewright_reconciler::cluster::{self as target, Depth, DesiredState, Looked, Target};
+use gatewright_reconciler::cluster::{self as target, ConnectedTarget, Depth, DesiredState, Looked};
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
 use gatewright_reconciler::planning;
 use gatewright_reconciler::quarantine::quarantine;
@@ -111,7 +111,7 @@ impl Apply {
             let input = planning::input_of(&engine, &inputs.source);
             let apply = |looked| self.apply_to(context, &to, plan, &input, looked, &desired.needs);
             // Where nothing is written nobody is in the way.
-            if self.server_dry_run || looked.round.refusal.is_some() || looked.round.is_settled() {
+            if self.server_dry_run || looked.round.withheld.is_some() || looked.round.is_settled() {
                 return apply(looked).await;
             }
             let mut tenure =
@@ -130,7 +130,7 @@ impl Apply {
     async fn apply_to(
         &self,
         context: &Context,
-        to: &Target,
+        to: &ConnectedTarget,
         plan: Option<&Plan>,
         input: &str,
         looked: Looked,
@@ -140,8 +140,8 @@ impl Apply {
             context.terminal.tell(&format!("{limits}\n"));
         }
         let name = to.cluster.name();
-        if let Some(refusal) = &looked.round.refusal {
-            return Err(CliError::findings(format!("GW0611 {refusal}"))
+        if let Some(why) = &looked.round.withheld {
+            return Err(CliError::findings(format!("GW0611 {why}"))
                 .with_hint("look at it with `gatewright plan --cluster`; --prune-budget allows deletions"));
         }
         let level = planning::cluster_level(&looked, name, None);

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
-use gatewright_reconciler::control::Node;
+use gatewright_reconciler::control::ConnectedNode;
 use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, ClusterTarget, ControlTarget, HeldBack, LeaseOptions, Outcome, Pace, Round,
-    Sync as Synchronizer, SyncOptions, SyncServer, Target, TargetReport, TargetSpec, WebhookSecret,
+    ClusterReport, ClusterTarget, ControlTarget, HeldBack, LeaseOptions, Pace, Round, Sync as Synchronizer,
+    SyncOptions, SyncServer, TargetOutcome, TargetReport, TargetSpec, TargetStatus, WebhookSecret,
     write_status,
 };
 use jiff::Timestamp;
@@ -292,8 +292,11 @@ fn state_name(source: &SourceSpec, targets: &[TargetSpec]) -> String {
 }
 
 fn exit(round: &Round) -> Exit {
-    let failed = |target: &Target| {
-        matches!(target.outcome, Outcome::Failed(_) | Outcome::Unacknowledged | Outcome::Standby(_))
+    let failed = |target: &TargetStatus| {
+        matches!(
+            target.outcome,
+            TargetOutcome::Failed(_) | TargetOutcome::Unacknowledged | TargetOutcome::Standby(_)
+        )
     };
     if round.is_in_sync() {
         Exit::Fine
@@ -340,7 +343,7 @@ fn held_text(held: &HeldBack) -> String {
     format!("  holds back {object}: as {path} has it in {}, {broken}since {}", short(revision), held.since)
 }
 
-fn target_text(target: &Target) -> Vec<String> {
+fn target_text(target: &TargetStatus) -> Vec<String> {
     match &target.report {
         TargetReport::Process { socket, nodes, .. } => {
             let first = format!("  {socket}: {}", process_text(&target.outcome, nodes));
@@ -354,29 +357,34 @@ fn target_text(target: &Target) -> Vec<String> {
     }
 }
 
-fn process_text(outcome: &Outcome, nodes: &[Node]) -> String {
+fn process_text(outcome: &TargetOutcome, nodes: &[ConnectedNode]) -> String {
     match outcome {
-        Outcome::Unchanged => "serves it already".to_owned(),
-        Outcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
-        Outcome::Kept => "left as it was".to_owned(),
-        Outcome::Unacknowledged | Outcome::Incomplete | Outcome::Drifted | Outcome::Standby(_) => {
+        TargetOutcome::Unchanged => "serves it already".to_owned(),
+        TargetOutcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
+        TargetOutcome::Kept => "left as it was".to_owned(),
+        TargetOutcome::Unacknowledged
+        | TargetOutcome::Incomplete
+        | TargetOutcome::Drifted
+        | TargetOutcome::Standby(_) => {
             let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
             format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
         }
-        Outcome::Failed(reason) | Outcome::Refused(reason) => reason.clone(),
+        TargetOutcome::Failed(reason) | TargetOutcome::Refused(reason) => reason.clone(),
     }
 }
 
-fn cluster_text(outcome: &Outcome, report: &ClusterReport) -> String {
+fn cluster_text(outcome: &TargetOutcome, report: &ClusterReport) -> String {
     match outcome {
-        Outcome::Kept => "left as it was".to_owned(),
-        Outcome::Standby(holder) => format!("left to {holder}, which holds the Lease {}", report.inventory),
-        Outcome::Failed(reason) | Outcome::Refused(reason) => reason.clone(),
+        TargetOutcome::Kept => "left as it was".to_owned(),
+        TargetOutcome::Standby(holder) => {
+            format!("left to {holder}, which holds the Lease {}", report.inventory)
+        }
+        TargetOutcome::Failed(reason) | TargetOutcome::Refused(reason) => reason.clone(),
         _ => report.objects.map(|counts| counts.to_string()).unwrap_or_default(),
     }
 }
 
-fn rejections(node: &Node) -> impl Iterator<Item = String> {
+fn rejections(node: &ConnectedNode) -> impl Iterator<Item = String> {
     node.rejections.iter().map(|rejected| {
         format!(
             "    GW0701 node `{}` rejects {} `{}`: {}",

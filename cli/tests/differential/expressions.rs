@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gatewright_behaviour::Request;
 use gatewright_behaviour::testing::Choices;
-use gatewright_http::re2::{Expression, MAX_PROGRAM, Refusal};
+use gatewright_http::re2::{Expression, ExpressionError, MAX_PROGRAM};
 use gatewright_ir::ListenerId;
 use gatewright_testkit::envoy::Envoy;
 use gatewright_testkit::{eventually, free_port};
@@ -19,7 +19,7 @@ use super::ground::{Ground, compile};
 use super::manifest::{Backend, Ingress, Path, Rule};
 use super::planes::Planes;
 use super::requests::echoing;
-use super::run::{Outcome, case, judge};
+use super::run::{RunReport, case, judge};
 use super::trace;
 
 /// How many expressions meet how many texts.
@@ -227,7 +227,7 @@ fn verdict_differs(expression: &str, told: &Result<u32, String>) -> Option<Strin
         }
         (Err(_), Err(_)) => None,
         // A limit is kept by counting what may be too much.
-        (Err(Refusal::TooLarge), Ok(size)) if *size > MAX_PROGRAM / 4 => None,
+        (Err(ExpressionError::TooLarge), Ok(size)) if *size > MAX_PROGRAM / 4 => None,
         _ => Some(format!("`{expression}`: Envoy says {told:?}, and here {:?}", ours.err())),
     }
 }
@@ -301,7 +301,7 @@ enum Use {
 }
 
 /// Lets everybody answer requests whose headers, queries and paths are tested with generated expressions.
-pub(crate) fn matches(ground: &Ground, seed: u64, sizes: Sizes) -> Outcome {
+pub(crate) fn matches(ground: &Ground, seed: u64, sizes: Sizes) -> RunReport {
     let mut choices = Choices::new(seed);
     let mut tested = Vec::new();
     while tested.len() < sizes.expressions {
@@ -322,7 +322,7 @@ pub(crate) fn matches(ground: &Ground, seed: u64, sizes: Sizes) -> Outcome {
     let files = ground.files(&configurations);
     let engine = compile(&files);
     let planes = Planes::start(&engine, &files, sizes.envoy).expect("Envoy takes what is taken here");
-    let mut outcome = Outcome { configurations: configurations.len(), ..Outcome::default() };
+    let mut outcome = RunReport { configurations: configurations.len(), ..RunReport::default() };
     let mut cases = Vec::new();
     for ((purpose, _, parsed), configuration) in tested.iter().zip(&configurations) {
         for _ in 0..sizes.texts {

@@ -9,13 +9,13 @@ use super::configuration::Configuration;
 use super::ground::{Ground, compile};
 use super::planes::Planes;
 use super::requests::echoing;
-use super::run::{Outcome, case, judge, judge_http2};
+use super::run::{RunReport, case, judge, judge_http2};
 
 /// Opens a line with a request.
 const REQUEST: &str = "# > ";
 
 /// Lets everybody answer the requests of all files again, on one gateway.
-pub(crate) fn replay_all(ground: &Ground, envoy: bool) -> Outcome {
+pub(crate) fn replay_all(ground: &Ground, envoy: bool) -> RunReport {
     let fixtures = load();
     let configurations: Vec<Configuration> = fixtures.iter().map(|(one, _)| one.clone()).collect();
     let files = ground.files(&configurations);
@@ -25,7 +25,7 @@ pub(crate) fn replay_all(ground: &Ground, envoy: bool) -> Outcome {
     let cases: Vec<_> = requests.map(|(one, request)| case(&engine, one, request.clone())).collect();
     let planes = Planes::start(&engine, &files, envoy).expect("Envoy takes the fixtures");
     let mut outcome =
-        Outcome { configurations: configurations.len(), requests: cases.len(), ..Outcome::default() };
+        RunReport { configurations: configurations.len(), requests: cases.len(), ..RunReport::default() };
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);
     judge_http2(ground, &engine, &configurations, &planes, cases.iter(), &mut outcome);
     outcome

@@ -24,5 +24,5 @@ pub(crate) use expressions::{Sizes, matches, verdicts};
 pub(crate) use fixture::replay_all;
 pub(crate) use ground::Ground;
 pub(crate) use report::assert_agreement;
-pub(crate) use run::{Outcome, Size, run, validate};
+pub(crate) use run::{RunReport, Size, run, validate};
 pub(crate) use spellings::spellings;

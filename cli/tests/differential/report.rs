@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fixture;
 use super::ground::Ground;
-use super::run::{Disagreement, Outcome};
+use super::run::{Disagreement, RunReport};
 use super::shrink::shrink;
 
 /// Kinds of disagreements that are made small; each takes a while.
@@ -14,8 +14,8 @@ const SHRUNK: usize = 8;
 ///
 /// # Panics
 /// With the reproductions, when somebody did not.
-pub(crate) fn assert_agreement(ground: &Ground, outcome: &Outcome, envoy: bool) {
-    let Outcome { configurations, requests, http2, traces, samples, replies, .. } = outcome;
+pub(crate) fn assert_agreement(ground: &Ground, outcome: &RunReport, envoy: bool) {
+    let RunReport { configurations, requests, http2, traces, samples, replies, .. } = outcome;
     println!(
         "{configurations} configurations, {requests} requests, {http2} over HTTP/2, {traces} traces, {samples} samples"
     );

@@ -51,7 +51,7 @@ pub(crate) struct Disagreement {
 
 /// What a run did and found.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct RunReport {
     pub(crate) configurations: usize,
     pub(crate) requests: usize,
     pub(crate) http2: usize,
@@ -69,9 +69,9 @@ pub(crate) struct Case<'c> {
     pub(crate) decision: Decision,
 }
 
-impl Outcome {
+impl RunReport {
     /// Adds another run's figures and findings.
-    pub(crate) fn add(&mut self, other: Outcome) {
+    pub(crate) fn add(&mut self, other: RunReport) {
         self.configurations += other.configurations;
         self.requests += other.requests;
         self.http2 += other.http2;
@@ -85,11 +85,11 @@ impl Outcome {
 }
 
 /// Generates configurations and requests of a seed and lets everybody answer.
-pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> Outcome {
+pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> RunReport {
     let started = Instant::now();
     let mut choices = Choices::new(seed);
     let mut configurations = generate(&mut choices, size.configurations);
-    let mut outcome = Outcome { configurations: configurations.len(), ..Outcome::default() };
+    let mut outcome = RunReport { configurations: configurations.len(), ..RunReport::default() };
     let mut files = ground.files(&configurations);
     let mut engine = compile(&files);
     let planes = match Planes::start(&engine, &files, size.envoy) {
@@ -123,9 +123,9 @@ pub(crate) fn run(ground: &Ground, seed: u64, size: Size) -> Outcome {
 }
 
 /// Generates configurations that share one bootstrap and only asks real Envoy whether it takes them.
-pub(crate) fn validate(ground: &Ground, seed: u64, count: usize) -> Outcome {
+pub(crate) fn validate(ground: &Ground, seed: u64, count: usize) -> RunReport {
     let mut configurations = generate(&mut Choices::new(seed), count);
-    let mut outcome = Outcome { configurations: configurations.len(), ..Outcome::default() };
+    let mut outcome = RunReport { configurations: configurations.len(), ..RunReport::default() };
     drop_refused(ground, &mut configurations, &mut outcome);
     outcome
 }
@@ -168,7 +168,7 @@ pub(crate) fn judge(
     configurations: &[Configuration],
     planes: &Planes,
     cases: &[Case<'_>],
-    outcome: &mut Outcome,
+    outcome: &mut RunReport,
 ) {
     let requests: Vec<&Request> = cases.iter().map(|case| &case.request).collect();
     let answers = planes.send(&requests);
@@ -186,7 +186,7 @@ pub(crate) fn judge_http2<'c>(
     configurations: &[Configuration],
     planes: &Planes,
     cases: impl Iterator<Item = &'c Case<'c>>,
-    outcome: &mut Outcome,
+    outcome: &mut RunReport,
 ) {
     for case in cases {
         // HTTP/2 makes one line of several cookies, and none of an empty one, which the model does not look at.
@@ -218,7 +218,7 @@ fn note(
     answers: &[(Plane, &Seen)],
     found: Vec<(String, Difference)>,
     configurations: &[Configuration],
-    outcome: &mut Outcome,
+    outcome: &mut RunReport,
 ) {
     for (who, difference) in found {
         outcome.disagreements.push(Disagreement {
@@ -310,7 +310,7 @@ fn kind(reply: &Reply) -> &'static str {
 }
 
 /// Takes the configurations out that real Envoy refuses, and reports them.
-fn drop_refused(ground: &Ground, configurations: &mut Vec<Configuration>, outcome: &mut Outcome) {
+fn drop_refused(ground: &Ground, configurations: &mut Vec<Configuration>, outcome: &mut RunReport) {
     let mut refused = Vec::new();
     find_refused(ground, configurations, &mut refused);
     for (configuration, reason) in refused {

@@ -10,7 +10,7 @@ use super::configuration::Configuration;
 use super::expectation::{Difference, Echo};
 use super::ground::Ground;
 use super::planes::{Plane, Planes};
-use super::run::{Case, Disagreement, Outcome, with_star};
+use super::run::{Case, Disagreement, RunReport, with_star};
 
 /// Requests of one sample.
 const SAMPLE: usize = 200;
@@ -25,7 +25,7 @@ pub(crate) fn shares(
     planes: &Planes,
     cases: &[Case<'_>],
     count: usize,
-    outcome: &mut Outcome,
+    outcome: &mut RunReport,
 ) {
     let mut routes = BTreeMap::new();
     for case in cases.iter().filter(|case| case.request.method != "HEAD") {

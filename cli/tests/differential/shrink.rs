@@ -6,7 +6,7 @@ use serde_yaml::Value;
 use super::configuration::Configuration;
 use super::ground::{Ground, compile};
 use super::planes::Planes;
-use super::run::{Disagreement, Outcome, case, judge};
+use super::run::{Disagreement, RunReport, case, judge};
 
 /// Trials for one disagreement; each starts the data planes anew.
 const TRIALS: usize = 150;
@@ -43,14 +43,14 @@ pub(crate) fn replay(
     configurations: &[Configuration],
     requests: &[Request],
     envoy: bool,
-) -> Outcome {
+) -> RunReport {
     let files = ground.files(configurations);
     let engine = compile(&files);
     let last = configurations.last().expect("a configuration is replayed");
     let cases: Vec<_> = requests.iter().map(|request| case(&engine, last, request.clone())).collect();
     let planes = Planes::start(&engine, &files, envoy).expect("Envoy takes a part of what it has taken");
     let mut outcome =
-        Outcome { configurations: configurations.len(), requests: cases.len(), ..Outcome::default() };
+        RunReport { configurations: configurations.len(), requests: cases.len(), ..RunReport::default() };
     judge(ground, &engine, configurations, &planes, &cases, &mut outcome);
     outcome
 }

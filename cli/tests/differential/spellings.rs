@@ -9,7 +9,7 @@ use super::ground::{Ground, compile};
 use super::manifest::{Backend, Ingress, Path, Rule};
 use super::planes::Planes;
 use super::requests::echoing;
-use super::run::{Outcome, case, judge, judge_http2};
+use super::run::{RunReport, case, judge, judge_http2};
 
 /// What spellings are made of.
 const PIECES: &[&str] = &[
@@ -29,7 +29,7 @@ pub(crate) fn spellings(
     count: usize,
     http2_every: usize,
     envoy: bool,
-) -> Outcome {
+) -> RunReport {
     let mut choices = Choices::new(seed);
     let configurations = [configuration()];
     let files = ground.files(&configurations);
@@ -39,7 +39,7 @@ pub(crate) fn spellings(
         std::iter::repeat_with(|| target(&mut choices)).filter(|target| library_takes(target)).take(count);
     let requests = targets.map(|target| echoing(Request::get(ListenerId::HTTP, "spellings.test", &target)));
     let cases: Vec<_> = requests.map(|request| case(&engine, &configurations[0], request)).collect();
-    let mut outcome = Outcome { configurations: 1, requests: cases.len(), ..Outcome::default() };
+    let mut outcome = RunReport { configurations: 1, requests: cases.len(), ..RunReport::default() };
     judge(ground, &engine, &configurations, &planes, &cases, &mut outcome);
     // Of a path without slash HTTP/2 makes Envoy close the connection.
     let slashed = cases.iter().filter(|case| case.request.path.starts_with('/')).step_by(http2_every);

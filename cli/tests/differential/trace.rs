@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::configuration::Configuration;
 use super::expectation::Difference;
 use super::ground::{Ground, write};
-use super::run::{Case, Disagreement, Outcome, with_star};
+use super::run::{Case, Disagreement, RunReport, with_star};
 
 /// Traces some of the requests, spread over all, each in a folder with its configuration alone.
 pub(crate) fn traces(
@@ -17,7 +17,7 @@ pub(crate) fn traces(
     configurations: &[Configuration],
     cases: &[Case<'_>],
     count: usize,
-    outcome: &mut Outcome,
+    outcome: &mut RunReport,
 ) {
     for case in cases.iter().step_by((cases.len() / count.max(1)).max(1)).take(count) {
         outcome.traces += 1;

@@ -22,7 +22,7 @@ impl NodeId {
 
 /// A node and its place.
 #[derive(Debug)]
-pub(crate) struct Node<'a> {
+pub(crate) struct YamlNode<'a> {
     /// Content.
     pub(crate) kind: NodeKind<'a>,
     /// Place, without trailing comments and blank lines.
@@ -72,7 +72,7 @@ pub(crate) struct Children {
 /// A document.
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<YamlNode<'a>>,
     children: Vec<NodeId>,
     root: Option<NodeId>,
     /// Whether a node stands for another.
@@ -104,12 +104,12 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns a node.
-    pub(crate) fn node(&self, id: NodeId) -> &Node<'a> {
+    pub(crate) fn node(&self, id: NodeId) -> &YamlNode<'a> {
         &self.nodes[id.0 as usize]
     }
 
     /// Returns a node for changes.
-    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node<'a> {
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut YamlNode<'a> {
         &mut self.nodes[id.0 as usize]
     }
 
@@ -296,7 +296,7 @@ impl<'a> Tree<'a> {
 
     /// Returns the tree with texts of its own.
     pub(crate) fn into_owned(self) -> Tree<'static> {
-        let own = |node: Node<'a>| Node { kind: node.kind.into_owned(), span: node.span };
+        let own = |node: YamlNode<'a>| YamlNode { kind: node.kind.into_owned(), span: node.span };
         Tree {
             nodes: self.nodes.into_iter().map(own).collect(),
             children: self.children,
@@ -330,7 +330,7 @@ impl<'a> Tree<'a> {
     /// Adds a node.
     pub(super) fn push(&mut self, kind: NodeKind<'a>, span: CharSpan) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node { kind, span });
+        self.nodes.push(YamlNode { kind, span });
         id
     }
 

@@ -48,14 +48,14 @@ pub(crate) enum Targets {
     Single(Arc<str>),
     /// Never empty; the sum of the weights is above 0.
     Weighted {
-        targets: Box<[Target]>,
+        targets: Box<[WeightedTarget]>,
         total: u64,
     },
 }
 
 /// One weighted cluster.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct WeightedTarget {
     pub(crate) cluster: Arc<str>,
     pub(crate) weight: u64,
     pub(crate) request_headers: HeaderEdits,
@@ -143,7 +143,7 @@ fn weighted(mut message: xds::WeightedCluster) -> Result<Targets, FieldError> {
         .into_iter()
         .enumerate()
         .map(|(index, cluster)| target(cluster).within(format!("clusters[{index}]")))
-        .collect::<Result<Box<[Target]>, _>>()?;
+        .collect::<Result<Box<[WeightedTarget]>, _>>()?;
     let total: u64 = targets.iter().map(|target| target.weight).sum();
     if total == 0 {
         return Err(FieldError::new("clusters", "the sum of the weights is 0"));
@@ -152,10 +152,10 @@ fn weighted(mut message: xds::WeightedCluster) -> Result<Targets, FieldError> {
     Ok(Targets::Weighted { targets, total })
 }
 
-fn target(mut message: xds::weighted_cluster::ClusterWeight) -> Result<Target, FieldError> {
+fn target(mut message: xds::weighted_cluster::ClusterWeight) -> Result<WeightedTarget, FieldError> {
     let request_add = std::mem::take(&mut message.request_headers_to_add);
     let response_add = std::mem::take(&mut message.response_headers_to_add);
-    let target = Target {
+    let target = WeightedTarget {
         cluster: name(std::mem::take(&mut message.name), "name")?,
         weight: message.weight.take().map_or(0, |weight| weight.value.into()),
         request_headers: HeaderEdits::new(

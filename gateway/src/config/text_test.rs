@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use gatewright_http::re2::{Anywhere, Expression, Refusal, Whole};
+use gatewright_http::re2::{Anywhere, Expression, ExpressionError, Whole};
 use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use gatewright_xds::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 
@@ -103,7 +103,7 @@ pub(super) fn anywhere(message: &RegexMatcher) -> Result<Anywhere, FieldError> {
 fn compiled<T: Clone>(
     known: &Compiled<T>,
     message: &RegexMatcher,
-    compile: fn(&Expression) -> Result<T, Refusal>,
+    compile: fn(&Expression) -> Result<T, ExpressionError>,
 ) -> Result<T, FieldError> {
     if let Some(compiled) = lock(known).get(&message.regex) {
         return Ok(compiled.clone());

@@ -16,7 +16,7 @@ use super::body::{ClientBody, Content, RequestBody, ResponseBody};
 use super::connection::Connection;
 use super::filtered::Session;
 use super::forward::{Forwarded, Forwarding};
-use super::incoming::{self, Accepted, Refusal};
+use super::incoming::{self, Accepted, HeadRefusal};
 use super::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
 use super::pool::Lease;
 use super::record::Record;
@@ -39,7 +39,7 @@ struct Exchange {
 }
 
 /// What the router made of a request.
-enum Outcome {
+enum Routed {
     Reply(LocalReply),
     Response(ResponseHead, Content),
     Upgraded(Response<Incoming>, Lease),
@@ -100,13 +100,15 @@ fn response(head: ResponseHead, body: ResponseBody, server: HeaderValue) -> Resp
 }
 
 impl Exchange {
-    fn refuse(mut self, refusal: Refusal, version: Version) -> Response<ResponseBody> {
+    fn refuse(mut self, refusal: HeadRefusal, version: Version) -> Response<ResponseBody> {
         let (mut reply, flag) = match refusal {
-            Refusal::BadRequest => (reply::bad_request(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
-            Refusal::Scheme => (reply::forbidden(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
-            Refusal::TransferCoding => (reply::not_implemented(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
-            Refusal::NotFound => (reply::not_found(), ResponseFlags::NO_ROUTE),
-            Refusal::Upgrade => (reply::forbidden(), ResponseFlags::default()),
+            HeadRefusal::BadRequest => (reply::bad_request(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+            HeadRefusal::Scheme => (reply::forbidden(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR),
+            HeadRefusal::TransferCoding => {
+                (reply::not_implemented(), ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+            }
+            HeadRefusal::NotFound => (reply::not_found(), ResponseFlags::NO_ROUTE),
+            HeadRefusal::Upgrade => (reply::forbidden(), ResponseFlags::default()),
         };
         self.record.flags.add(flag);
         // Of what follows nobody knows whether it is another request.
@@ -146,20 +148,20 @@ impl Exchange {
     /// Runs a request that filters work on. Their answer at any time takes the place of what is under way.
     async fn run_filtered(mut self, session: Rc<Session>, body: RequestBody) -> Response<ResponseBody> {
         let outcome = match session.request_head(body).await {
-            Err(reply) => Outcome::Reply(reply),
+            Err(reply) => Routed::Reply(reply),
             Ok((head, body)) => {
                 let route = session.route(&head);
                 tokio::select! {
                     biased;
-                    reply = session.reply() => Outcome::Reply(reply),
+                    reply = session.reply() => Routed::Reply(reply),
                     outcome = self.route(head, route, body) => outcome,
                 }
             }
         };
         let (head, content) = match outcome {
-            Outcome::Upgraded(response, lease) => return self.switch(response, lease),
-            Outcome::Response(head, content) => (head, content),
-            Outcome::Reply(reply) => {
+            Routed::Upgraded(response, lease) => return self.switch(response, lease),
+            Routed::Response(head, content) => (head, content),
+            Routed::Reply(reply) => {
                 let (head, body) = reply.into_parts(self.form);
                 (head, Content::Full(body))
             }
@@ -179,17 +181,17 @@ impl Exchange {
         head: RequestHead,
         route: Option<Arc<crate::config::Route>>,
         body: RequestBody,
-    ) -> Outcome {
+    ) -> Routed {
         let Some(route) = route else {
             self.record.flags.add(ResponseFlags::NO_ROUTE);
-            return Outcome::Reply(reply::not_found());
+            return Routed::Reply(reply::not_found());
         };
         self.record.route = Some(route.clone());
         match &route.action {
             RouteAction::Redirect(action) => {
-                Outcome::Reply(reply::redirect(action, &head, &route.response_headers))
+                Routed::Reply(reply::redirect(action, &head, &route.response_headers))
             }
-            RouteAction::Direct(action) => Outcome::Reply(reply::direct(action, &route.response_headers)),
+            RouteAction::Direct(action) => Routed::Reply(reply::direct(action, &route.response_headers)),
             RouteAction::Forward(action) => {
                 let forwarding = Forwarding {
                     worker: &self.connection.worker,
@@ -201,19 +203,19 @@ impl Exchange {
                     raw_target: None,
                 };
                 match forwarding.run(body).await {
-                    Forwarded::Reply(reply) => Outcome::Reply(reply),
-                    Forwarded::Response(head, content) => Outcome::Response(head, content),
-                    Forwarded::Upgraded(response, lease) => Outcome::Upgraded(response, lease),
+                    Forwarded::Reply(reply) => Routed::Reply(reply),
+                    Forwarded::Response(head, content) => Routed::Response(head, content),
+                    Forwarded::Upgraded(response, lease) => Routed::Upgraded(response, lease),
                 }
             }
         }
     }
 
-    async fn respond(self, outcome: Outcome) -> Response<ResponseBody> {
+    async fn respond(self, outcome: Routed) -> Response<ResponseBody> {
         match outcome {
-            Outcome::Response(head, content) => self.send(head, content),
-            Outcome::Upgraded(response, lease) => self.switch(response, lease),
-            Outcome::Reply(reply) => {
+            Routed::Response(head, content) => self.send(head, content),
+            Routed::Upgraded(response, lease) => self.switch(response, lease),
+            Routed::Reply(reply) => {
                 let (head, body) = reply.into_parts(self.form);
                 self.send(head, Content::Full(body))
             }

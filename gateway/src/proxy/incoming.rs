@@ -32,7 +32,7 @@ const INTERNAL: [HeaderName; 7] = [
 
 /// Why a request is answered right away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum HeadRefusal {
     /// No usable host or path, or a version that is not accepted.
     BadRequest,
     /// An `https` target on a connection in clear text.
@@ -62,13 +62,13 @@ pub(crate) fn accept(
     scheme: Scheme,
     http: &HttpConnections,
     random: &Random,
-) -> Result<Accepted, (Refusal, Box<RequestHead>)> {
+) -> Result<Accepted, (HeadRefusal, Box<RequestHead>)> {
     let old = parts.version == Version::HTTP_10 && !http.http_10;
     let authority = authority(&parts);
     let mut refusal =
-        (old || faulty || authority.is_none() || has_bad_headers(&parts)).then_some(Refusal::BadRequest);
+        (old || faulty || authority.is_none() || has_bad_headers(&parts)).then_some(HeadRefusal::BadRequest);
     if hop::has_foreign_coding(&parts.headers) {
-        refusal.get_or_insert(Refusal::TransferCoding);
+        refusal.get_or_insert(HeadRefusal::TransferCoding);
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if let Some(reason) = wrong_target(&parts, &target, scheme) {
@@ -84,16 +84,16 @@ pub(crate) fn accept(
     };
     let upgrade = upgrade(&head);
     if upgrade == Upgrade::Other || upgrade == Upgrade::WebSocket && !http.websocket {
-        refusal.get_or_insert(Refusal::Upgrade);
+        refusal.get_or_insert(HeadRefusal::Upgrade);
     }
     // Whether the chunks end before the other protocol begins is what two readers see differently.
     if upgrade == Upgrade::WebSocket && head.headers.contains_key(header::TRANSFER_ENCODING) {
-        refusal.get_or_insert(Refusal::BadRequest);
+        refusal.get_or_insert(HeadRefusal::BadRequest);
     }
     if refusal.is_none() && http.normalize_path {
         match path::normalized(head.target.clone(), http.merge_slashes) {
             Ok(target) => head.target = target,
-            Err(_) => refusal = Some(Refusal::BadRequest),
+            Err(_) => refusal = Some(HeadRefusal::BadRequest),
         }
     }
     rewrite_headers(&mut head, ends, http, random);
@@ -104,7 +104,7 @@ pub(crate) fn accept(
 }
 
 /// Returns why a target is not served: it must be a path of visible ASCII, alone or behind a scheme and a host.
-fn wrong_target(parts: &Parts, target: &PathAndQuery, scheme: Scheme) -> Option<Refusal> {
+fn wrong_target(parts: &Parts, target: &PathAndQuery, scheme: Scheme) -> Option<HeadRefusal> {
     let (uri, text) = (&parts.uri, target.as_str());
     let absolute = uri.scheme().is_some() && parts.version < Version::HTTP_2;
     // Envoy lets these through, to no route.
@@ -112,15 +112,15 @@ fn wrong_target(parts: &Parts, target: &PathAndQuery, scheme: Scheme) -> Option<
         || parts.method == Method::OPTIONS && text.starts_with('*')
         || absolute && text.starts_with('?')
     {
-        return Some(Refusal::NotFound);
+        return Some(HeadRefusal::NotFound);
     }
     let only_host = uri.scheme().is_none() && uri.authority().is_some();
     if only_host || !text.starts_with('/') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(Refusal::BadRequest);
+        return Some(HeadRefusal::BadRequest);
     }
     match uri.scheme_str() {
-        Some("https") if absolute && scheme == Scheme::Http => Some(Refusal::Scheme),
-        Some(named) if absolute && named != "http" && named != "https" => Some(Refusal::BadRequest),
+        Some("https") if absolute && scheme == Scheme::Http => Some(HeadRefusal::Scheme),
+        Some(named) if absolute && named != "http" && named != "https" => Some(HeadRefusal::BadRequest),
         _ => None,
     }
 }

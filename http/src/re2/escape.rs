@@ -2,11 +2,11 @@
 
 use super::byte_set::ByteSet;
 use super::class_names;
+use super::error::ExpressionError;
 use super::parser::Reader;
-use super::refusal::Refusal;
 
 /// Reads a class in Perl's or Unicode's notation, if one begins here; a backslash has been seen and not taken.
-pub(super) fn class(reader: &mut Reader<'_>, fold: bool) -> Result<Option<ByteSet>, Refusal> {
+pub(super) fn class(reader: &mut Reader<'_>, fold: bool) -> Result<Option<ByteSet>, ExpressionError> {
     let Some(letter) = reader.ahead(1) else { return Ok(None) };
     if letter.eq_ignore_ascii_case(&b'p') {
         reader.skip(2);
@@ -23,22 +23,22 @@ pub(super) fn named(set: ByteSet, negated: bool, fold: bool) -> ByteSet {
     if negated { set.negated() } else { set }
 }
 
-fn unicode(reader: &mut Reader<'_>, negated: bool, fold: bool) -> Result<ByteSet, Refusal> {
-    let name = match reader.next().ok_or(Refusal::UnknownClass)? {
-        b'{' => reader.until(b"}").ok_or(Refusal::UnknownClass)?,
+fn unicode(reader: &mut Reader<'_>, negated: bool, fold: bool) -> Result<ByteSet, ExpressionError> {
+    let name = match reader.next().ok_or(ExpressionError::UnknownClass)? {
+        b'{' => reader.until(b"}").ok_or(ExpressionError::UnknownClass)?,
         _ => reader.last(),
     };
     let (name, negated) = match name.strip_prefix(b"^") {
         Some(name) => (name, !negated),
         None => (name, negated),
     };
-    let set = class_names::unicode(name).ok_or(Refusal::UnknownClass)?;
+    let set = class_names::unicode(name).ok_or(ExpressionError::UnknownClass)?;
     Ok(named(set, negated, fold))
 }
 
 /// Reads the escape of one character; the backslash has been taken.
-pub(super) fn character(reader: &mut Reader<'_>) -> Result<u8, Refusal> {
-    let letter = reader.next().ok_or(Refusal::TrailingBackslash)?;
+pub(super) fn character(reader: &mut Reader<'_>) -> Result<u8, ExpressionError> {
+    let letter = reader.next().ok_or(ExpressionError::TrailingBackslash)?;
     match letter {
         b'a' => Ok(0x07),
         b'f' => Ok(0x0c),
@@ -46,12 +46,12 @@ pub(super) fn character(reader: &mut Reader<'_>) -> Result<u8, Refusal> {
         b'r' => Ok(b'\r'),
         b't' => Ok(b'\t'),
         b'v' => Ok(0x0b),
-        b'x' => hexadecimal(reader).ok_or(Refusal::Escape('x')),
-        b'1'..=b'7' if !matches!(reader.ahead(0), Some(b'0'..=b'7')) => Err(Refusal::BackReference),
-        b'0'..=b'7' => octal(reader, letter).ok_or(Refusal::Escape(char::from(letter))),
+        b'x' => hexadecimal(reader).ok_or(ExpressionError::Escape('x')),
+        b'1'..=b'7' if !matches!(reader.ahead(0), Some(b'0'..=b'7')) => Err(ExpressionError::BackReference),
+        b'0'..=b'7' => octal(reader, letter).ok_or(ExpressionError::Escape(char::from(letter))),
         _ if letter.is_ascii() && !letter.is_ascii_alphanumeric() => Ok(letter),
-        b'8' | b'9' => Err(Refusal::BackReference),
-        _ => Err(Refusal::Escape(char::from(letter))),
+        b'8' | b'9' => Err(ExpressionError::BackReference),
+        _ => Err(ExpressionError::Escape(char::from(letter))),
     }
 }
 

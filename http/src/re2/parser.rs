@@ -4,12 +4,12 @@ use regex_syntax::hir::{Hir, Look};
 
 use super::byte_set::ByteSet;
 use super::class_names;
+use super::error::ExpressionError;
 use super::escape;
-use super::node::{MAX_DEPTH, Node};
-use super::refusal::Refusal;
+use super::measured::{MAX_DEPTH, Measured};
 
 /// Reads an expression; returns it with the number of its capturing groups and a bound of its size.
-pub(super) fn parse(text: &[u8]) -> Result<(Hir, usize, u32), Refusal> {
+pub(super) fn parse(text: &[u8]) -> Result<(Hir, usize, u32), ExpressionError> {
     let mut parser = Parser {
         reader: Reader { text, at: 0 },
         flags: Flags::default(),
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &[u8]) -> Result<(Hir, usize, u32), Refusal> {
         parser.token(byte, repeated)?;
     }
     let mut open = parser.open;
-    let whole = open.pop().filter(|_| open.is_empty()).ok_or(Refusal::MissingParenthesis)?;
+    let whole = open.pop().filter(|_| open.is_empty()).ok_or(ExpressionError::MissingParenthesis)?;
     let (hir, program) = whole.close()?.finished()?;
     Ok((hir, parser.groups as usize, program))
 }
@@ -89,29 +89,29 @@ struct Group {
     index: Option<u32>,
     /// What holds again behind it.
     flags: Flags,
-    done: Vec<Node>,
-    parts: Vec<Node>,
+    done: Vec<Measured>,
+    parts: Vec<Measured>,
 }
 
 impl Group {
-    fn next_alternative(&mut self) -> Result<(), Refusal> {
+    fn next_alternative(&mut self) -> Result<(), ExpressionError> {
         let parts = std::mem::take(&mut self.parts);
-        self.done.push(Node::concat(parts)?);
+        self.done.push(Measured::concat(parts)?);
         Ok(())
     }
 
-    fn close(mut self) -> Result<Node, Refusal> {
+    fn close(mut self) -> Result<Measured, ExpressionError> {
         self.next_alternative()?;
-        let node = match self.done.pop() {
+        let part = match self.done.pop() {
             Some(only) if self.done.is_empty() => only,
             last => {
                 self.done.extend(last);
-                Node::alternation(self.done)?
+                Measured::alternation(self.done)?
             }
         };
         match self.index {
-            Some(index) => node.captured(index),
-            None => Ok(node),
+            Some(index) => part.captured(index),
+            None => Ok(part),
         }
     }
 }
@@ -126,7 +126,7 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    fn token(&mut self, byte: u8, repeated: bool) -> Result<(), Refusal> {
+    fn token(&mut self, byte: u8, repeated: bool) -> Result<(), ExpressionError> {
         match byte {
             b'\\' => return self.backslash(),
             b'[' => return self.class(),
@@ -144,45 +144,45 @@ impl Parser<'_> {
             b'$' => self.look(if self.flags.lines { Look::EndLF } else { Look::End }),
             b'.' => {
                 let line_feed = self.flags.dot_takes_line_feed;
-                self.push(Node::class(&ByteSet::of(|byte| line_feed || byte != b'\n')))
+                self.push(Measured::class(&ByteSet::of(|byte| line_feed || byte != b'\n')))
             }
             letter => self.literal(letter),
         }
     }
 
-    fn group(&mut self) -> Result<&mut Group, Refusal> {
-        self.open.last_mut().ok_or(Refusal::UnexpectedParenthesis)
+    fn group(&mut self) -> Result<&mut Group, ExpressionError> {
+        self.open.last_mut().ok_or(ExpressionError::UnexpectedParenthesis)
     }
 
-    fn push(&mut self, node: Node) -> Result<(), Refusal> {
-        self.group()?.parts.push(node);
+    fn push(&mut self, part: Measured) -> Result<(), ExpressionError> {
+        self.group()?.parts.push(part);
         Ok(())
     }
 
-    fn look(&mut self, look: Look) -> Result<(), Refusal> {
-        self.push(Node::new(Hir::look(look)))
+    fn look(&mut self, look: Look) -> Result<(), ExpressionError> {
+        self.push(Measured::new(Hir::look(look)))
     }
 
-    fn literal(&mut self, letter: u8) -> Result<(), Refusal> {
+    fn literal(&mut self, letter: u8) -> Result<(), ExpressionError> {
         if self.flags.fold && letter.is_ascii_alphabetic() {
-            return self.push(Node::class(&ByteSet::of(|byte| byte.eq_ignore_ascii_case(&letter))));
+            return self.push(Measured::class(&ByteSet::of(|byte| byte.eq_ignore_ascii_case(&letter))));
         }
-        self.push(Node::new(Hir::literal([letter])))
+        self.push(Measured::new(Hir::literal([letter])))
     }
 
-    fn repeat(&mut self, min: u32, max: Option<u32>, repeated: bool) -> Result<(), Refusal> {
+    fn repeat(&mut self, min: u32, max: Option<u32>, repeated: bool) -> Result<(), ExpressionError> {
         let lazy = self.reader.next_if(b'?') != self.flags.lazy;
         if repeated {
-            return Err(Refusal::RepeatedRepetition);
+            return Err(ExpressionError::RepeatedRepetition);
         }
-        let node = self.group()?.parts.pop().ok_or(Refusal::NothingToRepeat)?;
-        self.push(node.repeated(min, max, !lazy)?)?;
+        let part = self.group()?.parts.pop().ok_or(ExpressionError::NothingToRepeat)?;
+        self.push(part.repeated(min, max, !lazy)?)?;
         self.repeated = true;
         Ok(())
     }
 
     /// A counted repetition, or a brace that is a letter where no count follows.
-    fn brace(&mut self, repeated: bool) -> Result<(), Refusal> {
+    fn brace(&mut self, repeated: bool) -> Result<(), ExpressionError> {
         match counts(self.reader.rest()) {
             Some((min, max, length)) => {
                 self.reader.skip(length);
@@ -195,7 +195,7 @@ impl Parser<'_> {
         }
     }
 
-    fn backslash(&mut self) -> Result<(), Refusal> {
+    fn backslash(&mut self) -> Result<(), ExpressionError> {
         let look = match self.reader.ahead(1) {
             Some(b'b') => Some(Look::WordAscii),
             Some(b'B') => Some(Look::WordAsciiNegate),
@@ -210,14 +210,14 @@ impl Parser<'_> {
         match self.reader.ahead(1) {
             Some(b'C') => {
                 self.reader.skip(2);
-                self.push(Node::class(&ByteSet::of(|_| true)))
+                self.push(Measured::class(&ByteSet::of(|_| true)))
             }
             Some(b'Q') => {
                 self.reader.skip(2);
                 self.quoted()
             }
             _ => match escape::class(&mut self.reader, self.flags.fold)? {
-                Some(set) => self.push(Node::class(&set)),
+                Some(set) => self.push(Measured::class(&set)),
                 None => {
                     self.reader.skip(1);
                     let letter = escape::character(&mut self.reader)?;
@@ -228,7 +228,7 @@ impl Parser<'_> {
     }
 
     /// Everything up to `\E`, or to the end, stands for itself.
-    fn quoted(&mut self) -> Result<(), Refusal> {
+    fn quoted(&mut self) -> Result<(), ExpressionError> {
         let text = match self.reader.until(br"\E") {
             Some(text) => text,
             None => {
@@ -240,7 +240,7 @@ impl Parser<'_> {
         text.iter().try_for_each(|letter| self.literal(*letter))
     }
 
-    fn open_group(&mut self) -> Result<(), Refusal> {
+    fn open_group(&mut self) -> Result<(), ExpressionError> {
         let rest = self.reader.rest();
         let before = self.flags;
         if !rest.starts_with(b"(?") {
@@ -249,7 +249,7 @@ impl Parser<'_> {
         }
         self.reader.skip(2);
         if [&b"(?="[..], b"(?!", b"(?<=", b"(?<!"].iter().any(|look| rest.starts_with(look)) {
-            return Err(Refusal::LookAround);
+            return Err(ExpressionError::LookAround);
         }
         if matches!(rest.get(2), Some(b'P' | b'<')) {
             self.group_name()?;
@@ -258,9 +258,9 @@ impl Parser<'_> {
         if self.read_flags()? { self.opened(false, before) } else { Ok(()) }
     }
 
-    fn opened(&mut self, captures: bool, flags: Flags) -> Result<(), Refusal> {
+    fn opened(&mut self, captures: bool, flags: Flags) -> Result<(), ExpressionError> {
         if self.open.len() >= MAX_DEPTH as usize {
-            return Err(Refusal::TooDeep);
+            return Err(ExpressionError::TooDeep);
         }
         let mut group = Group { flags, ..Group::default() };
         if captures {
@@ -272,24 +272,24 @@ impl Parser<'_> {
     }
 
     /// Reads `P<name>` or `<name>`.
-    fn group_name(&mut self) -> Result<(), Refusal> {
+    fn group_name(&mut self) -> Result<(), ExpressionError> {
         self.reader.next_if(b'P');
         if !self.reader.next_if(b'<') {
-            return Err(Refusal::GroupName);
+            return Err(ExpressionError::GroupName);
         }
-        let name = self.reader.until(b">").ok_or(Refusal::GroupName)?;
+        let name = self.reader.until(b">").ok_or(ExpressionError::GroupName)?;
         let fits = !name.is_empty() && name.iter().all(|byte| class_names::may_name_a_group(*byte));
         // The same name may stand twice.
-        if fits { Ok(()) } else { Err(Refusal::GroupName) }
+        if fits { Ok(()) } else { Err(ExpressionError::GroupName) }
     }
 
     /// Reads flags up to `)` or `:`; returns whether a group begins.
-    fn read_flags(&mut self) -> Result<bool, Refusal> {
+    fn read_flags(&mut self) -> Result<bool, ExpressionError> {
         let mut flags = self.flags;
         // What the flags become, and whether one has been named since then.
         let (mut value, mut named) = (true, false);
         loop {
-            let flag = match self.reader.next().ok_or(Refusal::MissingParenthesis)? {
+            let flag = match self.reader.next().ok_or(ExpressionError::MissingParenthesis)? {
                 b'i' => &mut flags.fold,
                 b'm' => &mut flags.lines,
                 b's' => &mut flags.dot_takes_line_feed,
@@ -302,40 +302,40 @@ impl Parser<'_> {
                     self.flags = flags;
                     return Ok(end == b':');
                 }
-                _ => return Err(Refusal::Group),
+                _ => return Err(ExpressionError::Group),
             };
             *flag = value;
             named = true;
         }
     }
 
-    fn close_group(&mut self) -> Result<(), Refusal> {
+    fn close_group(&mut self) -> Result<(), ExpressionError> {
         if self.open.len() < 2 {
-            return Err(Refusal::UnexpectedParenthesis);
+            return Err(ExpressionError::UnexpectedParenthesis);
         }
-        let Some(group) = self.open.pop() else { return Err(Refusal::UnexpectedParenthesis) };
+        let Some(group) = self.open.pop() else { return Err(ExpressionError::UnexpectedParenthesis) };
         self.flags = group.flags;
         self.push(group.close()?)
     }
 
-    fn class(&mut self) -> Result<(), Refusal> {
+    fn class(&mut self) -> Result<(), ExpressionError> {
         self.reader.skip(1);
         let negated = self.reader.next_if(b'^');
         let mut set = ByteSet::empty();
         let mut first = true;
         loop {
-            match self.reader.ahead(0).ok_or(Refusal::MissingBracket)? {
+            match self.reader.ahead(0).ok_or(ExpressionError::MissingBracket)? {
                 b']' if !first => break,
                 _ => set.add(&self.class_item()?),
             }
             first = false;
         }
         self.reader.skip(1);
-        self.push(Node::class(&if negated { set.negated() } else { set }))
+        self.push(Measured::class(&if negated { set.negated() } else { set }))
     }
 
     /// A named class, a letter or a range.
-    fn class_item(&mut self) -> Result<ByteSet, Refusal> {
+    fn class_item(&mut self) -> Result<ByteSet, ExpressionError> {
         let fold = self.flags.fold;
         if let Some(set) = self.posix_class()? {
             return Ok(set);
@@ -352,27 +352,27 @@ impl Parser<'_> {
             high = self.class_letter()?;
         }
         if high < low {
-            return Err(Refusal::Range);
+            return Err(ExpressionError::Range);
         }
         Ok(escape::named(ByteSet::of(|byte| (low..=high).contains(&byte)), false, fold))
     }
 
-    fn class_letter(&mut self) -> Result<u8, Refusal> {
-        match self.reader.next().ok_or(Refusal::MissingBracket)? {
+    fn class_letter(&mut self) -> Result<u8, ExpressionError> {
+        match self.reader.next().ok_or(ExpressionError::MissingBracket)? {
             b'\\' => escape::character(&mut self.reader),
             letter => Ok(letter),
         }
     }
 
     /// `[:name:]` or `[:^name:]`; without its end `[` is a letter.
-    fn posix_class(&mut self) -> Result<Option<ByteSet>, Refusal> {
+    fn posix_class(&mut self) -> Result<Option<ByteSet>, ExpressionError> {
         let Some(rest) = self.reader.rest().strip_prefix(b"[:") else { return Ok(None) };
         let Some(length) = rest.windows(2).position(|window| window == b":]") else { return Ok(None) };
         let (name, negated) = match rest[..length].strip_prefix(b"^") {
             Some(name) => (name, true),
             None => (&rest[..length], false),
         };
-        let set = class_names::posix(name).ok_or(Refusal::UnknownClass)?;
+        let set = class_names::posix(name).ok_or(ExpressionError::UnknownClass)?;
         self.reader.skip(length + 4);
         Ok(Some(escape::named(set, negated, self.flags.fold)))
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use gatewright_cluster::carry_out::{Needs, Outcome, carry_out};
+use gatewright_cluster::carry_out::{Needs, StepOutcome, carry_out};
 use gatewright_cluster::client::{ApplyOptions, Cluster};
 use gatewright_cluster::connect::{Access, connect};
 use gatewright_cluster::decide::{Round, Rules, decide};
@@ -90,7 +90,7 @@ async fn measure() {
         let began = Instant::now();
         let round = look(&cluster, &source, &inventory).await;
         let outcomes = carry_out(&cluster, &round, &Needs::new(), false).await.unwrap();
-        assert!(outcomes.values().all(|outcome| *outcome == Outcome::Created));
+        assert!(outcomes.values().all(|outcome| *outcome == StepOutcome::Created));
         began.elapsed()
     };
 

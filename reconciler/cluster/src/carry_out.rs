@@ -17,7 +17,7 @@ use crate::observe::PARALLEL;
 
 /// What became of one object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It was made.
     Created,
     /// Fields of it changed.
@@ -42,25 +42,25 @@ pub enum Outcome {
     Failed(ClusterError),
 }
 
-impl Outcome {
+impl StepOutcome {
     /// Returns whether the object is not as wanted.
     pub fn is_failure(&self) -> bool {
-        matches!(self, Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_))
+        matches!(self, StepOutcome::Conflict(_) | StepOutcome::Held(_) | StepOutcome::Failed(_))
     }
 
     /// Returns why the API server could not be asked at all.
     pub fn unreachable(&self) -> Option<&ClusterError> {
         match self {
-            Outcome::Failed(error @ (ClusterError::Unreachable { .. } | ClusterError::Unauthorized(_))) => {
-                Some(error)
-            }
+            StepOutcome::Failed(
+                error @ (ClusterError::Unreachable { .. } | ClusterError::Unauthorized(_)),
+            ) => Some(error),
             _ => None,
         }
     }
 
     /// Returns whether something was written.
     pub fn is_write(&self) -> bool {
-        use Outcome::{Corrected, Created, Deleted, Released, Updated};
+        use StepOutcome::{Corrected, Created, Deleted, Released, Updated};
         matches!(self, Created | Updated | Corrected(_) | Deleted | Released(_))
     }
 }
@@ -83,19 +83,19 @@ pub async fn carry_out(
     round: &Round,
     needs: &Needs,
     dry_run: bool,
-) -> Result<BTreeMap<EntityKey, Outcome>, ClusterError> {
-    assert!(round.refusal.is_none(), "a refused round is not carried out");
+) -> Result<BTreeMap<EntityKey, StepOutcome>, ClusterError> {
+    assert!(round.withheld.is_none(), "a round that is withheld is not carried out");
     let work = Work { cluster, dry_run, inventory: round.inventory.id() };
     let during = round.inventory_during();
     if let Some(parent) = &during {
         work.write_inventory(round, parent).await?;
     }
-    let mut outcomes: BTreeMap<EntityKey, Outcome> = BTreeMap::new();
+    let mut outcomes: BTreeMap<EntityKey, StepOutcome> = BTreeMap::new();
     let (removals, applies): (Vec<&Step>, Vec<&Step>) =
         round.steps.iter().partition(|step| step.action.is_removal());
     for stage in applies.chunk_by(|a, b| rank(a.key.kind) == rank(b.key.kind)) {
         work.stage(stage, &mut outcomes, |step, outcomes| {
-            let failed = |key: &&EntityKey| outcomes.get(*key).is_some_and(Outcome::is_failure);
+            let failed = |key: &&EntityKey| outcomes.get(*key).is_some_and(StepOutcome::is_failure);
             needs.get(&step.key).and_then(|needed| needed.iter().find(failed).cloned())
         })
         .await;
@@ -136,27 +136,28 @@ impl Work<'_> {
     async fn stage(
         &self,
         steps: &[&Step],
-        outcomes: &mut BTreeMap<EntityKey, Outcome>,
-        held: impl Fn(&Step, &BTreeMap<EntityKey, Outcome>) -> Option<EntityKey>,
+        outcomes: &mut BTreeMap<EntityKey, StepOutcome>,
+        held: impl Fn(&Step, &BTreeMap<EntityKey, StepOutcome>) -> Option<EntityKey>,
     ) {
         let mut sent = Vec::new();
         for step in steps {
             let waits = !matches!(step.action, Action::None | Action::Keep(_) | Action::Drifted(_));
             match held(step, outcomes).filter(|_| waits) {
-                Some(cause) => _ = outcomes.insert(step.key.clone(), Outcome::Held(cause)),
+                Some(cause) => _ = outcomes.insert(step.key.clone(), StepOutcome::Held(cause)),
                 None => sent.push(async move { (step.key.clone(), self.step(step).await) }),
             }
         }
-        let done: Vec<(EntityKey, Outcome)> = stream::iter(sent).buffer_unordered(PARALLEL).collect().await;
+        let done: Vec<(EntityKey, StepOutcome)> =
+            stream::iter(sent).buffer_unordered(PARALLEL).collect().await;
         outcomes.extend(done);
     }
 
     /// Deals with one object. One that changed since it was looked at is looked at again within the round.
-    async fn step(&self, step: &Step) -> Outcome {
+    async fn step(&self, step: &Step) -> StepOutcome {
         let mut current = Cow::Borrowed(step);
         for _ in 1..TRIES {
             match self.attempt(&current).await {
-                Outcome::Failed(ClusterError::Moved(_)) => tokio::time::sleep(PAUSE).await,
+                StepOutcome::Failed(ClusterError::Moved(_)) => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome,
             }
             if !step.action.is_removal() {
@@ -166,36 +167,38 @@ impl Work<'_> {
                 Ok(Some(live)) if live.label(PART_OF) == Some(&self.inventory) => {
                     current = Cow::Owned(removal_step(&Arc::new(live), None));
                 }
-                Ok(None) => return Outcome::Deleted,
+                Ok(None) => return StepOutcome::Deleted,
                 // It is none of ours any more.
-                Ok(Some(_)) => return Outcome::Unchanged,
-                Err(error) => return Outcome::Failed(error),
+                Ok(Some(_)) => return StepOutcome::Unchanged,
+                Err(error) => return StepOutcome::Failed(error),
             }
         }
         self.attempt(&current).await
     }
 
-    async fn attempt(&self, step: &Step) -> Outcome {
+    async fn attempt(&self, step: &Step) -> StepOutcome {
         let done = match (&step.action, &step.value, &step.live) {
-            (Action::None, ..) => return Outcome::Unchanged,
-            (Action::Keep(why), ..) => return Outcome::Kept(*why),
-            (Action::Conflict(changes), ..) => return Outcome::Conflict(changes.clone()),
-            (Action::Drifted(changes), ..) => return Outcome::Drifted(changes.clone()),
-            (Action::Create, Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Created),
-            (Action::Update(_), Some(value), _) => self.apply(step, value).await.map(|()| Outcome::Updated),
+            (Action::None, ..) => return StepOutcome::Unchanged,
+            (Action::Keep(why), ..) => return StepOutcome::Kept(*why),
+            (Action::Conflict(changes), ..) => return StepOutcome::Conflict(changes.clone()),
+            (Action::Drifted(changes), ..) => return StepOutcome::Drifted(changes.clone()),
+            (Action::Create, Some(value), _) => self.apply(step, value).await.map(|()| StepOutcome::Created),
+            (Action::Update(_), Some(value), _) => {
+                self.apply(step, value).await.map(|()| StepOutcome::Updated)
+            }
             (Action::Correct(changes), Some(value), _) => {
-                self.apply(step, value).await.map(|()| Outcome::Corrected(changes.clone()))
+                self.apply(step, value).await.map(|()| StepOutcome::Corrected(changes.clone()))
             }
             (Action::Delete, _, Some(live)) => {
-                self.cluster.delete(live, self.dry_run).await.map(|()| Outcome::Deleted)
+                self.cluster.delete(live, self.dry_run).await.map(|()| StepOutcome::Deleted)
             }
             (Action::Release(owners), _, Some(live)) => {
                 let released = self.cluster.release(live, MANAGER, self.dry_run).await;
-                released.map(|()| Outcome::Released(owners.clone()))
+                released.map(|()| StepOutcome::Released(owners.clone()))
             }
             _ => unreachable!("what is applied has a value, and what is removed is there"),
         };
-        done.unwrap_or_else(Outcome::Failed)
+        done.unwrap_or_else(StepOutcome::Failed)
     }
 
     async fn apply(&self, step: &Step, value: &Value) -> Result<(), ClusterError> {

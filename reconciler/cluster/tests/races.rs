@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gatewright_cluster::carry_out::{Needs, Outcome, carry_out};
+use gatewright_cluster::carry_out::{Needs, StepOutcome, carry_out};
 use gatewright_cluster::client::Cluster;
 use gatewright_cluster::connect::{Access, connect};
 use gatewright_cluster::decide::{MANAGER, Rules, decide};
@@ -47,7 +47,9 @@ fn wanted(names: &[&str]) -> BTreeMap<EntityKey, Desired> {
 
 /// Carries out a round that makes `new` and deletes `old`. `answer` is asked for the answer to each request about those two,
 /// counted from 0.
-async fn round(answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> BTreeMap<String, Outcome> {
+async fn round(
+    answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+) -> BTreeMap<String, StepOutcome> {
     let asked = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let parent = inventory().manifest(&Default::default(), None);
     let of_parent = parent.clone();
@@ -67,7 +69,7 @@ async fn round(answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) ->
         only: None,
     };
     let round = decide(&wanted(&["new"]), &observed, &inventory(), Rules::default());
-    assert_eq!(round.refusal, None);
+    assert_eq!(round.withheld, None);
     let outcomes = carry_out(&cluster, &round, &Needs::new(), false).await.unwrap();
     outcomes.into_iter().map(|(key, outcome)| (key.name.to_string(), outcome)).collect()
 }
@@ -87,8 +89,8 @@ async fn an_object_that_changes_at_the_same_time_is_tried_again_within_the_round
         _ => Reply::Json(200, json!({})),
     })
     .await;
-    assert_eq!(outcomes["new"], Outcome::Created);
-    assert_eq!(outcomes["old"], Outcome::Deleted);
+    assert_eq!(outcomes["new"], StepOutcome::Created);
+    assert_eq!(outcomes["old"], StepOutcome::Deleted);
 }
 
 #[tokio::test]
@@ -100,7 +102,7 @@ async fn what_changes_again_and_again_is_told_and_what_is_no_member_any_more_sta
         _ => Reply::refusal(500, "it is not asked to delete what is somebody else's"),
     })
     .await;
-    assert_eq!(outcomes["old"], Outcome::Unchanged);
+    assert_eq!(outcomes["old"], StepOutcome::Unchanged);
     let outcomes = round(|name, _| if name == "new" { moved() } else { Reply::Json(200, json!({})) }).await;
     assert!(outcomes["new"].is_failure(), "{outcomes:?}");
 }

@@ -28,7 +28,7 @@ pub use told::{Counts, sentence};
 use crate::source::Source;
 
 /// Where a source is applied to, and how far.
-pub struct Target {
+pub struct ConnectedTarget {
     /// The cluster.
     pub cluster: Cluster,
     /// The inventory.
@@ -94,7 +94,11 @@ pub enum Depth {
 ///
 /// # Errors
 /// The API server did not answer.
-pub async fn look(target: &Target, desired: &DesiredState, depth: Depth) -> Result<Looked, ClusterError> {
+pub async fn look(
+    target: &ConnectedTarget,
+    desired: &DesiredState,
+    depth: Depth,
+) -> Result<Looked, ClusterError> {
     let observed = observe(target, desired, depth).await?;
     let round = decide(target, desired, &observed, None);
     Ok(Looked { observed, round })
@@ -105,7 +109,7 @@ pub async fn look(target: &Target, desired: &DesiredState, depth: Depth) -> Resu
 /// # Errors
 /// The API server did not answer.
 pub(crate) async fn observe(
-    target: &Target,
+    target: &ConnectedTarget,
     desired: &DesiredState,
     depth: Depth,
 ) -> Result<Observed, ClusterError> {
@@ -125,7 +129,7 @@ pub(crate) async fn observe(
 /// Decides what is to be done. While errors stand in the source, nothing is to be deleted. `applied` are the objects of
 /// the state that the target is at, where they are known.
 pub(crate) fn decide(
-    target: &Target,
+    target: &ConnectedTarget,
     desired: &DesiredState,
     observed: &Observed,
     applied: Option<&BTreeMap<EntityKey, Desired>>,

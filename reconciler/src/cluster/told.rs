@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gatewright_cluster::carry_out::Outcome;
+use gatewright_cluster::carry_out::StepOutcome;
 use gatewright_cluster::client::ClusterError;
 use gatewright_cluster::compare::FieldChange;
 use gatewright_cluster::decide::Keeping;
@@ -30,17 +30,19 @@ pub struct Counts {
 
 impl Counts {
     /// Counts outcomes.
-    pub fn of(outcomes: &BTreeMap<EntityKey, Outcome>) -> Self {
+    pub fn of(outcomes: &BTreeMap<EntityKey, StepOutcome>) -> Self {
         let mut counts = Counts::default();
         for outcome in outcomes.values() {
             match outcome {
-                Outcome::Created => counts.created += 1,
-                Outcome::Updated | Outcome::Corrected(_) => counts.updated += 1,
-                Outcome::Drifted(_) => counts.drifted += 1,
-                Outcome::Deleted => counts.deleted += 1,
-                Outcome::Unchanged => counts.unchanged += 1,
-                Outcome::Conflict(_) | Outcome::Held(_) | Outcome::Failed(_) => counts.failed += 1,
-                Outcome::Released(_) | Outcome::Kept(_) => {}
+                StepOutcome::Created => counts.created += 1,
+                StepOutcome::Updated | StepOutcome::Corrected(_) => counts.updated += 1,
+                StepOutcome::Drifted(_) => counts.drifted += 1,
+                StepOutcome::Deleted => counts.deleted += 1,
+                StepOutcome::Unchanged => counts.unchanged += 1,
+                StepOutcome::Conflict(_) | StepOutcome::Held(_) | StepOutcome::Failed(_) => {
+                    counts.failed += 1
+                }
+                StepOutcome::Released(_) | StepOutcome::Kept(_) => {}
             }
         }
         counts
@@ -59,34 +61,34 @@ impl fmt::Display for Counts {
 }
 
 /// Says what became of one object, and the sign that stands before it.
-pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
+pub fn sentence(key: &EntityKey, outcome: &StepOutcome) -> (char, String) {
     match outcome {
-        Outcome::Created => ('+', format!("{key} created")),
-        Outcome::Updated => ('~', format!("{key} updated")),
-        Outcome::Corrected(changes) => {
+        StepOutcome::Created => ('+', format!("{key} created")),
+        StepOutcome::Updated => ('~', format!("{key} updated")),
+        StepOutcome::Corrected(changes) => {
             ('~', format!("{key} corrected, as it was changed in the cluster: {}", fields(changes)))
         }
-        Outcome::Drifted(changes) if changes.is_empty() => {
+        StepOutcome::Drifted(changes) if changes.is_empty() => {
             ('.', format!("GW0616 {key} was deleted in the cluster, and it is left at that"))
         }
-        Outcome::Drifted(changes) => {
+        StepOutcome::Drifted(changes) => {
             ('.', format!("GW0616 {key} was changed in the cluster and is left so: {}", fields(changes)))
         }
-        Outcome::Unchanged => (' ', format!("{key} is as wanted")),
-        Outcome::Deleted => ('-', format!("{key} deleted")),
-        Outcome::Released(owners) => {
+        StepOutcome::Unchanged => (' ', format!("{key} is as wanted")),
+        StepOutcome::Deleted => ('-', format!("{key} deleted")),
+        StepOutcome::Released(owners) => {
             ('.', format!("GW0613 {key} is not deleted: {} applied to it too", owners.join(", ")))
         }
-        Outcome::Kept(Keeping::NoInventory) => {
+        StepOutcome::Kept(Keeping::NoInventory) => {
             ('.', format!("GW0612 {key} is not deleted: the inventory was not there"))
         }
-        Outcome::Kept(Keeping::Errors) => {
+        StepOutcome::Kept(Keeping::Errors) => {
             ('.', format!("GW0614 {key} is not deleted: errors stand in the source"))
         }
-        Outcome::Kept(Keeping::Encrypted) => {
+        StepOutcome::Kept(Keeping::Encrypted) => {
             ('.', format!("GW0111 {key} is left as it is: the source has it encrypted"))
         }
-        Outcome::Conflict(changes) => {
+        StepOutcome::Conflict(changes) => {
             let owned = changes.iter().filter(|change| !change.owners.is_empty());
             let owned: Vec<String> = owned
                 .map(|change| format!("`{}` owns {}", change.owners.join("`, `"), change.pointer))
@@ -97,11 +99,11 @@ pub fn sentence(key: &EntityKey, outcome: &Outcome) -> (char, String) {
             };
             ('!', format!("GW0610 {key} is left alone: {why}"))
         }
-        Outcome::Held(cause) => ('!', format!("GW0615 {key} is left alone: {cause} failed")),
-        Outcome::Failed(error @ ClusterError::Conflict(_)) => {
+        StepOutcome::Held(cause) => ('!', format!("GW0615 {key} is left alone: {cause} failed")),
+        StepOutcome::Failed(error @ ClusterError::Conflict(_)) => {
             ('!', format!("GW0610 {key} is left alone: {error}"))
         }
-        Outcome::Failed(error) => ('!', format!("GW0615 {key}: {error}")),
+        StepOutcome::Failed(error) => ('!', format!("GW0615 {key}: {error}")),
     }
 }
 

@@ -7,7 +7,7 @@ mod protocol;
 mod server;
 
 pub use client::ask;
-pub use protocol::{Answer, Apply, Node, Question, Rejected, Status};
+pub use protocol::{Answer, Apply, ConnectedNode, Question, Rejected, Status};
 pub use server::{Control, serve, status};
 
 use std::io;

@@ -104,12 +104,12 @@ pub struct Status {
     #[serde(default)]
     pub held: Vec<Hold>,
     /// Connected nodes.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ConnectedNode>,
 }
 
 /// One connected node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
+pub struct ConnectedNode {
     /// Its id.
     pub node: String,
     /// Whether it acknowledged the version, except for what it rejected.

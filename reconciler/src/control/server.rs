@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
-use super::{Answer, Apply, ControlError, Node, Question, Rejected, Status};
+use super::{Answer, Apply, ConnectedNode, ControlError, Question, Rejected, Status};
 use crate::live::{Live, Offer};
 use crate::serve::NodeStatus;
 use crate::source::{Loader, Source, SourceSpec};
@@ -119,13 +119,13 @@ pub fn status(live: &Live) -> Status {
     }
 }
 
-fn node(status: NodeStatus) -> Node {
+fn node(status: NodeStatus) -> ConnectedNode {
     let rejections = status.rejections.into_iter().map(|rejection| Rejected {
         kind: type_url::short(rejection.type_url).to_owned(),
         resource: rejection.resource,
         message: rejection.message,
     });
-    Node { node: status.node, acknowledged: status.acknowledged, rejections: rejections.collect() }
+    ConnectedNode { node: status.node, acknowledged: status.acknowledged, rejections: rejections.collect() }
 }
 
 async fn apply(control: &Control, order: Apply) -> Answer {

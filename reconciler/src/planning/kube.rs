@@ -28,7 +28,7 @@ pub fn cluster_level(
         inventory: round.inventory.to_string(),
         unchanged: round.steps.len() - steps.len(),
         steps,
-        refusal: round.refusal.as_ref().map(ToString::to_string),
+        refusal: round.withheld.as_ref().map(ToString::to_string),
     }
 }
 

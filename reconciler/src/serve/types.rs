@@ -67,7 +67,7 @@ pub(super) struct Held {
 
 /// A version that the client does not accept.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct Nack {
     version: Arc<str>,
     pub(super) type_url: &'static str,
     pub(super) message: String,
@@ -113,7 +113,7 @@ pub(super) struct TypeState {
     removal: RemovalStyle,
     pub(super) wanted: Wanted,
     pub(super) held: BTreeMap<Arc<str>, Held>,
-    pub(super) refused: BTreeMap<Arc<str>, Refusal>,
+    pub(super) refused: BTreeMap<Arc<str>, Nack>,
     /// Names that may differ from the target and are to be looked at.
     dirty: BTreeSet<Arc<str>>,
     /// Names that must be answered even if the client has the newest version.
@@ -478,7 +478,7 @@ impl TypeState {
     }
 
     fn refuse(&mut self, resource: &Resource, message: String) {
-        let refusal = Refusal { version: resource.version().into(), type_url: resource.type_url(), message };
+        let refusal = Nack { version: resource.version().into(), type_url: resource.type_url(), message };
         self.refused.insert(resource.shared_name(), refusal);
     }
 }

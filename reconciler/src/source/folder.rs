@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
 use super::error::SourceError;
-use super::walk::{self, Contents, Entry, Node, Tree};
+use super::walk::{self, Contents, Entry, EntryKind, Tree};
 
 /// A file changed this short before it was read may change again without a new stamp: file systems count time in
 /// steps of some milliseconds.
@@ -227,26 +227,26 @@ impl DiskTree {
     fn entry(&self, entry: &fs::DirEntry, folder: &Folder, name: String, path: &str) -> Entry<DiskTree> {
         let place = entry.path();
         let real = folder.real.join(&name);
-        let node = match entry.file_type() {
+        let kind = match entry.file_type() {
             Ok(kind) if kind.is_symlink() => {
-                let (node, real) = match self.follow(&place, path) {
-                    Ok((node, target)) => (Ok(node), target),
+                let (kind, real) = match self.follow(&place, path) {
+                    Ok((kind, target)) => (Ok(kind), target),
                     Err(error) => (Err(error), real),
                 };
-                return Entry { name, node, identity: identity(&real), link: true };
+                return Entry { name, kind, identity: identity(&real), link: true };
             }
-            Ok(kind) if kind.is_dir() => Ok(Node::Folder(Folder { path: place, real: real.clone() })),
-            Ok(kind) if kind.is_file() => Ok(Node::File(place)),
+            Ok(kind) if kind.is_dir() => Ok(EntryKind::Folder(Folder { path: place, real: real.clone() })),
+            Ok(kind) if kind.is_file() => Ok(EntryKind::File(place)),
             Ok(_) => Err(SourceError::Unreadable {
                 path: self.name(path),
                 reason: "it is not a regular file".into(),
             }),
             Err(error) => Err(SourceError::unreadable(self.name(path), &error)),
         };
-        Entry { name, node, identity: identity(&real), link: false }
+        Entry { name, kind, identity: identity(&real), link: false }
     }
 
-    fn follow(&self, link: &Path, path: &str) -> Result<(Node<DiskTree>, PathBuf), SourceError> {
+    fn follow(&self, link: &Path, path: &str) -> Result<(EntryKind<DiskTree>, PathBuf), SourceError> {
         let broken = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound => SourceError::Unreadable {
                 path: self.name(path),
@@ -261,16 +261,16 @@ impl DiskTree {
         let metadata = fs::metadata(&target).map_err(broken)?;
         // The link itself stays the way to the content, so that a link that is turned elsewhere is noticed.
         let mut linked = self.linked.borrow_mut();
-        let node = if metadata.is_dir() {
+        let kind = if metadata.is_dir() {
             linked.whole.insert(target.clone());
-            Node::Folder(Folder { path: link.to_owned(), real: target.clone() })
+            EntryKind::Folder(Folder { path: link.to_owned(), real: target.clone() })
         } else if metadata.is_file() {
             linked.around.extend(target.parent().map(Path::to_owned));
-            Node::File(link.to_owned())
+            EntryKind::File(link.to_owned())
         } else {
-            Node::Other
+            EntryKind::Other
         };
-        Ok((node, target))
+        Ok((kind, target))
     }
 }
 

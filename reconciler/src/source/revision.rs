@@ -8,7 +8,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
 use super::error::{SourceError, THIS_REPOSITORY};
-use super::walk::{self, Contents, Entry, Found, Node, Tree};
+use super::walk::{self, Contents, Entry, EntryKind, Found, Tree};
 
 /// Digits of a commit id that are shown: a fixed number, so that every clone shows the same.
 const SHORT: usize = 10;
@@ -96,8 +96,8 @@ impl Commit {
         let root = commit.tree_id();
         let tree = GitTree { repository: &repository, root, shown: &self.shown, prefix: subfolder };
         let (found, single) = match tree.resolve(subfolder).map_err(unusable)? {
-            Some((Node::Folder(folder), place)) => (walk::walk(&tree, &folder, &place)?, false),
-            Some((Node::File(file), _)) => (single(subfolder, file), true),
+            Some((EntryKind::Folder(folder), place)) => (walk::walk(&tree, &folder, &place)?, false),
+            Some((EntryKind::File(file), _)) => (single(subfolder, file), true),
             _ => {
                 let path = subfolder.to_owned();
                 return Err(SourceError::NotInRevision { path, revision: self.given.clone() });
@@ -197,13 +197,15 @@ impl Tree for GitTree<'_> {
             };
             let place = walk::join(&folder.1, name);
             let link = is_link(entry.filemode());
-            let (node, identity) = match entry.kind() {
+            let (kind, identity) = match entry.kind() {
                 Some(ObjectType::Blob) if link => self.follow(&place, &walk::join(path, name)),
-                Some(ObjectType::Blob) => (Ok(Node::File(GitFile(entry.id()))), place),
-                Some(ObjectType::Tree) => (Ok(Node::Folder(GitFolder(entry.id(), place.clone()))), place),
-                _ => (Ok(Node::Other), place),
+                Some(ObjectType::Blob) => (Ok(EntryKind::File(GitFile(entry.id()))), place),
+                Some(ObjectType::Tree) => {
+                    (Ok(EntryKind::Folder(GitFolder(entry.id(), place.clone()))), place)
+                }
+                _ => (Ok(EntryKind::Other), place),
             };
-            entries.push(Entry { name: name.to_owned(), node, identity, link });
+            entries.push(Entry { name: name.to_owned(), kind, identity, link });
         }
         Ok(entries)
     }
@@ -219,13 +221,13 @@ impl<'a> GitTree<'a> {
         walk::join(self.prefix, path)
     }
 
-    fn follow(&self, place: &str, path: &str) -> (Result<Node<Self>, SourceError>, String) {
+    fn follow(&self, place: &str, path: &str) -> (Result<EntryKind<Self>, SourceError>, String) {
         let nowhere = |reason: &str| {
             let error = SourceError::Unreadable { path: self.name(path), reason: reason.to_owned() };
             (Err(error), place.to_owned())
         };
         match self.resolve(place) {
-            Ok(Some((node, target))) => (Ok(node), target),
+            Ok(Some((kind, target))) => (Ok(kind), target),
             Ok(None) => nowhere("it is a link to something that is not in the revision"),
             Err(error) => nowhere(&words(&error)),
         }
@@ -233,7 +235,7 @@ impl<'a> GitTree<'a> {
 
     /// Walks a path from the root of the commit, links included. Returns what is there and its path without links, or
     /// nothing where the path leads nowhere, out of the repository, or in a circle.
-    fn resolve(&self, path: &str) -> Result<Option<(Node<Self>, String)>, git2::Error> {
+    fn resolve(&self, path: &str) -> Result<Option<(EntryKind<Self>, String)>, git2::Error> {
         let mut to_do: Vec<String> = path.rsplit('/').map(str::to_owned).collect();
         let mut done: Vec<(String, Oid)> = Vec::new();
         let mut links = 0;
@@ -263,13 +265,15 @@ impl<'a> GitTree<'a> {
             }
             let place = walk::join(&path_of(&done), &part);
             return Ok(match entry.kind() {
-                Some(ObjectType::Blob) if to_do.is_empty() => Some((Node::File(GitFile(entry.id())), place)),
+                Some(ObjectType::Blob) if to_do.is_empty() => {
+                    Some((EntryKind::File(GitFile(entry.id())), place))
+                }
                 _ => None,
             });
         }
         let place = path_of(&done);
         let id = done.last().map_or(self.root, |(_, id)| *id);
-        Ok(Some((Node::Folder(GitFolder(id, place.clone())), place)))
+        Ok(Some((EntryKind::Folder(GitFolder(id, place.clone())), place)))
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Entry<T: Tree + ?Sized> {
     /// Name in its folder.
     pub(super) name: String,
     /// What it is, or why it cannot be used. The error matters only when the entry would belong to the source.
-    pub(super) node: Result<Node<T>, SourceError>,
+    pub(super) kind: Result<EntryKind<T>, SourceError>,
     /// Path that tells whether two entries are the same thing: that of the target for links.
     pub(super) identity: String,
     /// Whether it is a symbolic link.
@@ -45,7 +45,7 @@ pub(super) struct Entry<T: Tree + ?Sized> {
 }
 
 /// What an entry is.
-pub(super) enum Node<T: Tree + ?Sized> {
+pub(super) enum EntryKind<T: Tree + ?Sized> {
     /// A folder.
     Folder(T::Folder),
     /// A file.
@@ -205,15 +205,15 @@ impl<T: Tree> Walk<'_, T> {
     }
 
     fn visit(&mut self, entry: Entry<T>, path: String) -> Result<(), SourceError> {
-        match entry.node {
-            Ok(Node::Folder(folder)) => {
+        match entry.kind {
+            Ok(EntryKind::Folder(folder)) => {
                 let left_out = entry.name.starts_with('.') || self.is_ignored(&path, true);
                 if left_out || !self.seen.insert(entry.identity) {
                     return Ok(());
                 }
                 self.folder(&folder, &path)
             }
-            Ok(Node::File(file)) => {
+            Ok(EntryKind::File(file)) => {
                 let list = place_of(&entry.name, &path).filter(|_| !self.is_ignored(&path, false));
                 match (list, self.chart) {
                     (Some(List::Manifests), Some(chart)) if entry.name != parts::CHART => {
@@ -224,7 +224,7 @@ impl<T: Tree> Walk<'_, T> {
                 }
                 Ok(())
             }
-            Ok(Node::Other) => Ok(()),
+            Ok(EntryKind::Other) => Ok(()),
             Err(error) => {
                 let wanted = self.chart.is_none()
                     && place_of(&entry.name, &path).is_some()
@@ -242,7 +242,7 @@ impl<T: Tree> Walk<'_, T> {
             links.sort_by(|a, b| a.path.cmp(&b.path));
             for Link { path, entry, ignores } in links {
                 // Editors mark open files with hidden links to nothing.
-                let marker = entry.node.is_err() && entry.name.starts_with('.');
+                let marker = entry.kind.is_err() && entry.name.starts_with('.');
                 if !marker {
                     self.ignores = ignores;
                     self.visit(entry, path)?;
@@ -254,7 +254,7 @@ impl<T: Tree> Walk<'_, T> {
 
     fn load_ignore_file(&mut self, entries: &[Entry<T>], path: &str) -> Result<(), SourceError> {
         let Some(entry) = entries.iter().find(|entry| entry.name == IGNORE_FILE) else { return Ok(()) };
-        let Ok(Node::File(file)) = &entry.node else { return Ok(()) };
+        let Ok(EntryKind::File(file)) = &entry.kind else { return Ok(()) };
         let shown = join(path, IGNORE_FILE);
         let text = self.tree.read(file, &shown)?;
         let patterns = patterns(&String::from_utf8_lossy(&text), &shown)?;
@@ -297,7 +297,7 @@ impl<T: Tree> Walk<'_, T> {
 
     fn file_of<'e>(&self, entries: &'e [Entry<T>], folder: &str, name: &str) -> Option<&'e T::File> {
         let entry = entries.iter().find(|entry| entry.name == name)?;
-        let Ok(Node::File(file)) = &entry.node else { return None };
+        let Ok(EntryKind::File(file)) = &entry.kind else { return None };
         (!self.is_ignored(&join(folder, name), false)).then_some(file)
     }
 

@@ -3,7 +3,7 @@
 use gatewright_cluster::events::Event;
 use gatewright_diagnostics::outlet::visible;
 
-use super::round::{ClusterReport, Outcome, Round};
+use super::round::{ClusterReport, Round, TargetOutcome};
 
 /// What was told last of a cluster.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Told {
 
 /// Returns what a round did with a cluster as an event; none where all is as it was and as it should be. `trouble` is that
 /// of the source.
-pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
+pub(super) fn event(outcome: &TargetOutcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
     let counts = report.objects.map(|objects| objects.to_string()).unwrap_or_default();
     let note = |messages: Vec<&str>| [vec![counts.as_str()], messages].concat().join("; ");
     let all = || note(report.messages.iter().map(String::as_str).collect());
@@ -43,14 +43,14 @@ pub(super) fn event(outcome: &Outcome, report: &ClusterReport, trouble: Option<&
         note(messages.filter(|message| message.starts_with("GW")).collect())
     };
     let (warning, reason, note) = match (outcome, trouble) {
-        (Outcome::Refused(why), _) => (true, "Refused", why.clone()),
-        (Outcome::Incomplete, _) => (true, "Incomplete", coded()),
-        (Outcome::Drifted, _) => (true, "Drifted", coded()),
-        (Outcome::Failed(_) | Outcome::Standby(_), _) => return None,
+        (TargetOutcome::Refused(why), _) => (true, "Refused", why.clone()),
+        (TargetOutcome::Incomplete, _) => (true, "Incomplete", coded()),
+        (TargetOutcome::Drifted, _) => (true, "Drifted", coded()),
+        (TargetOutcome::Failed(_) | TargetOutcome::Standby(_), _) => return None,
         (_, Some(trouble)) if counts.is_empty() => (true, "SourceBroken", trouble.to_owned()),
-        (Outcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
+        (TargetOutcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
         (_, Some(trouble)) => (true, "SourceBroken", trouble.to_owned()),
-        (Outcome::Applied, None) => (false, "Applied", all()),
+        (TargetOutcome::Applied, None) => (false, "Applied", all()),
         _ => return None,
     };
     let note = gatewright_secrets::text(&note);
@@ -85,17 +85,17 @@ mod tests {
     #[test]
     fn trouble_is_told_once_and_its_end_too() {
         let mut told = Told::default();
-        let mut reason = |outcome: &Outcome, trouble: Option<&str>| {
+        let mut reason = |outcome: &TargetOutcome, trouble: Option<&str>| {
             told.next(event(outcome, &report(), trouble)).map(|event| event.reason)
         };
-        assert_eq!(reason(&Outcome::Unchanged, None), None);
-        assert_eq!(reason(&Outcome::Applied, None), Some("Applied"));
-        assert_eq!(reason(&Outcome::Unchanged, None), None);
-        assert_eq!(reason(&Outcome::Kept, Some("gone")), Some("SourceBroken"));
-        assert_eq!(reason(&Outcome::Kept, Some("gone")), None);
-        assert_eq!(reason(&Outcome::Kept, Some("other")), Some("SourceBroken"));
-        assert_eq!(reason(&Outcome::Incomplete, None), Some("Incomplete"));
-        assert_eq!(reason(&Outcome::Unchanged, None), Some("InSync"));
-        assert_eq!(reason(&Outcome::Unchanged, None), None);
+        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
+        assert_eq!(reason(&TargetOutcome::Applied, None), Some("Applied"));
+        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
+        assert_eq!(reason(&TargetOutcome::Kept, Some("gone")), Some("SourceBroken"));
+        assert_eq!(reason(&TargetOutcome::Kept, Some("gone")), None);
+        assert_eq!(reason(&TargetOutcome::Kept, Some("other")), Some("SourceBroken"));
+        assert_eq!(reason(&TargetOutcome::Incomplete, None), Some("Incomplete"));
+        assert_eq!(reason(&TargetOutcome::Unchanged, None), Some("InSync"));
+        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
     }
 }

@@ -18,7 +18,7 @@ use gatewright_kinds::EntityKey;
 use super::LeaseOptions;
 use super::events::{Told, event};
 use super::lookout::Lookout;
-use super::round::{ClusterReport, Outcome, Target, TargetReport};
+use super::round::{ClusterReport, TargetOutcome, TargetReport, TargetStatus};
 use crate::cluster::{self, Counts, Depth, DesiredState, decide, observe, sentence};
 use crate::source::{Loader, SourceSpec};
 
@@ -93,7 +93,7 @@ pub(super) async fn bring(
     leases: &LeaseOptions,
     aim: Option<Aim<'_>>,
     trouble: Option<&str>,
-) -> Target {
+) -> TargetStatus {
     let mut report = ClusterReport {
         cluster: target.name().to_owned(),
         inventory: target.inventory.to_string(),
@@ -105,9 +105,9 @@ pub(super) async fn bring(
         Ok(connected) => {
             connected.name().clone_into(&mut report.cluster);
             let outcome = keep(target, &connected, candidate, leases.once, aim, &mut report).await;
-            let outcome = outcome.unwrap_or_else(Outcome::Failed);
+            let outcome = outcome.unwrap_or_else(TargetOutcome::Failed);
             tell(target, &connected, candidate, leases, event(&outcome, &report, trouble)).await;
-            if candidate.stands_by || matches!(outcome, Outcome::Failed(_)) {
+            if candidate.stands_by || matches!(outcome, TargetOutcome::Failed(_)) {
                 candidate.lookout = None;
             } else if !leases.once {
                 let inventory = &target.inventory;
@@ -115,9 +115,9 @@ pub(super) async fn bring(
             }
             outcome
         }
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => TargetOutcome::Failed(error.to_string()),
     };
-    Target { report: TargetReport::Cluster(report), outcome }
+    TargetStatus { report: TargetReport::Cluster(report), outcome }
 }
 
 /// Records what is new. That it cannot be recorded changes nothing: the status has it too.
@@ -148,16 +148,16 @@ async fn keep(
     decided: bool,
     aim: Option<Aim<'_>>,
     report: &mut ClusterReport,
-) -> Result<Outcome, String> {
+) -> Result<TargetOutcome, String> {
     let standing = candidate.tenure.standing(decided).await;
     candidate.stands_by = !matches!(standing, Standing::Held(_));
     match standing {
         Standing::Held(_) => {}
-        Standing::Waiting(holder) | Standing::Standby(holder) => return Ok(Outcome::Standby(holder)),
+        Standing::Waiting(holder) | Standing::Standby(holder) => return Ok(TargetOutcome::Standby(holder)),
         Standing::Failed(reason) => return Err(reason),
         Standing::Unknown => unreachable!("it is waited for"),
     }
-    let Some(aim) = aim else { return Ok(Outcome::Kept) };
+    let Some(aim) = aim else { return Ok(TargetOutcome::Kept) };
     tokio::select! {
         outcome = apply(target, connected.clone(), aim, report) => outcome,
         () = candidate.tenure.lost() => Err(format!("the Lease {} was lost during the round", target.inventory)),
@@ -170,8 +170,8 @@ async fn apply(
     connected: Cluster,
     Aim { desired, current, loader }: Aim<'_>,
     report: &mut ClusterReport,
-) -> Result<Outcome, String> {
-    let target = cluster::Target {
+) -> Result<TargetOutcome, String> {
+    let target = cluster::ConnectedTarget {
         cluster: connected,
         inventory: target.inventory.clone(),
         budget: if current { target.budget } else { PruneBudget::Nothing },
@@ -180,32 +180,32 @@ async fn apply(
     let observed = observe(&target, desired, Depth::Managed).await.map_err(|error| error.to_string())?;
     let applied = applied(&target, desired, &observed, loader);
     let round = decide(&target, desired, &observed, applied.as_deref());
-    if let Some(refusal) = &round.refusal {
-        return Ok(Outcome::Refused(format!("GW0611 {refusal}")));
+    if let Some(why) = &round.withheld {
+        return Ok(TargetOutcome::Refused(format!("GW0611 {why}")));
     }
     let outcomes = carry_out(&target.cluster, &round, &desired.needs, false).await;
     let outcomes = outcomes.map_err(|error| format!("the inventory cannot be written: {error}"))?;
-    let told = outcomes.iter().filter(|(_, outcome)| **outcome != carry_out::Outcome::Unchanged);
+    let told = outcomes.iter().filter(|(_, outcome)| **outcome != carry_out::StepOutcome::Unchanged);
     report.messages = observed.limits().into_iter().collect();
     report.messages.extend(told.map(|(key, outcome)| sentence(key, outcome).1));
     let counts = Counts::of(&outcomes);
     report.objects = Some(counts);
-    if let Some(error) = outcomes.values().find_map(carry_out::Outcome::unreachable) {
+    if let Some(error) = outcomes.values().find_map(carry_out::StepOutcome::unreachable) {
         return Err(error.to_string());
     }
     Ok(match () {
-        () if counts.failed > 0 => Outcome::Incomplete,
-        () if counts.drifted > 0 => Outcome::Drifted,
-        () if outcomes.values().any(carry_out::Outcome::is_write) => Outcome::Applied,
-        () if current => Outcome::Unchanged,
-        () => Outcome::Kept,
+        () if counts.failed > 0 => TargetOutcome::Incomplete,
+        () if counts.drifted > 0 => TargetOutcome::Drifted,
+        () if outcomes.values().any(carry_out::StepOutcome::is_write) => TargetOutcome::Applied,
+        () if current => TargetOutcome::Unchanged,
+        () => TargetOutcome::Kept,
     })
 }
 
 /// Returns the objects of the state that a cluster is at, where they are known: they tell what was changed in the cluster
 /// from what the source changed.
 fn applied<'a>(
-    target: &cluster::Target,
+    target: &cluster::ConnectedTarget,
     desired: &'a DesiredState,
     observed: &Observed,
     loader: &Loader,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gatewright_diagnostics::outlet::label_value;
 
-use super::round::{Outcome, Round, Target, TargetReport};
+use super::round::{Round, TargetOutcome, TargetReport, TargetStatus};
 
 /// What has been counted, and the last round.
 #[derive(Debug, Default)]
@@ -49,12 +49,12 @@ impl Metrics {
         gauge("held_objects", "Broken objects that keep an earlier version.", held)?;
         family(f, "target_in_sync", "gauge", "Whether the target is as it was to be.")?;
         for target in &round.targets {
-            let fine = u64::from(matches!(target.outcome, Outcome::Unchanged | Outcome::Applied));
+            let fine = u64::from(matches!(target.outcome, TargetOutcome::Unchanged | TargetOutcome::Applied));
             sample(f, "target_in_sync", &[("target", &name(target))], fine)?;
         }
         family(f, "target_standby", "gauge", "Whether another instance looks after the target.")?;
         for target in &round.targets {
-            let away = u64::from(matches!(target.outcome, Outcome::Standby(_)));
+            let away = u64::from(matches!(target.outcome, TargetOutcome::Standby(_)));
             sample(f, "target_standby", &[("target", &name(target))], away)?;
         }
         family(f, "target_objects", "gauge", "Objects of the target that are not as wanted.")?;
@@ -90,7 +90,7 @@ impl fmt::Display for Metrics {
     }
 }
 
-fn changes(target: &Target) -> Vec<(&'static str, u64)> {
+fn changes(target: &TargetStatus) -> Vec<(&'static str, u64)> {
     let TargetReport::Cluster(report) = &target.report else { return Vec::new() };
     let Some(counts) = report.objects else { return Vec::new() };
     let all = [("created", counts.created), ("updated", counts.updated), ("deleted", counts.deleted)];
@@ -98,7 +98,7 @@ fn changes(target: &Target) -> Vec<(&'static str, u64)> {
 }
 
 /// Returns what a target is called among all others.
-fn name(target: &Target) -> String {
+fn name(target: &TargetStatus) -> String {
     match &target.report {
         TargetReport::Process { socket, .. } => socket.clone(),
         TargetReport::Cluster(report) => format!("{} {}", report.cluster, report.inventory),
@@ -147,17 +147,17 @@ mod tests {
         assert!(metrics.to_string().contains("gatewright_sync_rounds_total 0\n"));
         let mut round = Round::of("git+x@main".to_owned());
         let objects = Counts { created: 2, failed: 1, ..Counts::default() };
-        round.targets.push(Target {
+        round.targets.push(TargetStatus {
             report: TargetReport::Cluster(ClusterReport {
                 cluster: "pro\"d".to_owned(),
                 inventory: "a/b".to_owned(),
                 objects: Some(objects),
                 messages: Vec::new(),
             }),
-            outcome: Outcome::Incomplete,
+            outcome: TargetOutcome::Incomplete,
         });
         metrics.count(&round, Duration::from_millis(500), 7);
-        round.targets[0].outcome = Outcome::Applied;
+        round.targets[0].outcome = TargetOutcome::Applied;
         metrics.count(&round, Duration::from_secs(1), 8);
         let text = metrics.to_string();
         for line in [

@@ -38,7 +38,7 @@ pub use http::{SyncServer, WebhookSecret};
 pub use kube::ClusterTarget;
 pub use pace::Pace;
 pub use process::ControlTarget;
-pub use round::{ClusterReport, HeldBack, Outcome, Round, Target, TargetReport, write_status};
+pub use round::{ClusterReport, HeldBack, Round, TargetOutcome, TargetReport, TargetStatus, write_status};
 pub use state::StateError;
 
 use state::Record;
@@ -191,7 +191,7 @@ impl Sync {
         wanted: Option<&Wanted>,
         current: bool,
         trouble: Option<&str>,
-    ) -> Target {
+    ) -> TargetStatus {
         match (target, wanted) {
             (TargetSpec::Control(process), None) => process::kept(&process.socket).await,
             (TargetSpec::Control(process), Some(wanted)) => {
@@ -359,8 +359,11 @@ impl Sync {
 
     /// Remembers how much a state serves, once no process has refused it as suspiciously small.
     fn remember_served(&mut self, served: &Extent, round: &Round) -> Result<(), StateError> {
-        let refused = |target: &Target| {
-            matches!((&target.report, &target.outcome), (TargetReport::Process { .. }, Outcome::Refused(_)))
+        let refused = |target: &TargetStatus| {
+            matches!(
+                (&target.report, &target.outcome),
+                (TargetReport::Process { .. }, TargetOutcome::Refused(_))
+            )
         };
         if round.targets.iter().any(refused) {
             return Ok(());

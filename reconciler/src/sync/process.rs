@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Wanted;
-use super::round::{Outcome, Target, TargetReport};
-use crate::control::{self, Answer, Apply, Node, Question};
+use super::round::{TargetOutcome, TargetReport, TargetStatus};
+use crate::control::{self, Answer, Apply, ConnectedNode, Question};
 use crate::extent::{Consent, Shrinkage};
 
 /// A serving process that is kept in sync.
@@ -18,25 +18,27 @@ pub struct ControlTarget {
 
 /// Orders a process to serve what is wanted, unless it does. Where that is not `current`, a process that serves it is only
 /// left as it was.
-pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current: bool) -> Target {
+pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current: bool) -> TargetStatus {
     let live = match status(socket).await {
         Ok(status) => status,
         Err(reason) => return failed(socket, reason),
     };
     if live.model.as_ref() == Some(&wanted.model) && live.nodes.iter().all(|node| node.acknowledged) {
-        let outcome = if current { Outcome::Unchanged } else { Outcome::Kept };
+        let outcome = if current { TargetOutcome::Unchanged } else { TargetOutcome::Kept };
         return target(socket, live.model, outcome, live.nodes);
     }
     let order = Question::Apply(Apply { base_model: live.model, ..order });
     match control::ask(socket, &order).await {
-        Ok(Answer::Applied(status)) => target(socket, status.model, Outcome::Applied, status.nodes),
+        Ok(Answer::Applied(status)) => target(socket, status.model, TargetOutcome::Applied, status.nodes),
         Ok(Answer::Unacknowledged(status)) => {
-            target(socket, status.model, Outcome::Unacknowledged, status.nodes)
+            target(socket, status.model, TargetOutcome::Unacknowledged, status.nodes)
         }
         Ok(Answer::Stale { reason } | Answer::Failed { reason }) => failed(socket, reason),
         Ok(Answer::Refused { errors }) => failed(socket, errors.join("; ")),
         Ok(Answer::Shrunk { reason, consent }) => match status(socket).await {
-            Ok(live) => target(socket, live.model, Outcome::Refused(refusal(&reason, &consent)), live.nodes),
+            Ok(live) => {
+                target(socket, live.model, TargetOutcome::Refused(refusal(&reason, &consent)), live.nodes)
+            }
             Err(reason) => failed(socket, reason),
         },
         Ok(Answer::Status(_)) => failed(socket, "it answered another question".to_owned()),
@@ -45,14 +47,14 @@ pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current:
 }
 
 /// Leaves a process as it is because the source serves suspiciously little, unless that is what it serves.
-pub(super) async fn refused(socket: &Path, wanted: &Wanted, shrinkage: &Shrinkage) -> Target {
+pub(super) async fn refused(socket: &Path, wanted: &Wanted, shrinkage: &Shrinkage) -> TargetStatus {
     match status(socket).await {
         Ok(live) if live.model.as_ref() == Some(&wanted.model) => {
-            target(socket, live.model, Outcome::Unchanged, live.nodes)
+            target(socket, live.model, TargetOutcome::Unchanged, live.nodes)
         }
         Ok(live) => {
             let reason = refusal(&shrinkage.to_string(), &shrinkage.consent());
-            target(socket, live.model, Outcome::Refused(reason), live.nodes)
+            target(socket, live.model, TargetOutcome::Refused(reason), live.nodes)
         }
         Err(reason) => failed(socket, reason),
     }
@@ -63,9 +65,9 @@ fn refusal(reason: &str, consent: &str) -> String {
 }
 
 /// Asks a process what it serves, and leaves it at that.
-pub(super) async fn kept(socket: &Path) -> Target {
+pub(super) async fn kept(socket: &Path) -> TargetStatus {
     match status(socket).await {
-        Ok(status) => target(socket, status.model, Outcome::Kept, status.nodes),
+        Ok(status) => target(socket, status.model, TargetOutcome::Kept, status.nodes),
         Err(reason) => failed(socket, reason),
     }
 }
@@ -80,10 +82,18 @@ pub(super) async fn status(socket: &Path) -> Result<control::Status, String> {
     }
 }
 
-fn failed(socket: &Path, reason: String) -> Target {
-    target(socket, None, Outcome::Failed(reason), Vec::new())
+fn failed(socket: &Path, reason: String) -> TargetStatus {
+    target(socket, None, TargetOutcome::Failed(reason), Vec::new())
 }
 
-fn target(socket: &Path, model: Option<String>, outcome: Outcome, nodes: Vec<Node>) -> Target {
-    Target { report: TargetReport::Process { socket: socket.display().to_string(), model, nodes }, outcome }
+fn target(
+    socket: &Path,
+    model: Option<String>,
+    outcome: TargetOutcome,
+    nodes: Vec<ConnectedNode>,
+) -> TargetStatus {
+    TargetStatus {
+        report: TargetReport::Process { socket: socket.display().to_string(), model, nodes },
+        outcome,
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::cluster::Counts;
-use crate::control::Node;
+use crate::control::ConnectedNode;
 use crate::source::Hold;
 
 /// What a round found and did.
@@ -29,7 +29,7 @@ pub struct Round {
     /// Why the source could not be read; nothing was ordered then.
     pub unreadable: Option<String>,
     /// The targets, in the order of the options.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetStatus>,
 }
 
 /// An object that is held back, and since when.
@@ -46,12 +46,12 @@ pub struct HeldBack {
 
 /// What became of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct TargetStatus {
     /// Which one it is, and what is known of it after the round.
     #[serde(flatten)]
     pub report: TargetReport,
     /// What the round did with it.
-    pub outcome: Outcome,
+    pub outcome: TargetOutcome,
 }
 
 /// What is known of a target.
@@ -65,7 +65,7 @@ pub enum TargetReport {
         /// What it serves, where it answered.
         model: Option<String>,
         /// Its nodes.
-        nodes: Vec<Node>,
+        nodes: Vec<ConnectedNode>,
     },
     /// A kube cluster.
     Cluster(ClusterReport),
@@ -87,7 +87,7 @@ pub struct ClusterReport {
 /// What a round did with a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum TargetOutcome {
     /// It was as wanted already.
     Unchanged,
     /// It is as wanted now, and its nodes acknowledged.
@@ -130,12 +130,14 @@ impl Round {
 
     /// Returns whether every target is as it was to be.
     pub fn is_carried_out(&self) -> bool {
-        self.targets.iter().all(|target| matches!(target.outcome, Outcome::Unchanged | Outcome::Applied))
+        self.targets
+            .iter()
+            .all(|target| matches!(target.outcome, TargetOutcome::Unchanged | TargetOutcome::Applied))
     }
 
     /// Returns whether something could not be reached or asked.
     pub fn has_failed(&self) -> bool {
-        let failed = |target: &Target| matches!(target.outcome, Outcome::Failed(_));
+        let failed = |target: &TargetStatus| matches!(target.outcome, TargetOutcome::Failed(_));
         self.unreadable.is_some() || self.targets.iter().any(failed)
     }
 

@@ -12,10 +12,10 @@ use saphyr_parser::{Event, Parser};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A document without spans, anchors or types.
-enum Node {
+enum BareNode {
     Scalar(Box<str>),
-    Sequence(Vec<Node>),
-    Mapping(Vec<(Node, Node)>),
+    Sequence(Vec<BareNode>),
+    Mapping(Vec<(BareNode, BareNode)>),
 }
 
 fn main() -> Result<()> {
@@ -55,15 +55,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// A collection that is still open.
 enum Open {
-    Sequence(Vec<Node>),
-    Mapping(Vec<(Node, Node)>, Option<Node>),
+    Sequence(Vec<BareNode>),
+    Mapping(Vec<(BareNode, BareNode)>, Option<BareNode>),
 }
 
-fn load(text: &str, documents: &mut Vec<Node>) -> Result<()> {
+fn load(text: &str, documents: &mut Vec<BareNode>) -> Result<()> {
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(text) {
         let done = match event?.0 {
-            Event::Scalar(value, ..) => Node::Scalar(value.into()),
+            Event::Scalar(value, ..) => BareNode::Scalar(value.into()),
             Event::SequenceStart(..) => {
                 open.push(Open::Sequence(Vec::new()));
                 continue;
@@ -73,8 +73,8 @@ fn load(text: &str, documents: &mut Vec<Node>) -> Result<()> {
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                Some(Open::Sequence(items)) => Node::Sequence(items),
-                Some(Open::Mapping(entries, _)) => Node::Mapping(entries),
+                Some(Open::Sequence(items)) => BareNode::Sequence(items),
+                Some(Open::Mapping(entries, _)) => BareNode::Mapping(entries),
                 None => continue,
             },
             _ => continue,
@@ -91,11 +91,11 @@ fn load(text: &str, documents: &mut Vec<Node>) -> Result<()> {
     Ok(())
 }
 
-fn count(node: &Node) -> usize {
+fn count(node: &BareNode) -> usize {
     match node {
-        Node::Scalar(text) => usize::from(!text.is_empty()),
-        Node::Sequence(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Node::Mapping(entries) => {
+        BareNode::Scalar(text) => usize::from(!text.is_empty()),
+        BareNode::Sequence(items) => 1 + items.iter().map(count).sum::<usize>(),
+        BareNode::Mapping(entries) => {
             1 + entries.iter().map(|(key, value)| count(key) + count(value)).sum::<usize>()
         }
     }

@@ -105,7 +105,7 @@ pub struct Step {
 
 /// Why a round does nothing at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Withheld {
     /// The source wants nothing, and something is there.
     #[error("the source has no object, and the inventory {inventory} has {members}: nothing is deleted")]
     Empty {
@@ -152,7 +152,7 @@ pub struct Round {
     /// The state that the inventory is at after the round.
     pub state: Option<String>,
     /// Why nothing of it may be done: the source or the inventory is suspicious.
-    pub refusal: Option<Refusal>,
+    pub withheld: Option<Withheld>,
 }
 
 /// Decides about each object.
@@ -166,7 +166,7 @@ pub fn decide(
     let before = observed.parent.as_ref().map(|parent| inventory::read(inventory, parent));
     let (before, foreign) = match before.transpose() {
         Ok(before) => (before, None),
-        Err(error) => (None, Some(Refusal::Inventory(error))),
+        Err(error) => (None, Some(Withheld::Inventory(error))),
     };
     let id = inventory.id();
     let members: Vec<&Arc<LiveObject>> =
@@ -185,8 +185,8 @@ pub fn decide(
     let mut removals: Vec<Step> = gone.map(|object| removal_step(object, why(&object.key))).collect();
     let wants_nothing = wanted.is_empty() && rules.encrypted.is_none_or(BTreeSet::is_empty);
     let empty = (wants_nothing && !members.is_empty() && budget != PruneBudget::Nothing)
-        .then(|| Refusal::Empty { inventory: inventory.clone(), members: members.len() });
-    let refusal = foreign.or(empty).or_else(|| over_budget(&removals, members.len(), budget));
+        .then(|| Withheld::Empty { inventory: inventory.clone(), members: members.len() });
+    let withheld = foreign.or(empty).or_else(|| over_budget(&removals, members.len(), budget));
     steps.sort_by_key(|step| (rank(step.key.kind), step.key.clone()));
     removals.sort_by_key(|step| (std::cmp::Reverse(rank(step.key.kind)), step.key.clone()));
     let kept = removals.iter().filter(|step| matches!(step.action, Action::Keep(_))).map(|step| &step.key);
@@ -199,7 +199,7 @@ pub fn decide(
         after,
         parent: observed.parent.clone(),
         state: rules.state.map(str::to_owned),
-        refusal,
+        withheld,
     }
 }
 
@@ -270,11 +270,11 @@ pub(crate) fn removal_step(live: &Arc<LiveObject>, keeping: Option<Keeping>) -> 
     Step { key: live.key.clone(), action, force: false, value: None, live: Some(live.clone()) }
 }
 
-fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option<Refusal> {
+fn over_budget(removals: &[Step], members: usize, budget: PruneBudget) -> Option<Withheld> {
     let deletions = removals.iter().filter(|step| step.action == Action::Delete).count();
     Some(match budget.excess(deletions, members)? {
-        Excess::Budget(budget) => Refusal::Budget { deletions, budget },
-        Excess::Half => Refusal::Shrunk { deletions, members },
+        Excess::Budget(budget) => Withheld::Budget { deletions, budget },
+        Excess::Half => Withheld::Shrunk { deletions, members },
     })
 }
 

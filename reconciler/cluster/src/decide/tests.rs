@@ -48,10 +48,10 @@ fn live<'o>(observed: &'o mut Observed, name: &str) -> &'o mut Value {
     &mut Arc::make_mut(observed.objects.get_mut(&key(name)).unwrap()).value
 }
 
-fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<Vec<String>, Refusal> {
+fn actions(wanted: &[&str], observed: &Observed, budget: PruneBudget) -> Result<Vec<String>, Withheld> {
     let round = decide(&wanting(wanted), observed, &name(), Rules { budget, ..Rules::default() });
-    if let Some(refusal) = round.refusal {
-        return Err(refusal);
+    if let Some(withheld) = round.withheld {
+        return Err(withheld);
     }
     let word = |action: &Action| match action {
         Action::Create => "create".to_owned(),
@@ -142,8 +142,8 @@ fn a_member_of_another_set_is_not_taken() {
 fn an_empty_source_deletes_nothing() {
     let observed = observed_of(&["a"]);
     for budget in [PruneBudget::Default, PruneBudget::Objects(100)] {
-        let refusal = actions(&[], &observed, budget).unwrap_err();
-        assert_eq!(refusal, Refusal::Empty { inventory: name(), members: 1 });
+        let withheld = actions(&[], &observed, budget).unwrap_err();
+        assert_eq!(withheld, Withheld::Empty { inventory: name(), members: 1 });
     }
     assert_eq!(actions(&[], &Observed::default(), PruneBudget::Default), Ok(Vec::new()));
 }
@@ -151,11 +151,11 @@ fn an_empty_source_deletes_nothing() {
 #[test]
 fn a_suddenly_smaller_source_deletes_nothing() {
     let shrunk = actions(&["a"], &observed_of(&["a", "b", "c", "d"]), PruneBudget::Default);
-    assert_eq!(shrunk, Err(Refusal::Shrunk { deletions: 3, members: 4 }));
+    assert_eq!(shrunk, Err(Withheld::Shrunk { deletions: 3, members: 4 }));
     let names: Vec<String> = (0..30).map(|index| format!("m{index:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let over = actions(&names[..19], &observed_of(&names), PruneBudget::Default);
-    assert_eq!(over, Err(Refusal::Budget { deletions: 11, budget: 10 }));
+    assert_eq!(over, Err(Withheld::Budget { deletions: 11, budget: 10 }));
     assert!(actions(&names[..20], &observed_of(&names), PruneBudget::Default).is_ok());
     assert!(actions(&names[..1], &observed_of(&names), PruneBudget::Objects(29)).is_ok());
 }
@@ -183,7 +183,7 @@ fn the_inventory_of_another_tool_stops_everything() {
     let mut observed = observed_of(&["a"]);
     observed.parent.as_mut().unwrap().value["metadata"]["annotations"] =
         json!({"applyset.kubernetes.io/tooling": "kubectl/v1.35.4"});
-    assert!(matches!(actions(&["a"], &observed, PruneBudget::Default), Err(Refusal::Inventory(_))));
+    assert!(matches!(actions(&["a"], &observed, PruneBudget::Default), Err(Withheld::Inventory(_))));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn with_errors_in_the_source_nothing_is_deleted_and_the_inventory_keeps_it() {
     );
     let nothing = Rules { budget: PruneBudget::Nothing, ..Rules::default() };
     let nothing = decide(&wanting(&[]), &observed, &name(), nothing);
-    assert_eq!((nothing.refusal.as_ref(), nothing.inventory_changes()), (None, None));
+    assert_eq!((nothing.withheld.as_ref(), nothing.inventory_changes()), (None, None));
 }
 
 /// Returns what is done about an object whose value another manager took over.
@@ -264,5 +264,5 @@ fn what_the_source_has_encrypted_is_kept_as_it_is() {
     );
     // A source with nothing else is not empty.
     let alone = decide(&wanting(&[]), &observed_of(&["sealed"]), &name(), rules);
-    assert_eq!(alone.refusal, None);
+    assert_eq!(alone.withheld, None);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Says why an expression is none. The texts hold no part of it but an escaped character, as it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ExpressionError {
     /// There is nothing.
     Empty,
     /// A group is not closed.
@@ -41,33 +41,33 @@ pub enum Refusal {
     TooLarge,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ExpressionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::Escape(letter) if letter.is_ascii_graphic() => {
+            ExpressionError::Escape(letter) if letter.is_ascii_graphic() => {
                 return write!(f, "`\\{letter}` is no escape that RE2 has, or is not complete");
             }
-            Refusal::Escape(_) => "a backslash stands before a character that needs none",
-            Refusal::Empty => "it is empty",
-            Refusal::MissingParenthesis => "a group is not closed: `)` is missing",
-            Refusal::UnexpectedParenthesis => "`)` closes no group",
-            Refusal::MissingBracket => "a class is not closed: `]` is missing",
-            Refusal::TrailingBackslash => "it ends in `\\`",
-            Refusal::BackReference => "RE2 has no back references",
-            Refusal::UnknownClass => "RE2 has no class of that name",
-            Refusal::Range => "a range in brackets ends before it begins",
-            Refusal::NothingToRepeat => "a repetition has nothing before it",
-            Refusal::RepeatedRepetition => "a repetition follows another one",
-            Refusal::TooManyRepetitions => {
+            ExpressionError::Escape(_) => "a backslash stands before a character that needs none",
+            ExpressionError::Empty => "it is empty",
+            ExpressionError::MissingParenthesis => "a group is not closed: `)` is missing",
+            ExpressionError::UnexpectedParenthesis => "`)` closes no group",
+            ExpressionError::MissingBracket => "a class is not closed: `]` is missing",
+            ExpressionError::TrailingBackslash => "it ends in `\\`",
+            ExpressionError::BackReference => "RE2 has no back references",
+            ExpressionError::UnknownClass => "RE2 has no class of that name",
+            ExpressionError::Range => "a range in brackets ends before it begins",
+            ExpressionError::NothingToRepeat => "a repetition has nothing before it",
+            ExpressionError::RepeatedRepetition => "a repetition follows another one",
+            ExpressionError::TooManyRepetitions => {
                 "RE2 repeats at most 1000 times, counts around counts included, and wants the smaller count first"
             }
-            Refusal::LookAround => "RE2 has no look-around",
-            Refusal::Group => "`(?` begins no group or flag that RE2 has",
-            Refusal::GroupName => "the name of a group is missing or not a word",
-            Refusal::TooDeep => "its groups are nested more than 200 deep",
-            Refusal::TooLarge => "its program may be larger than 32768 instructions, which is what Higress allows",
+            ExpressionError::LookAround => "RE2 has no look-around",
+            ExpressionError::Group => "`(?` begins no group or flag that RE2 has",
+            ExpressionError::GroupName => "the name of a group is missing or not a word",
+            ExpressionError::TooDeep => "its groups are nested more than 200 deep",
+            ExpressionError::TooLarge => "its program may be larger than 32768 instructions, which is what Higress allows",
         })
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ExpressionError {}
