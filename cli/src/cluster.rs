@@ -11,11 +11,11 @@ use gatewright_cluster::connect::{Access, ConnectError, connect};
 use gatewright_cluster::decide::{Drift, PruneBudget};
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_cluster::lease::{Candidacy, Standing, Tenure};
+use gatewright_cluster::told::{Counts, sentence};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
 use gatewright_kinds::EntityKey;
-use gatewright_reconciler::cluster::{ConnectedTarget, Counts, Feed, Feeding, sentence};
-use gatewright_reconciler::sync::ClusterTarget;
+use gatewright_reconciler::cluster::{ClusterTarget, ConnectedTarget, Feed, Feeding};
 use jiff::Timestamp;
 
 use crate::Context;
@@ -57,7 +57,7 @@ impl Context {
     /// Returns how a cluster is reached; an empty text is the current context.
     pub fn access(&self, arguments: &AccessArgs, context: &str) -> Access {
         let named = arguments.kubeconfig.as_ref().map(|path| self.working_folder.join(path));
-        access(named, context, arguments.allow_exec)
+        Access::of(named, context, arguments.allow_exec)
     }
 
     /// Returns a cluster that is applied to; `context` names it.
@@ -70,9 +70,8 @@ impl Context {
         context: &str,
         options: &CompileOptions,
     ) -> Result<ConnectedTarget, CliError> {
-        let ClusterTarget { access, inventory, budget, .. } =
-            self.cluster_target(arguments, context, options);
-        Ok(ConnectedTarget { cluster: connect(&access).await?, inventory, budget, drift: Drift::Conflict })
+        let target = self.cluster_target(arguments, context, options);
+        Ok(ClusterTarget { drift: Drift::Conflict, ..target }.connect().await?)
     }
 
     /// Returns the same before anything is asked.
@@ -89,14 +88,6 @@ impl Context {
             drift: Drift::Correct,
         }
     }
-}
-
-/// Returns how a cluster is reached, by a kubeconfig that was named or those that kubectl reads.
-pub fn access(kubeconfig: Option<PathBuf>, context: &str, allow_exec: bool) -> Access {
-    let named = kubeconfig.is_some();
-    let kubeconfig = kubeconfig.map_or_else(kubeconfig_files, |path| vec![path]);
-    let context = Some(context.to_owned()).filter(|name| !name.is_empty());
-    Access { kubeconfig, named, context, allow_exec }
 }
 
 /// Returns the inventory that is used unless another one is named.
@@ -190,15 +181,6 @@ impl Context {
                 Err(CliError::environment("stopped before the cluster was seen as a whole"))
             }
         }
-    }
-}
-
-/// Returns the files that kubectl reads.
-fn kubeconfig_files() -> Vec<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    match variable("KUBECONFIG") {
-        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None => variable("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect(),
     }
 }
 

@@ -7,12 +7,12 @@
 //!    a time;
 //! 4. emit: the model to xDS resources.
 //!
-//! [`Engine`] runs them incrementally; [`compile`] is one run from nothing.
+//! [`Engine`] runs them incrementally; [`compile`] is one run from nothing. Beside the stages stand views of what the engine
+//! has reached, made when somebody asks: findings, [`Provenance`], [`Reach`] and the [`graph`] of objects.
 
 #![forbid(unsafe_code)]
 
 pub mod finding;
-pub mod graph;
 pub mod manifest;
 pub mod options;
 pub mod parse;
@@ -41,6 +41,7 @@ pub use annotations::foreign::{
 };
 pub use annotations::known::{KNOWN, KnownAnnotation, Support, lookup as lookup_annotation};
 pub use emit::bootstrap::BootstrapOptions;
+pub use engine::graph;
 pub use engine::{Broken, Checked, Delta, Engine, Provenance, Reach, Said, WorkCounters, check};
 pub use global::is_global;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use gatewright_kinds::Kind;
+use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -27,19 +29,17 @@ pub(crate) fn run() -> Result<()> {
 /// Returns every schema by path.
 fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
     let mut schemas = BTreeMap::from([
-        ("Ingress", built_in::<Ingress>("networking.k8s.io/v1", "Ingress")),
-        ("IngressClass", built_in::<IngressClass>("networking.k8s.io/v1", "IngressClass")),
-        ("Service", built_in::<Service>("v1", "Service")),
-        ("EndpointSlice", built_in::<EndpointSlice>("discovery.k8s.io/v1", "EndpointSlice")),
-        ("Endpoints", built_in::<Endpoints>("v1", "Endpoints")),
-        ("Secret", built_in::<Secret>("v1", "Secret")),
-        ("ConfigMap", built_in::<ConfigMap>("v1", "ConfigMap")),
+        built_in::<Ingress>(),
+        built_in::<IngressClass>(),
+        built_in::<Service>(),
+        built_in::<EndpointSlice>(),
+        built_in::<Endpoints>(),
+        built_in::<Secret>(),
+        built_in::<ConfigMap>(),
     ]);
-    for (file, kind) in [
-        ("mcpbridges.networking.higress.io.yaml", "McpBridge"),
-        ("wasmplugins.extensions.higress.io.yaml", "WasmPlugin"),
-    ] {
-        schemas.insert(kind, custom(root, file).with_context(|| format!("schemas/crds/{file}"))?);
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.built_in()) {
+        let file = format!("schemas/crds/{}.{}.yaml", kind.plural(), kind.group());
+        schemas.insert(kind.as_str(), custom(&root.join(&file)).with_context(|| file)?);
     }
     for rule in &RULES {
         rule.add_to(&mut schemas)?;
@@ -126,9 +126,9 @@ impl Rule {
     }
 }
 
-/// Returns the schema of one of Kubernetes' own kinds.
-fn built_in<T: JsonSchema>(api_version: &str, kind: &str) -> Value {
-    root(api_version, kind, structural::<T>())
+/// Returns one of Kubernetes' own kinds and its schema.
+fn built_in<T: JsonSchema + Resource>() -> (&'static str, Value) {
+    (T::KIND, root(T::API_VERSION, T::KIND, structural::<T>()))
 }
 
 /// Returns the schema of a type as Kubernetes publishes it, without references.
@@ -140,8 +140,8 @@ fn structural<T: JsonSchema>() -> Value {
 }
 
 /// Returns the schema of a kind with a CRD.
-fn custom(root_folder: &Path, file: &str) -> Result<Value> {
-    let text = std::fs::read_to_string(root_folder.join("schemas/crds").join(file))?;
+fn custom(file: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(file)?;
     let definition: Value = serde_yaml::from_str(&text)?;
     let spec = &definition["spec"];
     let version = &spec["versions"][0];
@@ -230,7 +230,49 @@ fn convert_type(members: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
+
     use super::*;
+
+    /// What the types or CRDs say of a kind: version, name, plural, and whether it is namespaced.
+    type Published = (String, String, String, bool);
+
+    fn namespaced<T: Resource<Scope = NamespaceResourceScope>>() -> Published {
+        (T::API_VERSION.to_owned(), T::KIND.to_owned(), T::URL_PATH_SEGMENT.to_owned(), true)
+    }
+
+    fn of_cluster<T: Resource<Scope = ClusterResourceScope>>() -> Published {
+        (T::API_VERSION.to_owned(), T::KIND.to_owned(), T::URL_PATH_SEGMENT.to_owned(), false)
+    }
+
+    fn of_crd(kind: Kind) -> Published {
+        let file = format!("schemas/crds/{}.{}.yaml", kind.plural(), kind.group());
+        let text = std::fs::read_to_string(workspace::root().join(file)).unwrap();
+        let spec = serde_yaml::from_str::<Value>(&text).unwrap()["spec"].clone();
+        let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        let version = format!("{}/{}", text("/group"), text("/versions/0/name"));
+        (version, text("/names/kind"), text("/names/plural"), text("/scope") == "Namespaced")
+    }
+
+    #[test]
+    fn the_table_of_kinds_says_what_is_published() {
+        let published = [
+            namespaced::<Ingress>(),
+            of_cluster::<IngressClass>(),
+            namespaced::<Service>(),
+            namespaced::<EndpointSlice>(),
+            namespaced::<Secret>(),
+            namespaced::<ConfigMap>(),
+            of_crd(Kind::McpBridge),
+            of_crd(Kind::WasmPlugin),
+        ];
+        let table = Kind::ALL.map(|kind| {
+            let texts = [kind.api_version(), kind.as_str(), kind.plural()].map(str::to_owned);
+            let [version, name, plural] = texts;
+            (version, name, plural, kind.namespaced())
+        });
+        assert_eq!(table, published);
+    }
 
     #[test]
     fn committed_schemas_are_what_the_types_and_crds_give() {

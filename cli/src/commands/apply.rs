@@ -11,8 +11,8 @@ use gatewright_plan::Plan;
 use gatewright_plan::cluster::ClusterLevel;
 use gatewright_reconciler::cluster::{self as target, ConnectedTarget, Depth, DesiredState, Looked};
 use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
-use gatewright_reconciler::planning;
 use gatewright_reconciler::quarantine::quarantine;
+use gatewright_reconciler::sides;
 use gatewright_reconciler::source::{Hold, Loader, Source, SourceSpec};
 
 use crate::Context;
@@ -108,7 +108,7 @@ impl Apply {
         runtime::block_on(async {
             let to = context.target(&self.target, name, &inputs.options).await?;
             let looked = target::look(&to, &desired, Depth::Managed).await?;
-            let input = planning::input_of(&engine, &inputs.source);
+            let input = sides::input_of(&engine, &inputs.source);
             let apply = |looked| self.apply_to(context, &to, plan, &input, looked, &desired.needs);
             // Where nothing is written nobody is in the way.
             if self.server_dry_run || looked.round.withheld.is_some() || looked.round.is_settled() {
@@ -144,7 +144,7 @@ impl Apply {
             return Err(CliError::findings(format!("GW0611 {why}"))
                 .with_hint("look at it with `gatewright plan --cluster`; --prune-budget allows deletions"));
         }
-        let level = planning::cluster_level(&looked, name, None);
+        let level = target::level(&looked, name, None);
         match plan {
             Some(plan) => fresh(plan, input, &level)?,
             None if self.server_dry_run || looked.round.is_settled() => {}

@@ -12,7 +12,7 @@ use gatewright_diagnostics::outlet::Form;
 use gatewright_plan::render::{self, TextOptions};
 use gatewright_plan::{Level, Plan as PlanDocument, PlanOptions, RiskOptions, Verdict};
 use gatewright_reconciler::cluster::{self, Depth, DesiredState};
-use gatewright_reconciler::planning::{self, State};
+use gatewright_reconciler::sides::{self, State};
 use gatewright_reconciler::source::SourceSpec;
 
 use crate::Context;
@@ -149,7 +149,7 @@ impl Plan {
             return Ok(None);
         }
         let after = ManuallyDrop::new(State::of(&engine, &head.source)?);
-        Ok(Some(planning::plan(&before, &after, &mut engine, options)?))
+        Ok(Some(sides::plan(&before, &after, &mut engine, options)?))
     }
 
     /// Makes the plan of an apply to a cluster; none where the head has errors, which are told.
@@ -183,10 +183,10 @@ impl Plan {
         both.update(&old.tree)?;
         let before = State::of_cluster(&both, &head.source, &old, Vec::new())?;
         both.update(&new.tree)?;
-        let after = State::of_cluster(&both, &head.source, &new, planning::told(&engine)?)?;
+        let after = State::of_cluster(&both, &head.source, &new, sides::told(&engine)?)?;
         let beside = base.map(|base| cluster::wanted(&base.source)).transpose()?;
-        let level = planning::cluster_level(&looked, &name, beside.as_ref());
-        Ok(Some(planning::plan(&before, &after, &mut both, options)?.with_cluster(level)))
+        let level = cluster::level(&looked, &name, beside.as_ref());
+        Ok(Some(sides::plan(&before, &after, &mut both, options)?.with_cluster(level)))
     }
 
     fn render(&self, plan: &PlanDocument, color: bool) -> String {

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
+use gatewright_reconciler::cluster::{ClusterReport, ClusterTarget, LeaseOptions};
 use gatewright_reconciler::control::ConnectedNode;
 use gatewright_reconciler::extent::Consent;
+use gatewright_reconciler::outcome::RoundOutcome;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::{Hold, SourceSpec};
 use gatewright_reconciler::sync::{
-    ClusterReport, ClusterTarget, ControlTarget, HeldBack, LeaseOptions, Pace, Round, Sync as Synchronizer,
-    SyncOptions, SyncServer, TargetOutcome, TargetReport, TargetSpec, TargetStatus, WebhookSecret,
-    write_status,
+    ControlTarget, HeldBack, Pace, Round, Sync as Synchronizer, SyncOptions, SyncServer, TargetReport,
+    TargetSpec, TargetStatus, WebhookSecret, write_status,
 };
 use jiff::Timestamp;
 
@@ -295,7 +296,7 @@ fn exit(round: &Round) -> Exit {
     let failed = |target: &TargetStatus| {
         matches!(
             target.outcome,
-            TargetOutcome::Failed(_) | TargetOutcome::Unacknowledged | TargetOutcome::Standby(_)
+            RoundOutcome::Failed(_) | RoundOutcome::Unacknowledged | RoundOutcome::Standby(_)
         )
     };
     if round.is_in_sync() {
@@ -357,29 +358,29 @@ fn target_text(target: &TargetStatus) -> Vec<String> {
     }
 }
 
-fn process_text(outcome: &TargetOutcome, nodes: &[ConnectedNode]) -> String {
+fn process_text(outcome: &RoundOutcome, nodes: &[ConnectedNode]) -> String {
     match outcome {
-        TargetOutcome::Unchanged => "serves it already".to_owned(),
-        TargetOutcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
-        TargetOutcome::Kept => "left as it was".to_owned(),
-        TargetOutcome::Unacknowledged
-        | TargetOutcome::Incomplete
-        | TargetOutcome::Drifted
-        | TargetOutcome::Standby(_) => {
+        RoundOutcome::Unchanged => "serves it already".to_owned(),
+        RoundOutcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
+        RoundOutcome::Kept => "left as it was".to_owned(),
+        RoundOutcome::Unacknowledged
+        | RoundOutcome::Incomplete
+        | RoundOutcome::Drifted
+        | RoundOutcome::Standby(_) => {
             let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
             format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
         }
-        TargetOutcome::Failed(reason) | TargetOutcome::Refused(reason) => reason.clone(),
+        RoundOutcome::Failed(reason) | RoundOutcome::Refused(reason) => reason.clone(),
     }
 }
 
-fn cluster_text(outcome: &TargetOutcome, report: &ClusterReport) -> String {
+fn cluster_text(outcome: &RoundOutcome, report: &ClusterReport) -> String {
     match outcome {
-        TargetOutcome::Kept => "left as it was".to_owned(),
-        TargetOutcome::Standby(holder) => {
+        RoundOutcome::Kept => "left as it was".to_owned(),
+        RoundOutcome::Standby(holder) => {
             format!("left to {holder}, which holds the Lease {}", report.inventory)
         }
-        TargetOutcome::Failed(reason) | TargetOutcome::Refused(reason) => reason.clone(),
+        RoundOutcome::Failed(reason) | RoundOutcome::Refused(reason) => reason.clone(),
         _ => report.objects.map(|counts| counts.to_string()).unwrap_or_default(),
     }
 }

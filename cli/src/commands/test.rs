@@ -13,7 +13,7 @@ use gatewright_behaviour::Model;
 use gatewright_compiler::Engine;
 use gatewright_diagnostics::Severity;
 use gatewright_diagnostics::outlet::Form;
-use gatewright_reconciler::planning::State;
+use gatewright_reconciler::sides::State;
 use gatewright_reconciler::source::SourceSpec;
 
 use crate::Context;

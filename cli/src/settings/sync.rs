@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use gatewright_cluster::connect::Access;
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::options::CompileOptions;
+use gatewright_reconciler::cluster::ClusterTarget;
 use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
-use gatewright_reconciler::sync::{ClusterTarget, ControlTarget, TargetSpec};
+use gatewright_reconciler::sync::{ControlTarget, TargetSpec};
 use serde::Deserialize;
 
 use super::{DriftArg, PolicyArg};
@@ -144,7 +146,7 @@ impl TargetSettings {
         let kubeconfig = self.kubeconfig.as_ref().map(|path| folder.join(path));
         let inventory = self.inventory.as_ref().and_then(|name| name.parse().ok());
         Some(TargetSpec::Cluster(ClusterTarget {
-            access: cluster::access(kubeconfig, self.cluster.as_ref()?, self.allow_exec),
+            access: Access::of(kubeconfig, self.cluster.as_ref()?, self.allow_exec),
             inventory: inventory.unwrap_or_else(|| cluster::inventory(options)),
             budget: cluster::budget(self.prune_budget),
             drift: self.drift.unwrap_or(DriftArg::Correct).into(),

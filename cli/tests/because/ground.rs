@@ -8,7 +8,7 @@ use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{Engine, compile};
 use gatewright_ir::Ir;
 use gatewright_plan::{Plan, PlanOptions, RiskOptions};
-use gatewright_reconciler::planning::{self, State};
+use gatewright_reconciler::sides::{self, State};
 use gatewright_reconciler::source::{Credentials, Loader, Source, SourceSpec};
 
 /// Manifests by the name that a plan gives the object.
@@ -55,7 +55,7 @@ pub(crate) fn plan_of(folder: &Path, old: &CompileOptions, new: &CompileOptions)
     engine.update(&head.tree).unwrap();
     let after = State::of(&engine, &head).unwrap();
     let options = PlanOptions { xds_text: false, risks: RiskOptions::default() };
-    planning::plan(&before, &after, &mut engine, &options).unwrap()
+    sides::plan(&before, &after, &mut engine, &options).unwrap()
 }
 
 fn write(folder: &Path, objects: &Objects, files: usize) {

@@ -6,6 +6,7 @@ mod graph;
 mod hostile;
 mod hostile_serving;
 mod plan;
+mod roles;
 mod secrets;
 mod settings;
 mod shown;

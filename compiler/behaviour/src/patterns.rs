@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use gatewright_http::re2::{Anywhere, Expression, Refusal, Whole};
+use gatewright_http::re2::{Anywhere, Expression, ExpressionError, Whole};
 
 /// Compiled expressions.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Patterns {
 fn cached<T>(
     cache: &Cache<T>,
     pattern: &str,
-    compile: fn(&Expression) -> Result<T, Refusal>,
+    compile: fn(&Expression) -> Result<T, ExpressionError>,
 ) -> Option<Arc<T>> {
     if let Ok(known) = cache.read()
         && let Some(compiled) = known.get(pattern)

@@ -1,7 +1,7 @@
 //! Regular expressions in annotations and paths: RE2, as Envoy compiles it.
 
 use gatewright_diagnostics::code;
-use gatewright_http::re2::{Expression, Refusal};
+use gatewright_http::re2::{Expression, ExpressionError};
 use gatewright_ir::ValueMatch;
 
 use super::reader::Reader;
@@ -37,12 +37,12 @@ pub(crate) fn literal_prefix(expression: &str) -> &str {
 }
 
 /// Returns the finding for an expression that Envoy would reject.
-pub(crate) fn invalid(place: Place, expression: &str, reason: Refusal) -> Finding {
+pub(crate) fn invalid(place: Place, expression: &str, reason: ExpressionError) -> Finding {
     Finding::new(&code::GW0411, place, format!("`{expression}` is not a valid RE2 expression: {reason}"))
         .with_note("Envoy rejects every route of the host because of one invalid expression")
 }
 
 /// Returns why an expression is refused, if it is.
-pub(crate) fn validate(expression: &str) -> Result<(), Refusal> {
+pub(crate) fn validate(expression: &str) -> Result<(), ExpressionError> {
     Expression::parse(expression).map(drop)
 }

@@ -11,6 +11,7 @@ mod classes;
 mod drafts;
 mod files;
 mod globals;
+pub mod graph;
 mod lost_plugins;
 mod output;
 mod provenance;

@@ -6,10 +6,10 @@ use gatewright_ir::{ClusterName, HostPattern, RouteAction};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::{names, type_url};
 
+use super::graph::{DependencyGraph, Node, Reference, upstream_node};
 use super::{Engine, service_of_slice};
 use crate::finding::Place;
 use crate::global;
-use crate::graph::{DependencyGraph, Node, Reference, upstream_node};
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, Body};
 

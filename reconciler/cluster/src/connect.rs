@@ -27,6 +27,17 @@ pub struct Access {
     pub allow_exec: bool,
 }
 
+impl Access {
+    /// Returns how a cluster is reached by a kubeconfig that was named, or by those that kubectl reads: the files of
+    /// `KUBECONFIG`, else `~/.kube/config`. An empty context is the current one.
+    pub fn of(kubeconfig: Option<PathBuf>, context: &str, allow_exec: bool) -> Self {
+        let named = kubeconfig.is_some();
+        let kubeconfig = kubeconfig.map_or_else(kubeconfig_files, |path| vec![path]);
+        let context = Some(context.to_owned()).filter(|name| !name.is_empty());
+        Access { kubeconfig, named, context, allow_exec }
+    }
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -75,6 +86,15 @@ pub async fn connect(access: &Access) -> Result<Cluster, ConnectError> {
     let server = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| ConnectError::Client(told(&error)))?;
     Ok(Cluster::new(client, name, server))
+}
+
+/// Returns the files that kubectl reads.
+fn kubeconfig_files() -> Vec<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    match variable("KUBECONFIG") {
+        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => variable("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect(),
+    }
 }
 
 async fn configuration(access: &Access) -> Result<(String, Config), ConnectError> {

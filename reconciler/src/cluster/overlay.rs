@@ -11,8 +11,7 @@ use gatewright_kinds::{EntityKey, Kind};
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 
-/// What stands before the name of a live object, which is in no file.
-pub const LIVE: &str = "cluster:";
+use crate::source::LIVE;
 
 type Contents = OrdMap<Arc<str>, ContentId>;
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree, Unrendered};
 
-use crate::cluster::LIVE;
-
+use super::LIVE;
 use super::credentials::Credentials;
 use super::error::SourceError;
 use super::folder::{FolderScan, Linked};

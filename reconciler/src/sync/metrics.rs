@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use gatewright_diagnostics::outlet::label_value;
 
-use super::round::{Round, TargetOutcome, TargetReport, TargetStatus};
+use super::round::{Round, TargetReport, TargetStatus};
+use crate::outcome::RoundOutcome;
 
 /// What has been counted, and the last round.
 #[derive(Debug, Default)]
@@ -49,12 +50,12 @@ impl Metrics {
         gauge("held_objects", "Broken objects that keep an earlier version.", held)?;
         family(f, "target_in_sync", "gauge", "Whether the target is as it was to be.")?;
         for target in &round.targets {
-            let fine = u64::from(matches!(target.outcome, TargetOutcome::Unchanged | TargetOutcome::Applied));
+            let fine = u64::from(matches!(target.outcome, RoundOutcome::Unchanged | RoundOutcome::Applied));
             sample(f, "target_in_sync", &[("target", &name(target))], fine)?;
         }
         family(f, "target_standby", "gauge", "Whether another instance looks after the target.")?;
         for target in &round.targets {
-            let away = u64::from(matches!(target.outcome, TargetOutcome::Standby(_)));
+            let away = u64::from(matches!(target.outcome, RoundOutcome::Standby(_)));
             sample(f, "target_standby", &[("target", &name(target))], away)?;
         }
         family(f, "target_objects", "gauge", "Objects of the target that are not as wanted.")?;
@@ -138,8 +139,9 @@ fn sample(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Counts;
-    use crate::sync::ClusterReport;
+    use gatewright_cluster::told::Counts;
+
+    use crate::cluster::ClusterReport;
 
     #[test]
     fn rounds_are_counted_and_the_last_one_is_shown() {
@@ -154,10 +156,10 @@ mod tests {
                 objects: Some(objects),
                 messages: Vec::new(),
             }),
-            outcome: TargetOutcome::Incomplete,
+            outcome: RoundOutcome::Incomplete,
         });
         metrics.count(&round, Duration::from_millis(500), 7);
-        round.targets[0].outcome = TargetOutcome::Applied;
+        round.targets[0].outcome = RoundOutcome::Applied;
         metrics.count(&round, Duration::from_secs(1), 8);
         let text = metrics.to_string();
         for line in [

@@ -5,10 +5,7 @@
 //! `quarantine` its broken objects keep their last good version. What a target has is asked for each time, so a killed
 //! sync goes on where it was; what is held back, and since when, stands in a state file.
 
-mod events;
 mod http;
-mod kube;
-mod lookout;
 mod metrics;
 mod pace;
 mod process;
@@ -22,23 +19,22 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use gatewright_cluster::lease::{Candidacy, Tenure};
 use gatewright_compiler::Engine;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{Paths, ReadError};
 use gatewright_diagnostics::{Diagnostic, Severity};
 
-use crate::cluster::DesiredState;
+use crate::cluster::{Aim, Candidate, ClusterTarget, DesiredState, LeaseOptions, bring};
 use crate::control;
 use crate::extent::Extent;
+use crate::outcome::RoundOutcome;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
 use crate::source::{Hold, Loader, Signers, Source, SourceError, SourceSpec};
 
 pub use http::{SyncServer, WebhookSecret};
-pub use kube::ClusterTarget;
 pub use pace::Pace;
 pub use process::ControlTarget;
-pub use round::{ClusterReport, HeldBack, Round, TargetOutcome, TargetReport, TargetStatus, write_status};
+pub use round::{HeldBack, Round, TargetReport, TargetStatus, write_status};
 pub use state::StateError;
 
 use state::Record;
@@ -64,20 +60,6 @@ pub struct SyncOptions {
     pub leases: LeaseOptions,
     /// Settings of the compilation.
     pub compile: CompileOptions,
-}
-
-/// How instances keep apart: for each cluster, one holds the Lease that is named as the inventory.
-#[derive(Clone, Debug)]
-pub struct LeaseOptions {
-    /// Who this is; no other instance says the same.
-    pub identity: String,
-    /// How long a Lease is held without a renewal.
-    pub duration: Duration,
-    /// Whether there is one round alone: it waits until it is known whether another holder is alive, and follows nothing
-    /// after it.
-    pub once: bool,
-    /// Returns the time of day after RFC 3339, with microseconds.
-    pub clock: fn() -> String,
 }
 
 /// What is brought to the source's state.
@@ -107,7 +89,7 @@ pub struct Sync {
     /// The last state that was sound: it is kept up while the source is not.
     good: Option<Arc<Wanted>>,
     /// For each target that is a cluster, the candidacy for its Lease, from the first round on.
-    candidates: Vec<Option<kube::Candidate>>,
+    candidates: Vec<Option<Candidate>>,
 }
 
 /// What is to be served, and applied where a cluster is among the targets.
@@ -154,7 +136,7 @@ impl Sync {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.resize_with(self.options.targets.len(), || None);
         let targets = self.options.targets.iter().zip(&mut candidates);
-        let trouble = events::trouble(&round);
+        let trouble = round.trouble();
         let targets = targets.map(|(target, candidate)| {
             self.bring(target, candidate, aim.as_deref(), current.is_some(), trouble.as_deref())
         });
@@ -170,7 +152,7 @@ impl Sync {
     /// or objects of a cluster have changed.
     pub async fn woken(&mut self) {
         let candidates = self.candidates.iter_mut().flatten();
-        let mut waiting: FuturesUnordered<_> = candidates.map(kube::Candidate::woken).collect();
+        let mut waiting: FuturesUnordered<_> = candidates.map(Candidate::woken).collect();
         if waiting.next().await.is_none() {
             std::future::pending::<()>().await;
         }
@@ -179,7 +161,7 @@ impl Sync {
     /// Hands all Leases over.
     pub async fn end(self) {
         let candidates = self.candidates.into_iter().flatten();
-        join_all(candidates.map(|candidate| candidate.tenure.end())).await;
+        join_all(candidates.map(Candidate::end)).await;
     }
 
     /// Brings one target to what is wanted; without that, it is left as it is. `current` says that it is what the source says
@@ -187,7 +169,7 @@ impl Sync {
     async fn bring(
         &self,
         target: &TargetSpec,
-        candidate: &mut Option<kube::Candidate>,
+        candidate: &mut Option<Candidate>,
         wanted: Option<&Wanted>,
         current: bool,
         trouble: Option<&str>,
@@ -206,23 +188,12 @@ impl Sync {
             }
             (TargetSpec::Cluster(cluster), wanted) => {
                 let desired = wanted.and_then(|wanted| wanted.objects.as_deref());
-                let aim = desired.map(|desired| kube::Aim { desired, current, loader: &self.loader });
-                let candidate = candidate.get_or_insert_with(|| self.candidate(cluster));
-                kube::bring(cluster, candidate, &self.options.leases, aim, trouble).await
+                let aim = desired.map(|desired| Aim { desired, current, loader: &self.loader });
+                let candidate = candidate.get_or_insert_with(|| Candidate::of(cluster, &self.options.leases));
+                let (report, outcome) = bring(cluster, candidate, &self.options.leases, aim, trouble).await;
+                TargetStatus { report: TargetReport::Cluster(report), outcome }
             }
         }
-    }
-
-    fn candidate(&self, cluster: &ClusterTarget) -> kube::Candidate {
-        let LeaseOptions { identity, duration, clock, .. } = &self.options.leases;
-        let tenure = Tenure::begin(Candidacy {
-            access: cluster.access.clone(),
-            name: cluster.inventory.clone(),
-            identity: identity.clone(),
-            duration: *duration,
-            clock: *clock,
-        });
-        kube::Candidate::new(tenure)
     }
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.
@@ -362,7 +333,7 @@ impl Sync {
         let refused = |target: &TargetStatus| {
             matches!(
                 (&target.report, &target.outcome),
-                (TargetReport::Process { .. }, TargetOutcome::Refused(_))
+                (TargetReport::Process { .. }, RoundOutcome::Refused(_))
             )
         };
         if round.targets.iter().any(refused) {

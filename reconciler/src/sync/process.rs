@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::Wanted;
-use super::round::{TargetOutcome, TargetReport, TargetStatus};
+use super::round::{TargetReport, TargetStatus};
 use crate::control::{self, Answer, Apply, ConnectedNode, Question};
 use crate::extent::{Consent, Shrinkage};
+use crate::outcome::RoundOutcome;
 
 /// A serving process that is kept in sync.
 #[derive(Clone, Debug)]
@@ -24,20 +25,20 @@ pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current:
         Err(reason) => return failed(socket, reason),
     };
     if live.model.as_ref() == Some(&wanted.model) && live.nodes.iter().all(|node| node.acknowledged) {
-        let outcome = if current { TargetOutcome::Unchanged } else { TargetOutcome::Kept };
+        let outcome = if current { RoundOutcome::Unchanged } else { RoundOutcome::Kept };
         return target(socket, live.model, outcome, live.nodes);
     }
     let order = Question::Apply(Apply { base_model: live.model, ..order });
     match control::ask(socket, &order).await {
-        Ok(Answer::Applied(status)) => target(socket, status.model, TargetOutcome::Applied, status.nodes),
+        Ok(Answer::Applied(status)) => target(socket, status.model, RoundOutcome::Applied, status.nodes),
         Ok(Answer::Unacknowledged(status)) => {
-            target(socket, status.model, TargetOutcome::Unacknowledged, status.nodes)
+            target(socket, status.model, RoundOutcome::Unacknowledged, status.nodes)
         }
         Ok(Answer::Stale { reason } | Answer::Failed { reason }) => failed(socket, reason),
         Ok(Answer::Refused { errors }) => failed(socket, errors.join("; ")),
         Ok(Answer::Shrunk { reason, consent }) => match status(socket).await {
             Ok(live) => {
-                target(socket, live.model, TargetOutcome::Refused(refusal(&reason, &consent)), live.nodes)
+                target(socket, live.model, RoundOutcome::Refused(refusal(&reason, &consent)), live.nodes)
             }
             Err(reason) => failed(socket, reason),
         },
@@ -50,11 +51,11 @@ pub(super) async fn bring(socket: &Path, order: Apply, wanted: &Wanted, current:
 pub(super) async fn refused(socket: &Path, wanted: &Wanted, shrinkage: &Shrinkage) -> TargetStatus {
     match status(socket).await {
         Ok(live) if live.model.as_ref() == Some(&wanted.model) => {
-            target(socket, live.model, TargetOutcome::Unchanged, live.nodes)
+            target(socket, live.model, RoundOutcome::Unchanged, live.nodes)
         }
         Ok(live) => {
             let reason = refusal(&shrinkage.to_string(), &shrinkage.consent());
-            target(socket, live.model, TargetOutcome::Refused(reason), live.nodes)
+            target(socket, live.model, RoundOutcome::Refused(reason), live.nodes)
         }
         Err(reason) => failed(socket, reason),
     }
@@ -67,7 +68,7 @@ fn refusal(reason: &str, consent: &str) -> String {
 /// Asks a process what it serves, and leaves it at that.
 pub(super) async fn kept(socket: &Path) -> TargetStatus {
     match status(socket).await {
-        Ok(status) => target(socket, status.model, TargetOutcome::Kept, status.nodes),
+        Ok(status) => target(socket, status.model, RoundOutcome::Kept, status.nodes),
         Err(reason) => failed(socket, reason),
     }
 }
@@ -83,13 +84,13 @@ pub(super) async fn status(socket: &Path) -> Result<control::Status, String> {
 }
 
 fn failed(socket: &Path, reason: String) -> TargetStatus {
-    target(socket, None, TargetOutcome::Failed(reason), Vec::new())
+    target(socket, None, RoundOutcome::Failed(reason), Vec::new())
 }
 
 fn target(
     socket: &Path,
     model: Option<String>,
-    outcome: TargetOutcome,
+    outcome: RoundOutcome,
     nodes: Vec<ConnectedNode>,
 ) -> TargetStatus {
     TargetStatus {

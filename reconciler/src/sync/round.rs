@@ -7,8 +7,9 @@ use gatewright_diagnostics::outlet::{Form, released};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::cluster::Counts;
+use crate::cluster::ClusterReport;
 use crate::control::ConnectedNode;
+use crate::outcome::RoundOutcome;
 use crate::source::Hold;
 
 /// What a round found and did.
@@ -51,7 +52,7 @@ pub struct TargetStatus {
     #[serde(flatten)]
     pub report: TargetReport,
     /// What the round did with it.
-    pub outcome: TargetOutcome,
+    pub outcome: RoundOutcome,
 }
 
 /// What is known of a target.
@@ -69,43 +70,6 @@ pub enum TargetReport {
     },
     /// A kube cluster.
     Cluster(ClusterReport),
-}
-
-/// What is known of a kube cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterReport {
-    /// The context, or `in-cluster`.
-    pub cluster: String,
-    /// The inventory, `NAMESPACE/NAME`.
-    pub inventory: String,
-    /// What became of the objects, where that is known.
-    pub objects: Option<Counts>,
-    /// A sentence for each object that was changed or is not as wanted.
-    pub messages: Vec<String>,
-}
-
-/// What a round did with a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]
-pub enum TargetOutcome {
-    /// It was as wanted already.
-    Unchanged,
-    /// It is as wanted now, and its nodes acknowledged.
-    Applied,
-    /// Another instance, which is named, looks after it.
-    Standby(String),
-    /// It was left as it was: the source is unreadable or has errors.
-    Kept,
-    /// It serves the model now, but not all of its nodes acknowledged in time.
-    Unacknowledged,
-    /// Objects were changed in the cluster and are left so; the rest is as wanted.
-    Drifted,
-    /// Some of its objects are not as wanted; the rest is.
-    Incomplete,
-    /// Nothing of it was changed, as what would change is suspicious.
-    Refused(String),
-    /// It could not be reached or did not obey.
-    Failed(String),
 }
 
 impl Round {
@@ -132,18 +96,30 @@ impl Round {
     pub fn is_carried_out(&self) -> bool {
         self.targets
             .iter()
-            .all(|target| matches!(target.outcome, TargetOutcome::Unchanged | TargetOutcome::Applied))
+            .all(|target| matches!(target.outcome, RoundOutcome::Unchanged | RoundOutcome::Applied))
     }
 
     /// Returns whether something could not be reached or asked.
     pub fn has_failed(&self) -> bool {
-        let failed = |target: &TargetStatus| matches!(target.outcome, TargetOutcome::Failed(_));
+        let failed = |target: &TargetStatus| matches!(target.outcome, RoundOutcome::Failed(_));
         self.unreadable.is_some() || self.targets.iter().any(failed)
     }
 
     /// Returns whether the source could be read and has no error.
     pub fn is_sound(&self) -> bool {
         self.errors.is_empty() && self.unreadable.is_none()
+    }
+
+    /// Returns what is wrong with the source.
+    pub(super) fn trouble(&self) -> Option<String> {
+        if let Some(reason) = &self.unreadable {
+            return Some(format!("the source cannot be read: {reason}"));
+        }
+        match self.errors.as_slice() {
+            [] => None,
+            [error] => Some(format!("an error stands in the source: {error}")),
+            [first, ..] => Some(format!("{} errors stand in the source, first {first}", self.errors.len())),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use gatewright_behaviour::{
 use gatewright_compiler::Engine;
 use gatewright_ir::{Endpoint, Ir, PathMatch, PluginApplication, Route, RouteId, RouteMatch, Scheme};
 use gatewright_plan::{Finding, Location};
-use gatewright_reconciler::planning::State;
+use gatewright_reconciler::sides::State;
 use serde::{Serialize, Serializer};
 
 /// Name and number of the JSON form.

@@ -9,6 +9,7 @@ use gatewright_compiler::compile;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
 use gatewright_diagnostics::Severity;
+use gatewright_kinds::Kind;
 use gatewright_testkit::cluster::{Cluster, shared};
 use serde_json::Value;
 
@@ -83,15 +84,14 @@ fn judge(cluster: &Cluster, object: Value) -> Verdicts {
 
 /// Returns where objects like this one are created.
 fn collection(object: &Value) -> String {
-    let (group, resource) = match object["kind"].as_str().unwrap_or_default() {
-        "Ingress" => ("apis/networking.k8s.io/v1", "ingresses"),
-        "IngressClass" => return "/apis/networking.k8s.io/v1/ingressclasses".to_owned(),
-        "EndpointSlice" => ("apis/discovery.k8s.io/v1", "endpointslices"),
-        "Service" => ("api/v1", "services"),
-        "Endpoints" => ("api/v1", "endpoints"),
-        "Secret" => ("api/v1", "secrets"),
-        "ConfigMap" => ("api/v1", "configmaps"),
-        other => panic!("{other} has no collection"),
+    let (version, plural, namespaced) = match object["kind"].as_str().unwrap_or_default() {
+        "Endpoints" => ("v1", "endpoints", true),
+        name => {
+            let kind = Kind::named(name).unwrap_or_else(|| panic!("{name} has no collection"));
+            (kind.api_version(), kind.plural(), kind.namespaced())
+        }
     };
-    format!("/{group}/namespaces/{NAMESPACE}/{resource}")
+    let api = if version.contains('/') { "apis" } else { "api" };
+    let namespace = if namespaced { format!("namespaces/{NAMESPACE}/") } else { String::new() };
+    format!("/{api}/{version}/{namespace}{plural}")
 }

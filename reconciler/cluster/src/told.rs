@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gatewright_cluster::carry_out::StepOutcome;
-use gatewright_cluster::client::ClusterError;
-use gatewright_cluster::compare::FieldChange;
-use gatewright_cluster::decide::Keeping;
 use gatewright_kinds::EntityKey;
 use serde::{Deserialize, Serialize};
+
+use crate::carry_out::StepOutcome;
+use crate::client::ClusterError;
+use crate::compare::FieldChange;
+use crate::decide::Keeping;
 
 /// How many objects met which fate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,14 +13,10 @@ use gatewright_plan::cluster::{
 };
 use serde_json::Value;
 
-use crate::cluster::Looked;
+use super::Looked;
 
 /// Returns what a round does, for a plan. `base` are the objects of another state of the source, to be shown beside.
-pub fn cluster_level(
-    looked: &Looked,
-    context: &str,
-    base: Option<&BTreeMap<EntityKey, Desired>>,
-) -> ClusterLevel {
+pub fn level(looked: &Looked, context: &str, base: Option<&BTreeMap<EntityKey, Desired>>) -> ClusterLevel {
     let round = &looked.round;
     let steps: Vec<ClusterStep> = round.steps.iter().filter_map(|step| cluster_step(step, base)).collect();
     ClusterLevel {

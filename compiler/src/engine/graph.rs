@@ -1,7 +1,7 @@
-//! Stage 2: the typed dependency graph, for people and for questions of reach ("what depends on this Service?").
+//! A view: the typed dependency graph, for people and for questions of reach ("what depends on this Service?").
 //!
-//! The edges point from what refers to what is referred to. Lowering keeps its own record of what each unit looked
-//! up; this graph is made from the same state on demand.
+//! The edges point from what refers to what is referred to. No stage reads it: lowering keeps its own record of what each
+//! unit looked up, and `references.rs` makes this graph from the same state on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,8 +1,7 @@
-//! Plans from two states of one engine: everything that the pure planner may not do itself, such as reading the files
-//! that differ.
+//! The two sides of a plan, made from states that one engine reached: everything that the pure planner (gatewright-plan) may
+//! not do itself, such as reading the files that differ.
 
 mod changed;
-mod kube;
 mod suppose;
 
 use std::cell::RefCell;
@@ -21,8 +20,6 @@ use gatewright_plan::{
 };
 use gatewright_xds::XdsSnapshot;
 use serde_json::Value;
-
-pub use kube::cluster_level;
 
 use crate::cluster::Projection;
 use crate::source::Source;

@@ -3,7 +3,8 @@
 use gatewright_cluster::events::Event;
 use gatewright_diagnostics::outlet::visible;
 
-use super::round::{ClusterReport, Round, TargetOutcome};
+use super::ClusterReport;
+use crate::outcome::RoundOutcome;
 
 /// What was told last of a cluster.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Told {
 
 /// Returns what a round did with a cluster as an event; none where all is as it was and as it should be. `trouble` is that
 /// of the source.
-pub(super) fn event(outcome: &TargetOutcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
+pub(super) fn event(outcome: &RoundOutcome, report: &ClusterReport, trouble: Option<&str>) -> Option<Event> {
     let counts = report.objects.map(|objects| objects.to_string()).unwrap_or_default();
     let note = |messages: Vec<&str>| [vec![counts.as_str()], messages].concat().join("; ");
     let all = || note(report.messages.iter().map(String::as_str).collect());
@@ -43,30 +44,18 @@ pub(super) fn event(outcome: &TargetOutcome, report: &ClusterReport, trouble: Op
         note(messages.filter(|message| message.starts_with("GW")).collect())
     };
     let (warning, reason, note) = match (outcome, trouble) {
-        (TargetOutcome::Refused(why), _) => (true, "Refused", why.clone()),
-        (TargetOutcome::Incomplete, _) => (true, "Incomplete", coded()),
-        (TargetOutcome::Drifted, _) => (true, "Drifted", coded()),
-        (TargetOutcome::Failed(_) | TargetOutcome::Standby(_), _) => return None,
+        (RoundOutcome::Refused(why), _) => (true, "Refused", why.clone()),
+        (RoundOutcome::Incomplete, _) => (true, "Incomplete", coded()),
+        (RoundOutcome::Drifted, _) => (true, "Drifted", coded()),
+        (RoundOutcome::Failed(_) | RoundOutcome::Standby(_), _) => return None,
         (_, Some(trouble)) if counts.is_empty() => (true, "SourceBroken", trouble.to_owned()),
-        (TargetOutcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
+        (RoundOutcome::Applied, Some(trouble)) => (true, "SourceBroken", format!("{trouble}; {}", all())),
         (_, Some(trouble)) => (true, "SourceBroken", trouble.to_owned()),
-        (TargetOutcome::Applied, None) => (false, "Applied", all()),
+        (RoundOutcome::Applied, None) => (false, "Applied", all()),
         _ => return None,
     };
     let note = gatewright_secrets::text(&note);
     Some(Event { warning, reason, note: visible(&note).into_owned() })
-}
-
-/// Returns what is wrong with the source of a round.
-pub(super) fn trouble(round: &Round) -> Option<String> {
-    if let Some(reason) = &round.unreadable {
-        return Some(format!("the source cannot be read: {reason}"));
-    }
-    match round.errors.as_slice() {
-        [] => None,
-        [error] => Some(format!("an error stands in the source: {error}")),
-        [first, ..] => Some(format!("{} errors stand in the source, first {first}", round.errors.len())),
-    }
 }
 
 #[cfg(test)]
@@ -85,17 +74,17 @@ mod tests {
     #[test]
     fn trouble_is_told_once_and_its_end_too() {
         let mut told = Told::default();
-        let mut reason = |outcome: &TargetOutcome, trouble: Option<&str>| {
+        let mut reason = |outcome: &RoundOutcome, trouble: Option<&str>| {
             told.next(event(outcome, &report(), trouble)).map(|event| event.reason)
         };
-        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
-        assert_eq!(reason(&TargetOutcome::Applied, None), Some("Applied"));
-        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
-        assert_eq!(reason(&TargetOutcome::Kept, Some("gone")), Some("SourceBroken"));
-        assert_eq!(reason(&TargetOutcome::Kept, Some("gone")), None);
-        assert_eq!(reason(&TargetOutcome::Kept, Some("other")), Some("SourceBroken"));
-        assert_eq!(reason(&TargetOutcome::Incomplete, None), Some("Incomplete"));
-        assert_eq!(reason(&TargetOutcome::Unchanged, None), Some("InSync"));
-        assert_eq!(reason(&TargetOutcome::Unchanged, None), None);
+        assert_eq!(reason(&RoundOutcome::Unchanged, None), None);
+        assert_eq!(reason(&RoundOutcome::Applied, None), Some("Applied"));
+        assert_eq!(reason(&RoundOutcome::Unchanged, None), None);
+        assert_eq!(reason(&RoundOutcome::Kept, Some("gone")), Some("SourceBroken"));
+        assert_eq!(reason(&RoundOutcome::Kept, Some("gone")), None);
+        assert_eq!(reason(&RoundOutcome::Kept, Some("other")), Some("SourceBroken"));
+        assert_eq!(reason(&RoundOutcome::Incomplete, None), Some("Incomplete"));
+        assert_eq!(reason(&RoundOutcome::Unchanged, None), Some("InSync"));
+        assert_eq!(reason(&RoundOutcome::Unchanged, None), None);
     }
 }

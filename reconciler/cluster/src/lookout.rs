@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gatewright_cluster::client::Cluster;
-use gatewright_cluster::export;
-use gatewright_cluster::inventory::{InventoryName, PART_OF};
-use gatewright_cluster::live::LiveObject;
-use gatewright_cluster::watch::{Followed, News, follow};
 use gatewright_kinds::{EntityKey, Kind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+use crate::client::Cluster;
+use crate::export;
+use crate::inventory::{InventoryName, PART_OF};
+use crate::live::LiveObject;
+use crate::watch::{Followed, News, follow};
 
 /// Changes within this time of each other are one.
 const QUIET: Duration = Duration::from_millis(200);
@@ -18,7 +19,7 @@ const QUIET: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The members of an inventory, followed.
-pub(super) struct Lookout {
+pub struct Lookout {
     news: mpsc::Receiver<News>,
     /// Digest of each member, of each kind that was seen as a whole.
     members: BTreeMap<Kind, BTreeMap<EntityKey, blake3::Hash>>,
@@ -27,7 +28,7 @@ pub(super) struct Lookout {
 
 impl Lookout {
     /// Begins to follow.
-    pub(super) fn start(cluster: &Cluster, inventory: &InventoryName) -> Self {
+    pub fn start(cluster: &Cluster, inventory: &InventoryName) -> Self {
         let members = format!("{PART_OF}={}", inventory.id());
         let followed =
             Kind::ALL.map(|kind| Followed { labels: Some(members.clone()), ..Followed::all(kind) });
@@ -35,7 +36,7 @@ impl Lookout {
     }
 
     /// Waits until members have changed, whoever changed them, or may have.
-    pub(super) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         while let Some(news) = self.news.recv().await {
             if !self.take(news) {
                 continue;
