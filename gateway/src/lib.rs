@@ -2,6 +2,7 @@
 //!
 //! - [`config`]: xDS messages to internal types; an error names the field and becomes NACK text.
 //! - [`state`]: one writer, immutable snapshots, one swap per response.
+//! - [`message`]: heads of requests and responses, and the gateway's own answers; below all that follows.
 //! - [`matching`]: from a request to its route.
 //! - [`filter`]: the chain of filters that every request passes.
 //! - [`proxy`]: worker threads: accept, match, filter, forward, answer.
@@ -20,7 +21,9 @@ mod descriptors;
 mod error;
 pub mod filter;
 mod matching;
+mod message;
 mod proxy;
+mod random;
 mod run;
 mod state;
 mod stats;

@@ -11,7 +11,7 @@ use super::context::{FilterContext, Routing};
 use super::signal::{Event, Side, Signal};
 use super::{Filter, Flow};
 use crate::config::FilterUse;
-use crate::proxy::message::{LocalReply, RequestHead, ResponseHead};
+use crate::message::{LocalReply, RequestHead, ResponseHead};
 
 /// A part of a message that has passed every filter.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use super::*;
 use crate::config::Route;
 use crate::filter::{FilterFactory, Interest};
-use crate::proxy::message::Scheme;
+use crate::message::Scheme;
 
 /// What a filter does at its next callbacks; afterwards it continues.
 type Script = Arc<Mutex<Vec<&'static str>>>;

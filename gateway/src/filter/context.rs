@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::signal::{Resumer, Side, Signal};
 use crate::config::Route;
-use crate::proxy::message::RequestHead;
+use crate::message::RequestHead;
 
 /// Chooses and remembers the route of a request.
 pub(crate) trait Routing {

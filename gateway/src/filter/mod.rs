@@ -19,7 +19,7 @@ pub use registry::{FilterFactory, FilterKind, FilterRegistry};
 pub use signal::Resumer;
 pub(crate) use signal::Signal;
 
-pub use crate::proxy::message::{LocalReply, RequestHead, ResponseHead};
+pub use crate::message::{LocalReply, RequestHead, ResponseHead};
 
 /// What a filter decides at a callback.
 #[derive(Debug)]

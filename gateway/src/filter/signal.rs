@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::proxy::message::LocalReply;
+use crate::message::LocalReply;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

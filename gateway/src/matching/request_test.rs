@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 
 use crate::config::{HeaderTest, QueryTest, RouteMatch, TestedHeader, ValueTest};
-use crate::proxy::message::RequestHead;
+use crate::message::RequestHead;
 
 /// Returns whether all tests but that of the path hold.
 pub(super) fn passes_beside_path(matches: &RouteMatch, head: &RequestHead) -> bool {
@@ -72,7 +72,7 @@ mod tests {
     use http::{HeaderValue, Method, Version};
 
     use super::*;
-    use crate::proxy::message::Scheme;
+    use crate::message::Scheme;
 
     #[test]
     fn the_first_parameter_counts_and_is_not_decoded() {

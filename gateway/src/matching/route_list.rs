@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::request_test::passes_beside_path;
 use crate::config::{PathMatch, Route};
-use crate::proxy::message::RequestHead;
+use crate::message::RequestHead;
 
 /// Up to this many routes a walk is faster than the index.
 const WALK: usize = 12;
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::filter::FilterRegistry;
-    use crate::proxy::message::Scheme;
+    use crate::message::Scheme;
 
     #[derive(Clone, Debug)]
     struct Drawn {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::random::Random;
 use crate::config::LoadBalancing;
+use crate::random::Random;
 use crate::state::{Cluster, Endpoint};
 
 /// Chooses an endpoint, avoiding those in `tried` for up to `attempts` further looks.

@@ -19,15 +19,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 
-use super::address::Ends;
 use super::exchange;
 use super::executor::LocalExecutor;
-use super::message::Scheme;
+use super::moves::Moves;
 use super::shared::ListenerStats;
 use super::watch::Watch;
-use super::watched_io::{Moves, WatchedIo};
+use super::watched_io::WatchedIo;
 use super::worker::Worker;
 use crate::config::HttpConnections;
+use crate::message::Scheme;
+use crate::message::address::Ends;
 use crate::state::Listener;
 
 /// A client that does not finish the TLS handshake in this time is dropped.

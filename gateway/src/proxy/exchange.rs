@@ -16,17 +16,17 @@ use super::body::{ClientBody, Content, RequestBody, ResponseBody};
 use super::connection::Connection;
 use super::filtered::Session;
 use super::forward::{Forwarded, Forwarding};
-use super::incoming::{self, Accepted, HeadRefusal};
-use super::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
 use super::pool::Lease;
 use super::record::Record;
-use super::reply;
 use super::routing::RouteChoice;
 use super::upgrade;
 use super::watch::Watch;
 use crate::config::{HttpConnections, RouteAction};
 use crate::filter::Routing as _;
 use crate::filter::chain::{Chain, Surroundings};
+use crate::message::incoming::{self, Accepted, HeadRefusal};
+use crate::message::reply;
+use crate::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
 use crate::stats::ResponseFlags;
 
 /// A request being answered.
@@ -234,7 +234,7 @@ impl Exchange {
         let (parts, _) = agreed.into_parts();
         let mut headers = parts.headers;
         let protocol = headers.get(header::UPGRADE).cloned();
-        super::hop::strip(&mut headers);
+        crate::message::hop::strip(&mut headers);
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, protocol.unwrap_or_else(|| HeaderValue::from_static("websocket")));
         self.record.code = parts.status.as_u16();

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::{BodyError, Content, RequestBody};
-use super::message::{LocalReply, RequestHead, ResponseHead};
 use super::routing::RouteChoice;
 use crate::config::{HttpConnections, Route};
 use crate::filter::chain::{Chain, Passage, Passed, Surroundings};
 use crate::filter::{Routing as _, Signal};
+use crate::message::{LocalReply, RequestHead, ResponseHead};
 
 /// The most that filters may hold of one message.
 const HELD_BYTES: usize = 1024 * 1024;
@@ -169,7 +169,7 @@ impl FilteredRequest {
             drop(inner);
             match self.feed(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(super::reply::bad_request())),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(crate::message::reply::bad_request())),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -278,7 +278,9 @@ impl FilteredResponse {
             match self.feed(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {
-                    return Poll::Ready(Err(super::reply::upstream_failure("connection termination")));
+                    return Poll::Ready(Err(crate::message::reply::upstream_failure(
+                        "connection termination",
+                    )));
                 }
                 Poll::Pending => return Poll::Pending,
             }

@@ -18,15 +18,15 @@ use tokio::time::Sleep;
 
 use super::balance;
 use super::body::{Content, RequestBody, UpstreamBody};
-use super::hop;
-use super::message::{LocalReply, RequestHead, ResponseHead};
 use super::pool::{ConnectError, Lease, SendError};
 use super::record::Record;
 use super::replay::Replay;
-use super::reply;
 use super::watch::Broken;
 use super::worker::Worker;
 use crate::config::{Forward, HeaderEdits, Route, Targets, UpstreamProtocol};
+use crate::message::hop;
+use crate::message::reply;
+use crate::message::{LocalReply, RequestHead, ResponseHead};
 use crate::state::{Cluster, cluster};
 use crate::stats::ResponseFlags;
 use retry::{Failure, Plan};

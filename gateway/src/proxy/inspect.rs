@@ -12,7 +12,7 @@ mod head;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::watched_io::Moves;
+use super::moves::Moves;
 use chunks::{Chunks, Step};
 use frames::Frames;
 use head::Head;
@@ -212,7 +212,7 @@ mod tests {
         for (frame, cut) in [(&settings[..], true), (ping, true), (priority, true), (data, false)] {
             let (mut inspector, moves) = (Inspector::default(), Moves::default());
             let mut text = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-            text.extend(frame.repeat(super::super::watched_io::CONTROL_FRAMES as usize));
+            text.extend(frame.repeat(super::super::moves::CONTROL_FRAMES as usize));
             text.chunks(1000).for_each(|piece| inspector.read(piece, &moves));
             assert!(inspector.check().is_ok());
             moves.next_tick();
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn windows_may_be_opened_for_what_is_received() {
         let frame = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
-        let count = super::super::watched_io::CONTROL_FRAMES as usize * 2;
+        let count = super::super::moves::CONTROL_FRAMES as usize * 2;
         for (written, ticks, cut) in
             [(0, 0, true), (1000, 0, true), (100_000, 0, false), (100_000, 1, false), (100_000, 9, true)]
         {

@@ -1,7 +1,12 @@
 //! Traffic: connections are accepted, requests matched, sent through the filter chain and to an upstream, and answered.
 //! Everything here runs on worker threads, one runtime each, and reads the state only through snapshots.
+//!
+//! From below: [`crate::message`] and [`crate::random`] know nothing of this module. `moves`, `watch`, `balance`, `executor`
+//! and `shared` use nothing of it either; `inspect`, then `watched_io`, stand on `moves`, and `routing` on `shared`. Above
+//! them a `worker` owns its `connection`s, a connection has an `exchange` for each request, and that has its `body`s, its
+//! `record`, and a lease of the `pool`: these know their owners, and are one circle with `filtered`, `replay`, `forward` and
+//! `upgrade`.
 
-mod address;
 mod balance;
 mod body;
 mod connection;
@@ -9,16 +14,11 @@ mod exchange;
 mod executor;
 mod filtered;
 mod forward;
-mod hop;
-mod incoming;
 mod inspect;
-pub(crate) mod message;
-mod path;
+mod moves;
 mod pool;
-mod random;
 mod record;
 mod replay;
-mod reply;
 mod routing;
 mod shared;
 mod upgrade;

@@ -10,11 +10,11 @@ use http::uri::PathAndQuery;
 use http::{Method, Version};
 
 use super::connection::Connection;
-use super::message::RequestHead;
-use super::reply;
 use super::watch::Watch;
 use crate::access_log::Line;
 use crate::config::Route;
+use crate::message::RequestHead;
+use crate::message::reply;
 use crate::state::{Cluster, Endpoint};
 use crate::stats::ResponseFlags;
 

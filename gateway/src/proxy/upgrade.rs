@@ -6,9 +6,10 @@ use std::time::Duration;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::moves::Moves;
 use super::pool::Lease;
 use super::record::Record;
-use super::watched_io::{Moves, WatchedIo};
+use super::watched_io::WatchedIo;
 use crate::stats::ResponseFlags;
 
 /// How often a tunnel is looked at.

@@ -15,9 +15,9 @@ use tokio::task::LocalSet;
 
 use super::connection::{self, Connection};
 use super::pool::Pools;
-use super::random::Random;
 use super::shared::Shared;
 use crate::access_log::{LogWriter, WorkerLog};
+use crate::random::Random;
 
 /// How often a worker looks after what stands still and hands over log lines; the unit of limits that need no
 /// precision.

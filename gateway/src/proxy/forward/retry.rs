@@ -8,14 +8,14 @@ use std::time::Duration;
 use http::{Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::super::hop;
-use super::super::message::RequestHead;
 use super::super::pool::ConnectError;
-use super::super::random::Random;
 use super::super::watch::Broken;
 use super::upstream_request::Unsendable;
 use crate::config::{RetryPolicy, UpstreamProtocol};
 use crate::matching::header_passes;
+use crate::message::RequestHead;
+use crate::message::hop;
+use crate::random::Random;
 use crate::state::{Cluster, cluster};
 
 /// Envoy's pause before the first repetition is below this; it doubles each time, up to the maximum.

@@ -7,8 +7,8 @@ use http::{Request, Version};
 use http_body::Body as _;
 
 use super::super::body::RequestBody;
-use super::super::message::RequestHead;
 use crate::config::{PathMatch, PathRewrite, UpstreamProtocol};
+use crate::message::RequestHead;
 
 static ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
@@ -109,8 +109,8 @@ mod tests {
     use gatewright_http::re2::{Expression, Substitution};
     use http::{HeaderMap, Method};
 
-    use super::super::super::message;
     use super::*;
+    use crate::message;
 
     fn rewritten(
         target: &'static str,

@@ -7,7 +7,7 @@ use gatewright_http::authority::kept_by_redirect;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
-use super::message::{LocalReply, RequestHead, Scheme};
+use super::{LocalReply, RequestHead, Scheme};
 use crate::config::{DirectResponse, HeaderEdits, Redirect};
 
 /// No route takes the request.

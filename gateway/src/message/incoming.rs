@@ -9,10 +9,10 @@ use http::{Method, Version};
 
 use super::address::Ends;
 use super::hop;
-use super::message::{RequestHead, Scheme};
 use super::path;
-use super::random::Random;
+use super::{RequestHead, Scheme};
 use crate::config::HttpConnections;
+use crate::random::Random;
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

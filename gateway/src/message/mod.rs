@@ -1,4 +1,12 @@
-//! Heads of requests and responses as filters and the router see them, the same for HTTP/1.1 and HTTP/2.
+//! Messages: the heads of requests and responses as filters and the router see them, the same for HTTP/1.1 and HTTP/2; and,
+//! each in a module, how a head is made of what came, which headers end at a connection, and what the gateway answers itself.
+//! Nothing here knows connections, upstreams or workers.
+
+pub(crate) mod address;
+pub(crate) mod hop;
+pub(crate) mod incoming;
+mod path;
+pub(crate) mod reply;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
