@@ -171,7 +171,7 @@ impl Context {
     ) -> Result<Option<LiveObjects>, CliError> {
         let Some(name) = &arguments.cluster else { return Ok(None) };
         let cluster = connect(&self.access(&arguments.access, name)).await?;
-        let mut feed = Feed::start(&cluster, feeding, &options.system_namespace);
+        let mut feed = Feed::start(&cluster, feeding, options);
         tokio::select! {
             first = feed.first() => {
                 let first = first?;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gatewright_compiler::input::Objects;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
 use gatewright_diagnostics::{Diagnostic, Severity};
-use gatewright_reconciler::cluster::{Change, Feed, Overlay};
+use gatewright_reconciler::cluster::{Change, Feed};
 use gatewright_reconciler::control::{self, Control, ControlError};
 use gatewright_reconciler::extent::{Consent, Shrinkage};
 use gatewright_reconciler::live::{Live, Offer, OnErrors};
@@ -26,7 +27,7 @@ pub struct LiveObjects {
     /// The cluster.
     pub feed: Feed,
     /// What it holds.
-    pub first: Overlay,
+    pub first: Objects,
 }
 
 /// What keeps a source from being served that suddenly serves much less.

@@ -26,6 +26,7 @@ mod emit;
 mod engine;
 mod global;
 mod ingress;
+pub mod input;
 mod lower;
 mod order;
 mod path_text;

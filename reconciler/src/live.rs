@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatewright_compiler::Engine;
+use gatewright_compiler::input::{Input, Objects};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{Paths, ReadError, SourceTree};
 use gatewright_diagnostics::{Diagnostic, Severity, code, sort};
 use gatewright_xds::type_url;
 
 use crate::certificates::Kept;
-use crate::cluster::{Beside, Overlay};
 use crate::extent::{Consent, Extent, Shrinkage};
 use crate::memory::Memory;
 use crate::quarantine::Policy;
@@ -70,7 +70,8 @@ pub struct Live {
     server: SnapshotServer,
     on_errors: OnErrors,
     published: Option<Published>,
-    cluster: Option<LiveObjects>,
+    /// Objects of a kube cluster, which stand beside every state of the source.
+    cluster: Option<Objects>,
     guard: Option<Guard>,
     /// The files that held manifests in the last good state.
     expected: Arc<Paths>,
@@ -82,12 +83,6 @@ struct Guard {
     /// What the last good state serves, without live objects.
     last: Option<Extent>,
     memory: Option<Memory>,
-}
-
-/// Objects of a kube cluster, which stand beside every state of the source.
-struct LiveObjects {
-    overlay: Overlay,
-    beside: Beside,
 }
 
 /// What nodes are brought to.
@@ -151,11 +146,8 @@ impl Live {
     }
 
     /// Puts objects of a kube cluster beside every state from the next one on.
-    pub fn put_beside(&mut self, overlay: Overlay) {
-        match &mut self.cluster {
-            Some(cluster) => cluster.overlay = overlay,
-            none => *none = Some(LiveObjects { overlay, beside: Beside::default() }),
-        }
+    pub fn put_beside(&mut self, objects: Objects) {
+        self.cluster = Some(objects);
     }
 
     /// Refuses from now on what serves nothing, or much less than the last good state, beyond what was agreed to. `memory`
@@ -182,18 +174,14 @@ impl Live {
 
     /// Brings the engine to a state, with live objects beside it.
     fn compile(&mut self, source: &Source) -> Result<(), ReadError> {
-        let tree = self.tree(source)?;
-        self.engine.update(&tree)?;
+        self.engine.update(self.input(source))?;
         Ok(())
     }
 
-    /// Returns the files of a state, with live objects beside them.
-    fn tree(&mut self, source: &Source) -> Result<SourceTree, ReadError> {
-        let tree = match &mut self.cluster {
-            Some(cluster) => cluster.beside.update(&source.tree, &cluster.overlay)?,
-            None => source.tree.clone(),
-        };
-        Ok(SourceTree { expected: self.expected.clone(), ..tree })
+    /// Returns a state with live objects beside it.
+    fn input(&self, source: &Source) -> Input {
+        let manifests = SourceTree { expected: self.expected.clone(), ..source.tree.clone() };
+        Input { manifests, live: self.cluster.clone().unwrap_or_default(), kept: Objects::default() }
     }
 
     /// Compiles a state and publishes it, if its errors do not forbid that. Errors that stand only together with live
@@ -308,8 +296,7 @@ impl Live {
         let Some(served) = self.server.snapshot() else { return Ok(Vec::new()) };
         let kept = Kept::of(&served, &self.engine)?;
         if !kept.is_empty() {
-            let tree = self.tree(source)?;
-            self.engine.update(&kept.hold(&tree))?;
+            self.engine.update(Input { kept: kept.secrets, ..self.input(source) })?;
         }
         Ok(kept.findings)
     }

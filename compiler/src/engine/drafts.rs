@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::files::{Definition, Files};
 use crate::finding::{Finding, Part, Place, Within};
+use crate::input::is_no_file;
 use crate::manifest::DocumentIndex;
 use crate::parse::{Asked, FileFinding, locate_all};
 use crate::source::{ReadError, SourceTree};
@@ -78,7 +79,11 @@ impl Drafts {
 
     /// Adds a finding of the parser.
     pub(super) fn add_of_file(&mut self, path: &str, finding: FileFinding) {
-        let label = |span: Span, text: String| Label { path: path.to_owned(), span, text };
+        let located = !is_no_file(path);
+        let label = |span: Span, text: String| {
+            let span = if located { span } else { Span::default() };
+            Label { path: path.to_owned(), span, text }
+        };
         let primary = label(finding.span, String::new());
         let mut diagnostic = Diagnostic::new(finding.code, finding.message, primary);
         diagnostic.related = finding.related.into_iter().map(|(span, text)| label(span, text)).collect();
@@ -192,6 +197,9 @@ fn places(
     path: &Arc<str>,
     asked: &[Asked<'_>],
 ) -> Result<Vec<Option<Span>>, ReadError> {
+    if is_no_file(path) {
+        return Ok(vec![None; asked.len()]);
+    }
     let lost = || ReadError { path: path.to_string(), reason: "not part of the source".to_owned() };
     let tree = tree.ok_or_else(lost)?;
     let content = tree.content(path).ok_or_else(lost)?;

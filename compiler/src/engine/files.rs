@@ -1,4 +1,4 @@
-//! Files by path, parsed once per content, and the manifests that they define.
+//! Files by path, parsed once per content, and the manifests that they define; beside them objects without a file.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use super::drafts::{Site, Sites};
 use super::output::WorkCounters;
 use super::put_all;
 use super::suppose::Said;
+use crate::input::{Input, Object, Objects};
 use crate::manifest::{Backend, Body, DocumentIndex, Manifest};
 use crate::options::Profile;
 use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
@@ -24,6 +25,10 @@ use crate::source::{ContentId, HeldFile, Paths, ReadError, SourceTree};
 #[derive(Default)]
 pub(super) struct Files {
     tree: Option<SourceTree>,
+    /// Objects that count where no file has one of their key.
+    live: Objects,
+    /// Objects that count whatever the files say.
+    kept: Objects,
     by_path: BTreeMap<Arc<str>, Arc<ParsedFile>>,
     /// Paths that define an entity; more than one, or one path twice, means that it is defined several times.
     definitions: BTreeMap<EntityKey, Vec<Definition>>,
@@ -62,11 +67,11 @@ type Listed = (Arc<str>, ContentId);
 
 /// One definition of an entity.
 #[derive(Clone, Debug)]
-pub(super) struct Definition {
-    pub(super) path: Arc<str>,
-    pub(super) manifest: Arc<Manifest>,
+pub(crate) struct Definition {
+    pub(crate) path: Arc<str>,
+    pub(crate) manifest: Arc<Manifest>,
     /// An error stands against it, so that its meaning is not certain.
-    pub(super) poisoned: bool,
+    pub(crate) poisoned: bool,
 }
 
 impl Definition {
@@ -79,10 +84,12 @@ impl Files {
     /// Moves to a new state and returns what changed files concern.
     pub(super) fn update(
         &mut self,
-        tree: &SourceTree,
+        input: Input,
         profile: Profile,
         counters: &mut WorkCounters,
     ) -> Result<Touched, ReadError> {
+        let Input { manifests, live, kept } = input;
+        let tree = &manifests;
         let (removed, changed) = self.compare(tree);
         let parsed = self.parse(tree, &removed, &changed, profile, counters)?;
         let held = self.hold(tree, profile, counters)?;
@@ -116,7 +123,11 @@ impl Files {
         touched.objects.append(&mut defined.iter().map(|(key, _)| key.clone()).collect());
         self.define(defined);
         self.replace_held(tree, held, &mut touched.objects);
-        self.tree = Some(tree.clone());
+        self.tree = Some(manifests);
+        touched.objects.extend(self.live.changed(&live));
+        self.live = live;
+        touched.objects.extend(self.kept.changed(&kept));
+        self.kept = kept;
         Ok(touched)
     }
 
@@ -321,7 +332,11 @@ impl Files {
         }
         match self.held(key) {
             Some(held) => std::slice::from_ref(held),
-            None => self.definitions.get(key).map_or(&[], Vec::as_slice),
+            None => match (self.definitions.get(key), self.live.get(key)) {
+                (Some(definitions), _) => definitions,
+                (None, Some(object)) => std::slice::from_ref(object.definition()),
+                (None, None) => &[],
+            },
         }
     }
 
@@ -336,7 +351,8 @@ impl Files {
     }
 
     fn held(&self, key: &EntityKey) -> Option<&Definition> {
-        self.held.get(key)?.definition.as_ref()
+        let kept = self.kept.get(key).map(Object::definition);
+        kept.or_else(|| self.held.get(key)?.definition.as_ref())
     }
 
     /// Returns what the parser found, without what it found about definitions that do not count.
@@ -345,7 +361,9 @@ impl Files {
             let unread = self.is_lost(path, parsed).then_some(&parsed.unread).into_iter().flatten();
             parsed.findings.iter().chain(unread).map(move |found| (path, found))
         });
-        all.filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
+        let live = self.live.remarked().filter(|(key, _)| !self.definitions.contains_key(*key));
+        all.chain(live.flat_map(|(_, object)| object.findings()))
+            .filter(|(_, finding)| !finding.entity.as_ref().is_some_and(|key| self.is_held(key)))
     }
 
     /// Takes what [`findings`](Self::findings) returns out.
@@ -385,7 +403,9 @@ impl Files {
 
     /// Returns where objects stand; of one that is defined several times the first place.
     pub(super) fn sites(&self) -> impl Iterator<Item = (EntityKey, Site)> {
-        self.definitions.keys().chain(self.held.keys()).filter_map(|key| Some((key.clone(), self.site(key)?)))
+        let keys =
+            self.definitions.keys().chain(self.held.keys()).chain(self.live.keys()).chain(self.kept.keys());
+        keys.filter_map(|key| Some((key.clone(), self.site(key)?)))
     }
 
     /// Returns the objects that files promise.

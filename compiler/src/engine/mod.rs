@@ -35,6 +35,7 @@ use crate::class::DefaultClass;
 use crate::finding::{Finding, Place};
 use crate::global::Credentials;
 use crate::ingress::{self, AnalyzedIngress};
+use crate::input::Input;
 use crate::lower::cluster;
 use crate::lower::host::{self, HostUnit};
 use crate::lower::plugin::{self, PluginScope};
@@ -42,13 +43,14 @@ use crate::manifest::{Body, Manifest};
 use crate::options::CompileOptions;
 use crate::registry::{self, Registries};
 use crate::small_set::SmallSet;
-use crate::source::{ReadError, SourceTree};
+use crate::source::ReadError;
 use crate::world::{self, Dependency, Parts, World};
 
 use files::{Files, Touched};
 
 pub use broken::Broken;
 pub use check::{Checked, check};
+pub(crate) use files::Definition;
 pub use output::{Delta, WorkCounters};
 pub use provenance::Provenance;
 pub use suppose::{Reach, Said};
@@ -150,13 +152,13 @@ impl Engine {
         }
     }
 
-    /// Brings the engine to a new state of the source.
+    /// Brings the engine to a new state: files alone, or files and objects.
     ///
     /// # Errors
-    /// A file of the tree could not be read. The engine then keeps its previous state.
-    pub fn update(&mut self, tree: &SourceTree) -> Result<Delta, ReadError> {
+    /// A file could not be read. The engine then keeps its previous state.
+    pub fn update(&mut self, input: impl Into<Input>) -> Result<Delta, ReadError> {
         let mut counters = WorkCounters::default();
-        let touched = self.files.update(tree, self.options.profile, &mut counters)?;
+        let touched = self.files.update(input.into(), self.options.profile, &mut counters)?;
         Ok(self.recompute(touched, counters))
     }
 

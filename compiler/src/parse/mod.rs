@@ -48,6 +48,7 @@ use gatewright_diagnostics::{Code, Fix, Severity, Span, code};
 use gatewright_kinds::EntityKey;
 use gatewright_kinds::encrypted::of_file;
 
+pub(crate) use decode::manifest;
 pub use locate::Locator;
 pub use nearest::nearest;
 pub use objects::{RawObject, raw_objects};

@@ -24,7 +24,7 @@ use super::{
     FileFinding, ParsedFile, Promise, encrypted, hints, makers, metadata, placeholders, problem, purpose,
 };
 use crate::finding::escape;
-use crate::manifest::{Body, DocumentIndex, Manifest, Metadata};
+use crate::manifest::{Body, DocumentIndex, Metadata};
 use crate::options::Profile;
 
 /// Members of a WasmPlugin whose content is handed to the plugin as it is.
@@ -333,10 +333,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn keep(&mut self, place: Place, key: EntityKey, metadata: Metadata, body: Body) {
         self.objects.push((place.node, key.clone()));
-        let fingerprint = decode::fingerprint(&key, &metadata, &body);
-        let manifest =
-            Manifest { key, metadata: metadata.into(), body, fingerprint, document: place.document };
-        self.parsed.manifests.push(Arc::new(manifest));
+        self.parsed.manifests.push(Arc::new(decode::manifest(key, metadata, body, place.document)));
     }
 
     fn endpoints(&mut self, tree: &Tree<'a>, place: Place) {

@@ -1,19 +1,19 @@
 //! Live objects of a kube cluster for serving: endpoints, certificates and, where there is no source, everything else.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gatewright_cluster::client::{Cluster, ClusterError};
 use gatewright_cluster::export;
 use gatewright_cluster::live::LiveObject;
 use gatewright_cluster::watch::{Followed, News, follow};
+use gatewright_compiler::input::{Object, Objects};
 use gatewright_compiler::is_global;
-use gatewright_kinds::Kind;
+use gatewright_compiler::options::{CompileOptions, Profile};
+use gatewright_kinds::{EntityKey, Kind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::overlay::{Overlay, live_path};
 use crate::source::SourceSpec;
 
 /// News that come within this time of each other are compiled together...
@@ -66,7 +66,8 @@ impl Feeding {
 /// A cluster that is followed.
 pub struct Feed {
     news: mpsc::Receiver<News>,
-    objects: Overlay,
+    objects: Objects,
+    profile: Profile,
     /// Kinds that were not told as a whole yet.
     missing: BTreeSet<Kind>,
     /// Kinds that cannot be followed at the moment.
@@ -85,7 +86,7 @@ struct Waiting {
 #[derive(Debug)]
 pub enum Change {
     /// Objects changed.
-    Objects(Overlay),
+    Objects(Objects),
     /// The cluster cannot be followed; what is known of it stays as it was.
     Failing(ClusterError),
     /// All of it is followed again.
@@ -94,11 +95,12 @@ pub enum Change {
 
 impl Feed {
     /// Begins to follow a cluster. The global ConfigMaps are those of the system namespace.
-    pub fn start(cluster: &Cluster, feeding: Feeding, system_namespace: &str) -> Self {
-        let followed = feeding.followed(system_namespace);
+    pub fn start(cluster: &Cluster, feeding: Feeding, options: &CompileOptions) -> Self {
+        let followed = feeding.followed(&options.system_namespace);
         Feed {
             news: follow(cluster, &followed),
-            objects: Overlay::default(),
+            objects: Objects::default(),
+            profile: options.profile,
             missing: followed.iter().map(|followed| followed.kind).collect(),
             failing: BTreeSet::new(),
             waiting: None,
@@ -109,7 +111,7 @@ impl Feed {
     ///
     /// # Errors
     /// A kind cannot be listed. An API server that is too busy, or not up yet, is given some time.
-    pub async fn first(&mut self) -> Result<Overlay, ClusterError> {
+    pub async fn first(&mut self) -> Result<Objects, ClusterError> {
         let end = Instant::now() + PATIENCE;
         while !self.missing.is_empty() {
             match self.news().await {
@@ -182,18 +184,17 @@ impl Feed {
         match news {
             News::All(kind, objects) => {
                 self.missing.remove(&kind);
-                let there: BTreeSet<Arc<str>> = objects.keys().map(live_path).collect();
-                let known = self.objects.of_kind(kind).filter(|path| !there.contains(*path));
-                let gone: Vec<Arc<str>> = known.cloned().collect();
+                let known = self.objects.of_kind(kind).filter(|key| !objects.contains_key(*key));
+                let gone: Vec<EntityKey> = known.cloned().collect();
                 let mut changed = !gone.is_empty();
-                gone.iter().for_each(|path| _ = self.objects.remove(path));
+                gone.iter().for_each(|key| _ = self.objects.remove(key));
                 for object in objects.values() {
                     changed |= self.put(object);
                 }
                 changed
             }
             News::Is(object) => self.put(&object),
-            News::Gone(key) => self.objects.remove(&live_path(&key)),
+            News::Gone(key) => self.objects.remove(&key),
             News::Failed(..) => false,
         }
     }
@@ -203,6 +204,9 @@ impl Feed {
         if object.key.kind == Kind::ConfigMap && !is_global(&object.key) {
             return false;
         }
-        self.objects.put(live_path(&object.key), export::bare(object).to_string().into_bytes().into())
+        match Object::read(&export::bare(object), self.profile) {
+            Some(read) => self.objects.put(read),
+            None => self.objects.remove(&object.key),
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use gatewright_compiler::input::is_no_file;
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree, Unrendered};
 
-use super::LIVE;
 use super::credentials::Credentials;
 use super::error::SourceError;
 use super::folder::{FolderScan, Linked};
@@ -326,7 +326,7 @@ impl Source {
 
     /// Returns how the user names a file of the tree.
     pub fn shown(&self, path: &str) -> String {
-        if path.starts_with(LIVE) {
+        if is_no_file(path) {
             return path.to_owned();
         }
         let (part, inner) = self.home(path);
@@ -336,7 +336,7 @@ impl Source {
     /// Returns the path of a file for programs: relative to the working folder where the SOURCE lies in it, else
     /// relative to the SOURCE. For revisions it is relative to the root of the repository.
     pub fn relative(&self, path: &str) -> String {
-        if path.starts_with(LIVE) {
+        if is_no_file(path) {
             return path.to_owned();
         }
         let (part, inner) = self.home(path);
@@ -345,7 +345,7 @@ impl Source {
 
     /// Returns the commit that a file of the tree comes from, if it comes from one.
     pub fn revision(&self, path: &str) -> Option<&Revision> {
-        if path.starts_with(LIVE) {
+        if is_no_file(path) {
             return None;
         }
         self.part(path).revision()

@@ -30,8 +30,5 @@ pub use spec::SourceSpec;
 pub use url::RemoteUrl;
 pub use watch::Watch;
 
-/// What stands before the name of a live object of a cluster, which is in no file.
-pub(crate) const LIVE: &str = "cluster:";
-
 #[cfg(test)]
 mod tests;

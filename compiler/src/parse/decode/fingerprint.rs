@@ -12,7 +12,7 @@ const SECRET_CONTEXT: &str = "gatewright 2026-11-22 digest of a manifest that ho
 
 /// Returns the digest of a manifest's content; keyed for kinds that hold secrets. Equal within one process only: the
 /// bytes are those of Rust's own hashing, which cost a third of any text form.
-pub(crate) fn fingerprint(key: &EntityKey, metadata: &Metadata, body: &Body) -> Digest {
+pub(super) fn fingerprint(key: &EntityKey, metadata: &Metadata, body: &Body) -> Digest {
     let mut content = Content(Vec::with_capacity(1024));
     key.hash(&mut content);
     metadata.hash(&mut content);

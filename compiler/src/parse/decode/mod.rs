@@ -7,13 +7,12 @@ mod kubernetes;
 mod mcpbridge;
 mod wasmplugin;
 
-use gatewright_kinds::Kind;
+use gatewright_kinds::{EntityKey, Kind};
 
 use super::fields::Fields;
-use crate::manifest::Body;
+use crate::manifest::{Body, DocumentIndex, Manifest, Metadata};
 
 pub(crate) use dialect::Dialect;
-pub(crate) use fingerprint::fingerprint;
 pub(crate) use kubernetes::{decode_base64, endpoints};
 
 /// What reading the fields of a kind gives.
@@ -22,6 +21,12 @@ pub(crate) struct Decoded {
     pub(crate) body: Body,
     /// Members of a Secret's `data` that are not base64.
     pub(crate) not_base64: Vec<String>,
+}
+
+/// Returns the manifest of an object.
+pub(crate) fn manifest(key: EntityKey, metadata: Metadata, body: Body, document: DocumentIndex) -> Manifest {
+    let fingerprint = fingerprint::fingerprint(&key, &metadata, &body);
+    Manifest { key, metadata: metadata.into(), body, fingerprint, document }
 }
 
 /// Reads the fields of a kind outside `metadata`.
