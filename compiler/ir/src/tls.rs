@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::HostPattern;
 
 /// What the TLS listener does for one server name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TlsContext {
     /// The server names (SNI); [`HostPattern::Any`] also takes clients without SNI.
     pub host: HostPattern,

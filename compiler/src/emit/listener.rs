@@ -97,6 +97,7 @@ fn chains(
     parts: &Parts<'_>,
 ) -> Vec<FilterChain> {
     let mut chains: Vec<(TlsContext, Vec<String>)> = Vec::new();
+    let mut known: BTreeMap<TlsContext, usize> = BTreeMap::new();
     let mut anyone: Vec<TlsContext> = Vec::new();
     for context in contexts.values() {
         let key = TlsContext { host: HostPattern::Any, ..(**context).clone() };
@@ -104,10 +105,11 @@ fn chains(
             anyone.push(key);
             continue;
         }
-        match chains.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, names)) => names.push(context.host.to_string()),
-            None => chains.push((key, vec![context.host.to_string()])),
-        }
+        let index = *known.entry(key).or_insert_with_key(|key| {
+            chains.push((key.clone(), Vec::new()));
+            chains.len() - 1
+        });
+        chains[index].1.push(context.host.to_string());
     }
     let named = chains.into_iter().map(|(context, names)| chain(&context, names, manager, parts));
     named.chain(anyone.iter().map(|context| chain(context, Vec::new(), manager, parts))).collect()

@@ -129,13 +129,12 @@ impl Engine {
             return;
         }
         let mut names: BTreeSet<SecretRef> = stale.iter().map(secret_ref).collect();
-        if listeners_changed {
-            names.extend(self.served_secrets());
-            let present =
-                self.xds.of_type(type_url::SECRET).filter_map(|resource| secret_of(resource.name()));
-            names.extend(present.collect::<Vec<_>>());
-        }
         let served = self.served_secrets();
+        if listeners_changed {
+            let present = self.xds.of_type(type_url::SECRET);
+            let present = present.filter_map(|resource| secret_of(resource.name())).collect();
+            names.extend(served.symmetric_difference(&present).cloned());
+        }
         for name in names {
             let emitted = if served.contains(&name) { self.secret_resource(&name) } else { None };
             self.put(type_url::SECRET, &names::secret(&name.namespace, &name.name), emitted, delta);
