@@ -263,6 +263,10 @@ mod tests {
             "rewrite",
             "something-quite-different",
             "max-protocol-version",
+            // Words of other names, one or two letters away.
+            "force-sse-redirect",
+            "path-method",
+            "error-target-service",
         ] {
             assert_eq!(misspelt(written), None, "{written}");
         }
