@@ -491,6 +491,23 @@ fn nothing_is_removed_that_a_last_good_version_may_need() {
 }
 
 #[test]
+fn what_went_by_a_response_that_was_refused_is_sent_again_when_it_is_back() {
+    let mut peer = Peer::at(Manner::Whole, &whole());
+    let gone: Vec<Resource> =
+        whole().into_iter().filter(|resource| resource.type_url() != VIRTUAL_HOST).collect();
+    peer.aim(&gone);
+    let Some(outgoing) = peer.inbox.pop() else { panic!("nothing was sent") };
+    assert_eq!(peer.take_log(), ["VirtualHost -http.80/a"]);
+    // It says no, and has dropped it.
+    let reply = Some(Reply { nonce: outgoing.nonce, error: Some("something is wrong".to_owned()) });
+    let names = Names::Change { subscribe: Vec::new(), unsubscribe: Vec::new() };
+    peer.stream.receive(Request { type_url: VIRTUAL_HOST, names, reply, held: BTreeMap::new() });
+    peer.collect();
+    peer.aim(&whole());
+    assert_eq!(peer.take_log(), ["VirtualHost http.80/a"]);
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_answered_as_removed_and_sent_once_it_does() {
     let mut peer = Peer::new(Manner::Whole);
     peer.aim(&[]);
