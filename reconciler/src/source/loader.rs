@@ -356,10 +356,13 @@ impl Source {
         self.parts.iter().filter_map(|part| Some((&part.spec, part.revision()?)))
     }
 
-    /// Returns `file:line@revision`, without the last part for files on disk.
+    /// Returns `file:line@revision`, without the last part for files on disk, and without the line for what is in no file.
     pub fn provenance(&self, path: &str, line: usize) -> String {
         let revision = self.revision(path).map(|revision| format!("@{}", revision.short)).unwrap_or_default();
-        format!("{}:{line}{revision}", self.shown(path))
+        match line {
+            0 => format!("{}{revision}", self.shown(path)),
+            line => format!("{}:{line}{revision}", self.shown(path)),
+        }
     }
 
     /// Returns the SOURCEs.

@@ -43,6 +43,7 @@ fn a_folder_is_read_relative_to_itself() {
     assert_eq!(paths(&source), ["a.yaml", "b.yaml"]);
     assert_eq!(source.tree.files["a.yaml"], ContentId::of_bytes(b"a: 2\n"));
     assert_eq!(source.provenance("a.yaml", 3), "deploy/a.yaml:3");
+    assert_eq!(source.provenance("cluster:Service shop/a", 0), "cluster:Service shop/a");
     assert_eq!(source.relative("a.yaml"), "deploy/a.yaml");
     assert!(source.revision("a.yaml").is_none());
 }
