@@ -75,7 +75,7 @@ struct Programs {
 fn build() -> Result<()> {
     for arguments in [
         &["--package", "gatewright"][..],
-        &["--package", "xtask", "--features", "bench", "--bin", "bench-bare"][..],
+        &["--package", "xtask", "--features", "bench", "--bin", "bench-bare", "--bin", "bench-edit"][..],
     ] {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--release", "--locked"]).args(arguments);
