@@ -101,6 +101,22 @@ fn a_finding_about_a_live_object_names_it_and_no_line() {
 }
 
 #[test]
+fn an_object_that_is_mended_is_news_though_it_reads_the_same() {
+    let (mut broken, sound) = (service(80), service(80));
+    // What is of another type counts as missing.
+    broken["spec"]["externalName"] = json!(1);
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    let files = [("web.yaml", INGRESS.to_owned())];
+    let mut live = objects(&[broken.clone(), slice("127.0.0.1")]);
+    updated(&mut engine, &files, &live);
+    assert!(engine.has_errors());
+    assert!(!live.put(Object::read(&broken, Profile::Native).unwrap()));
+    assert!(live.put(Object::read(&sound, Profile::Native).unwrap()));
+    updated(&mut engine, &files, &live);
+    assert!(!engine.has_errors());
+}
+
+#[test]
 fn kinds_whose_names_begin_alike_are_kept_apart() {
     let class = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "a"},
