@@ -5,6 +5,7 @@
 //! - [`message`]: heads of requests and responses, and the gateway's own answers; below all that follows.
 //! - [`matching`]: from a request to its route.
 //! - [`filter`]: the chain of filters that every request passes.
+//! - [`upstream`]: a request is sent to a cluster, whoever has it.
 //! - [`proxy`]: worker threads: accept, match, filter, forward, answer.
 //! - [`control`]: the control thread: the ADS stream, DNS, listening sockets.
 //! - [`admin`]: readiness, dumps and metrics on a thread of their own.
@@ -15,18 +16,24 @@
 
 mod access_log;
 mod admin;
+mod body;
+mod clock;
 mod config;
 mod control;
 mod descriptors;
 mod error;
+mod executor;
 pub mod filter;
 mod matching;
 mod message;
 mod proxy;
 mod random;
 mod run;
+mod shared;
 mod state;
 mod stats;
+mod upstream;
+mod watch;
 
 pub use config::{FieldError, HeaderEdits, Route};
 pub use error::GatewayError;

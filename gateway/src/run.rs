@@ -15,7 +15,8 @@ use crate::admin;
 use crate::control::{self, Progress, Setup};
 use crate::error::GatewayError;
 use crate::filter::FilterRegistry;
-use crate::proxy::{Shared, Workers};
+use crate::proxy::Workers;
+use crate::shared::Shared;
 
 /// Requests for a dump that may wait.
 const WAITING_DUMPS: usize = 8;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::proxy::Shared;
+use crate::shared::Shared;
 
 /// A batch is handed over when it has this size, or at the worker's next tick.
 const BATCH_BYTES: usize = 32 * 1024;

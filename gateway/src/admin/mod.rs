@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::control::{DumpRequest, Progress};
 use crate::descriptors::Reserve;
 use crate::error::GatewayError;
-use crate::proxy::Shared;
+use crate::shared::Shared;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const TEXT: &str = "text/plain; charset=utf-8";

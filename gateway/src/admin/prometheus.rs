@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use gatewright_xds::type_url;
 
-use crate::proxy::Shared;
+use crate::shared::Shared;
 use crate::state::Cluster;
 use crate::state::store::TypeCounts;
 use crate::stats::{BOUNDS_MS, ClusterStats, Histogram, RequestCounts};

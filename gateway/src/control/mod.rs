@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log::LogWriter;
 use crate::filter::FilterRegistry;
-use crate::proxy::{Shared, Workers};
+use crate::proxy::Workers;
+use crate::shared::Shared;
 use crate::state::{Accepted, Retired, Store};
 use resolver::Resolver;
 use sockets::Sockets;

@@ -1,9 +1,8 @@
-//! One client connection: TLS and protocol are found out, then requests are served until one side has enough.
+//! One client connection: its settings, the requests under way on it, and when it has to end.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,35 +10,19 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::Version;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
 
-use super::exchange;
-use super::executor::LocalExecutor;
+use super::context::Context;
 use super::moves::Moves;
-use super::shared::ListenerStats;
-use super::watch::Watch;
-use super::watched_io::WatchedIo;
-use super::worker::Worker;
 use crate::config::HttpConnections;
 use crate::message::Scheme;
 use crate::message::address::Ends;
+use crate::shared::ListenerStats;
 use crate::state::Listener;
-
-/// A client that does not finish the TLS handshake in this time is dropped.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const STREAMS: u32 = 1024;
+use crate::watch::Watch;
 
 /// A client connection.
 pub(crate) struct Connection {
-    pub(crate) worker: Rc<Worker>,
+    pub(crate) context: Rc<Context>,
     pub(crate) ends: Ends,
     pub(crate) scheme: Scheme,
     /// The name that the client asked for in TLS.
@@ -48,7 +31,7 @@ pub(crate) struct Connection {
     current: RefCell<Current>,
     /// The requests under way.
     streams: RefCell<Vec<Rc<Watch>>>,
-    moves: Arc<Moves>,
+    pub(crate) moves: Arc<Moves>,
     http2: Cell<bool>,
     /// Requests of HTTP/1 so far.
     requests: Cell<u64>,
@@ -89,20 +72,20 @@ enum State {
 }
 
 impl Connection {
-    fn new(
-        worker: Rc<Worker>,
+    pub(crate) fn new(
+        context: Rc<Context>,
         ends: Ends,
         listener: Arc<Listener>,
         http: Arc<HttpConnections>,
         tls: Option<Option<Box<str>>>,
     ) -> Rc<Self> {
         let name = listener.config.name.clone();
-        let idle = Idle { since: worker.now(), reads: 0, head_since: None };
-        let stats = worker.shared.listener_stats(&name);
+        let idle = Idle { since: context.clock.now(), reads: 0, head_since: None };
+        let stats = context.shared.listener_stats(&name);
         stats.active.fetch_add(1, Ordering::Relaxed);
         stats.total.fetch_add(1, Ordering::Relaxed);
         Rc::new(Self {
-            worker,
+            context,
             ends,
             scheme: if tls.is_some() { Scheme::Https } else { Scheme::Http },
             server_name: tls.flatten(),
@@ -122,7 +105,7 @@ impl Connection {
     /// Returns the settings for the next request: the newest ones of the filter chain that this connection would get
     /// today, or those it has while there is none.
     pub(crate) fn http(&self) -> Arc<HttpConnections> {
-        let snapshot = self.worker.shared.snapshot.load();
+        let snapshot = self.context.shared.snapshot.load();
         let mut current = self.current.borrow_mut();
         if let Some(listener) = snapshot.listeners.get(&self.listener)
             && !Arc::ptr_eq(listener, &current.listener)
@@ -154,7 +137,7 @@ impl Connection {
     }
 
     pub(crate) fn request_started(&self, version: Version) -> Rc<Watch> {
-        let watch = Rc::new(Watch::new(self.worker.now()));
+        let watch = Rc::new(Watch::new(self.context.clock.clone()));
         self.streams.borrow_mut().push(watch.clone());
         self.http2.set(version == Version::HTTP_2);
         watch
@@ -167,7 +150,7 @@ impl Connection {
         }
         if streams.is_empty() {
             let reads = self.moves.reads.load(Ordering::Relaxed);
-            self.idle.set(Idle { since: self.worker.now(), reads, head_since: None });
+            self.idle.set(Idle { since: self.context.clock.now(), reads, head_since: None });
         }
     }
 
@@ -181,14 +164,15 @@ impl Connection {
         self.change(State::Killed);
     }
 
-    /// Ends what has stood still for too long at tick `now`: requests, the head of a request, the connection.
-    pub(crate) fn check(&self, now: u64) {
+    /// Ends what has stood still for too long: requests, the head of a request, the connection.
+    pub(crate) fn check(&self) {
+        let now = self.context.clock.now();
         self.moves.next_tick();
         let http = self.current.borrow().http.clone();
         let streams = self.streams.borrow();
         if let Some(limit) = http.stream_idle_timeout {
             for watch in streams.iter() {
-                watch.check(now, ticks(limit));
+                watch.check(ticks(limit));
             }
         }
         if !streams.is_empty() {
@@ -244,106 +228,8 @@ impl Drop for Connection {
     }
 }
 
-/// Serves a connection that `listener` accepted.
-pub(crate) async fn serve(worker: Rc<Worker>, listener: Arc<str>, stream: TcpStream) {
-    let Some(listener) = worker.shared.snapshot.load().listeners.get(&listener).cloned() else { return };
-    let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
-    // Responses are written as a whole: waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
-    let ends = Ends::new(remote, local);
-    if listener.config.is_tls() {
-        let served = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(&worker, &listener, stream)).await;
-        let Some((stream, http, name)) = served.ok().flatten() else {
-            worker.shared.stats.tls_errors.add(1);
-            return;
-        };
-        let protocol = Protocol::of_alpn(stream.get_ref().1.alpn_protocol());
-        let connection = Connection::new(worker, ends, listener, http, Some(name));
-        serve_http(connection, stream, protocol).await;
-    } else if let Some(http) = listener.chain(None).and_then(|chain| chain.http()).cloned() {
-        let connection = Connection::new(worker, ends, listener, http, None);
-        serve_http(connection, stream, Protocol::Either).await;
-    }
-}
-
-type Secured = (tokio_rustls::server::TlsStream<TcpStream>, Arc<HttpConnections>, Option<Box<str>>);
-
-/// Reads the client's hello, chooses the filter chain by its server name, and completes the handshake with that chain's
-/// certificate. None when the client is refused or fails.
-async fn handshake(worker: &Worker, listener: &Listener, stream: TcpStream) -> Option<Secured> {
-    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.ok()?;
-    let name: Option<Box<str>> =
-        start.client_hello().server_name().map(|name| name.to_ascii_lowercase().trim_end_matches('.').into());
-    let chain = listener.chain(name.as_deref())?;
-    let (http, config) = (chain.http()?, chain.server_config()?);
-    let stream = match start.into_stream(config.clone()).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(%error, worker = worker.index, "a TLS handshake failed");
-            return None;
-        }
-    };
-    Some((stream, http.clone(), name))
-}
-
-/// Which HTTP a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-    /// Told by its first bytes.
-    Either,
-}
-
-impl Protocol {
-    fn of_alpn(protocol: Option<&[u8]>) -> Self {
-        match protocol {
-            Some(b"h2") => Self::Http2,
-            Some(_) => Self::Http1,
-            None => Self::Either,
-        }
-    }
-}
-
-async fn serve_http<S>(connection: Rc<Connection>, stream: S, protocol: Protocol)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let _registered = connection.worker.register(&connection);
-    let builder = builder(protocol, &connection.http());
-    let service = service_fn({
-        let connection = connection.clone();
-        move |request: hyper::Request<Incoming>| {
-            let connection = connection.clone();
-            async move { Ok::<_, Infallible>(exchange::answer(connection, request).await) }
-        }
-    });
-    let stream = WatchedIo::inspected(stream, connection.moves.clone());
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    if let Err(error) = follow_state(&connection, pin!(served), |served| served.graceful_shutdown()).await {
-        tracing::trace!(%error, "a client connection ended");
-    }
-}
-
-fn builder(protocol: Protocol, http: &HttpConnections) -> auto::Builder<LocalExecutor> {
-    let mut builder = auto::Builder::new(LocalExecutor);
-    // No timer: idle connections and slow heads are found by the worker's tick, without a timer per request.
-    builder.http1().max_buf_size(http.header_bytes.max(8192)).header_read_timeout(None);
-    builder
-        .http2()
-        .max_header_list_size(http.header_bytes as u32)
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-        Protocol::Either => builder,
-    }
-}
-
 /// Drives a connection, and carries out what [`Connection::drain`] and [`Connection::kill`] ask for.
-async fn follow_state<C, E>(
+pub(crate) async fn follow_state<C, E>(
     connection: &Connection,
     mut served: Pin<&mut C>,
     close: impl Fn(Pin<&mut C>),

@@ -12,15 +12,14 @@ use http::{Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use super::body::{ClientBody, Content, RequestBody, ResponseBody};
+use super::body::{Content, ResponseBody};
 use super::connection::Connection;
 use super::filtered::Session;
 use super::forward::{Forwarded, Forwarding};
-use super::pool::Lease;
 use super::record::Record;
 use super::routing::RouteChoice;
 use super::upgrade;
-use super::watch::Watch;
+use crate::body::{ClientBody, RequestBody};
 use crate::config::{HttpConnections, RouteAction};
 use crate::filter::Routing as _;
 use crate::filter::chain::{Chain, Surroundings};
@@ -28,6 +27,8 @@ use crate::message::incoming::{self, Accepted, HeadRefusal};
 use crate::message::reply;
 use crate::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
 use crate::stats::ResponseFlags;
+use crate::upstream::Lease;
+use crate::watch::Watch;
 
 /// A request being answered.
 struct Exchange {
@@ -54,7 +55,7 @@ pub(crate) async fn answer(
     let http = connection.http();
     let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
-    let random = &connection.worker.random;
+    let random = &connection.context.random;
     let faulty = connection.next_is_faulty(parts.version);
     let (head, websocket, refusal) =
         match incoming::accept(parts, faulty, &connection.ends, connection.scheme, &http, random) {
@@ -124,13 +125,9 @@ impl Exchange {
             self.record.watch.request_complete.set(true);
             RequestBody::Empty
         } else {
-            RequestBody::Client(ClientBody {
-                incoming: body,
-                watch: self.record.watch.clone(),
-                worker: self.connection.worker.clone(),
-            })
+            RequestBody::Client(ClientBody::new(body, self.record.watch.clone()))
         };
-        let mut choice = RouteChoice::new(self.connection.worker.shared.clone(), self.http.routes.clone());
+        let mut choice = RouteChoice::new(self.connection.context.shared.clone(), self.http.routes.clone());
         let mut around = Surroundings { uses: &self.http.filters, routing: &mut choice };
         match Chain::start(head, body.is_end_stream(), &mut around) {
             Ok(head) => {
@@ -194,15 +191,13 @@ impl Exchange {
             RouteAction::Direct(action) => Routed::Reply(reply::direct(action, &route.response_headers)),
             RouteAction::Forward(action) => {
                 let forwarding = Forwarding {
-                    worker: &self.connection.worker,
+                    context: &self.connection.context,
                     record: &mut self.record,
                     route: &route,
                     action,
-                    head,
                     websocket: self.upgrade.is_some(),
-                    raw_target: None,
                 };
-                match forwarding.run(body).await {
+                match forwarding.run(head, body).await {
                     Forwarded::Reply(reply) => Routed::Reply(reply),
                     Forwarded::Response(head, content) => Routed::Response(head, content),
                     Forwarded::Upgraded(response, lease) => Routed::Upgraded(response, lease),

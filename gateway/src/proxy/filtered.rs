@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::{BodyError, Content, RequestBody};
+use super::body::Content;
 use super::routing::RouteChoice;
+use crate::body::{BodyError, RequestBody};
 use crate::config::{HttpConnections, Route};
 use crate::filter::chain::{Chain, Passage, Passed, Surroundings};
 use crate::filter::{Routing as _, Signal};
@@ -211,7 +212,7 @@ impl FilteredRequest {
             Some(source) if direct => *source,
             source => {
                 self.source = source;
-                RequestBody::Filtered(self)
+                RequestBody::Made(Box::pin(self))
             }
         }
     }

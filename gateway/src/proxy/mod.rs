@@ -1,30 +1,27 @@
 //! Traffic: connections are accepted, requests matched, sent through the filter chain and to an upstream, and answered.
 //! Everything here runs on worker threads, one runtime each, and reads the state only through snapshots.
 //!
-//! From below: [`crate::message`] and [`crate::random`] know nothing of this module. `moves`, `watch`, `balance`, `executor`
-//! and `shared` use nothing of it either; `inspect`, then `watched_io`, stand on `moves`, and `routing` on `shared`. Above
-//! them a `worker` owns its `connection`s, a connection has an `exchange` for each request, and that has its `body`s, its
-//! `record`, and a lease of the `pool`: these know their owners, and are one circle with `filtered`, `replay`, `forward` and
-//! `upgrade`.
+//! From below, where nothing knows what stands above it: `context` is what the tasks of a worker share; `moves`, then
+//! `inspect` and `watched_io`, look at the bytes of a connection; a `connection` has the requests under way, and
+//! `connections` has those. A `record` is one request's; `filtered` and `body` are its messages, `routing` and `rewrite` its
+//! way, `forward` sends it, `upgrade` ends it as a tunnel, and an `exchange` puts them together. A `worker` accepts
+//! connections and has them `serve`d.
 
-mod balance;
 mod body;
 mod connection;
+mod connections;
+mod context;
 mod exchange;
-mod executor;
 mod filtered;
 mod forward;
 mod inspect;
 mod moves;
-mod pool;
 mod record;
-mod replay;
+mod rewrite;
 mod routing;
-mod shared;
+mod serve;
 mod upgrade;
-mod watch;
 mod watched_io;
 mod worker;
 
-pub(crate) use shared::Shared;
 pub(crate) use worker::{Command, Workers};

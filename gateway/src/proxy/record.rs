@@ -10,13 +10,14 @@ use http::uri::PathAndQuery;
 use http::{Method, Version};
 
 use super::connection::Connection;
-use super::watch::Watch;
 use crate::access_log::Line;
 use crate::config::Route;
 use crate::message::RequestHead;
 use crate::message::reply;
-use crate::state::{Cluster, Endpoint};
+use crate::state::Cluster;
 use crate::stats::ResponseFlags;
+use crate::upstream::Trail;
+use crate::watch::Watch;
 
 /// The record of one request.
 pub(crate) struct Record {
@@ -30,8 +31,7 @@ pub(crate) struct Record {
     pub(crate) flags: ResponseFlags,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) cluster: Option<Arc<Cluster>>,
-    pub(crate) endpoint: Option<Arc<Endpoint>>,
-    pub(crate) upstream_time: Option<Duration>,
+    pub(crate) trail: Trail,
     /// Whether the response went out as a whole.
     pub(crate) complete: bool,
 }
@@ -70,7 +70,7 @@ impl Record {
         head: &RequestHead,
         log: bool,
     ) -> Box<Self> {
-        let request = (log && connection.worker.log.is_on()).then(|| LoggedRequest::new(head));
+        let request = (log && connection.context.log.is_on()).then(|| LoggedRequest::new(head));
         let watch = connection.request_started(head.version);
         Box::new(Self {
             connection,
@@ -82,15 +82,14 @@ impl Record {
             flags: ResponseFlags::default(),
             route: None,
             cluster: None,
-            endpoint: None,
-            upstream_time: None,
+            trail: Trail::default(),
             complete: false,
         })
     }
 
     /// Notes that something moved.
     pub(crate) fn touch(&self) {
-        self.watch.touch(self.connection.worker.now());
+        self.watch.touch();
     }
 
     pub(crate) fn connection(&self) -> Rc<Connection> {
@@ -108,8 +107,8 @@ impl Record {
             flags: self.flags,
             route: self.route.as_ref().map(|route| route.name()).filter(|name| !name.is_empty()),
             cluster: self.cluster.as_ref().map(|cluster| &*cluster.config.name),
-            upstream: self.endpoint.as_ref().map(|endpoint| &*endpoint.label),
-            upstream_ms: self.upstream_time.map(|time| time.as_millis() as u64),
+            upstream: self.trail.endpoint.as_ref().map(|endpoint| &*endpoint.label),
+            upstream_ms: self.trail.time.map(|time| time.as_millis() as u64),
             duration_ms: duration.as_millis() as u64,
             bytes_received: self.watch.received.get(),
             bytes_sent: self.sent,
@@ -120,7 +119,7 @@ impl Record {
             local: &self.connection.ends.local,
             remote: &self.connection.ends.remote,
         };
-        self.connection.worker.log.line(|out| line.write(out));
+        self.connection.context.log.line(|out| line.write(out));
     }
 }
 
@@ -135,7 +134,7 @@ impl Drop for Record {
             self.flags.add(ResponseFlags::DOWNSTREAM_DISCONNECT);
         }
         let duration = self.start.elapsed();
-        let stats = &self.connection.worker.shared.stats;
+        let stats = &self.connection.context.shared.stats;
         let (requests, durations) = match &self.cluster {
             Some(cluster) => (&cluster.shared.stats.requests, &cluster.shared.stats.durations),
             None => (&stats.requests, &stats.durations),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::shared::Shared;
 use crate::config::Route;
 use crate::filter::Routing;
 use crate::message::RequestHead;
+use crate::shared::Shared;
 
 /// The route of a request, remembered until somebody forgets it.
 pub(crate) struct RouteChoice {

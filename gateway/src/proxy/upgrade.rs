@@ -7,10 +7,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::moves::Moves;
-use super::pool::Lease;
 use super::record::Record;
 use super::watched_io::WatchedIo;
 use crate::stats::ResponseFlags;
+use crate::upstream::Lease;
 
 /// How often a tunnel is looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,7 +1,6 @@
 //! Worker threads: each has a runtime, listening sockets, connection pools and log lines of its own, and shares nothing
 //! with the others but snapshots and counters.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
@@ -13,11 +12,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
-use super::connection::{self, Connection};
-use super::pool::Pools;
-use super::shared::Shared;
+use super::connection::Connection;
+use super::connections::Connections;
+use super::context::Context;
+use super::serve::serve;
 use crate::access_log::{LogWriter, WorkerLog};
-use crate::random::Random;
+use crate::shared::Shared;
 
 /// How often a worker looks after what stands still and hands over log lines; the unit of limits that need no
 /// precision.
@@ -51,8 +51,7 @@ impl Workers {
             let (sender, commands) = mpsc::unbounded_channel();
             let (shared, log) = (shared.clone(), log.worker(shared.clone()));
             let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                let worker = Rc::new(Worker::new(index, shared, log));
-                LocalSet::new().block_on(&runtime, worker.run(commands));
+                LocalSet::new().block_on(&runtime, Worker::new(index, shared, log).run(commands));
             })?;
             threads.push((sender, thread));
         }
@@ -90,66 +89,19 @@ impl Workers {
     }
 }
 
-/// What the tasks of one worker share.
-pub(crate) struct Worker {
-    pub(crate) index: usize,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) pools: Pools,
-    pub(crate) log: WorkerLog,
-    pub(crate) random: Random,
-    connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
-    next_connection: Cell<u64>,
-    /// Ticks since the start.
-    now: Cell<u64>,
-    /// Woken when the last connection is gone.
-    empty: Notify,
-}
-
-/// Keeps a connection in the worker's list.
-pub(crate) struct Registered {
-    worker: Rc<Worker>,
-    number: u64,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let mut connections = self.worker.connections.borrow_mut();
-        connections.remove(&self.number);
-        if connections.is_empty() {
-            self.worker.empty.notify_one();
-        }
-    }
+/// One worker: its tasks' common ground and its connections.
+struct Worker {
+    context: Rc<Context>,
+    connections: Rc<Connections>,
 }
 
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>, log: WorkerLog) -> Self {
-        Self {
-            index,
-            shared,
-            pools: Pools::default(),
-            log,
-            random: Random::new(index),
-            connections: RefCell::default(),
-            next_connection: Cell::new(0),
-            now: Cell::new(0),
-            empty: Notify::new(),
-        }
+        let context = Rc::new(Context::new(index, shared, log));
+        Self { context, connections: Rc::default() }
     }
 
-    /// Puts a connection in the list of those that can be drained, as long as the returned value lives.
-    pub(crate) fn register(self: &Rc<Self>, connection: &Rc<Connection>) -> Registered {
-        let number = self.next_connection.get();
-        self.next_connection.set(number + 1);
-        self.connections.borrow_mut().insert(number, connection.clone());
-        Registered { worker: self.clone(), number }
-    }
-
-    /// Returns the time in ticks: coarse, and free to read.
-    pub(crate) fn now(&self) -> u64 {
-        self.now.get()
-    }
-
-    async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    async fn run(self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut accepting: BTreeMap<Arc<str>, Rc<Notify>> = BTreeMap::new();
         let mut tick = tokio::time::interval(TICK);
         let grace = loop {
@@ -166,13 +118,14 @@ impl Worker {
                     if let Some(former) = accepting.insert(name.clone(), stop.clone()) {
                         former.notify_one();
                     }
-                    tokio::task::spawn_local(accept(self.clone(), name, socket, stop));
+                    let (context, connections) = (self.context.clone(), self.connections.clone());
+                    tokio::task::spawn_local(accept(context, connections, name, socket, stop));
                 }
                 Some(Command::Close { name }) => {
                     if let Some(stop) = accepting.remove(&name) {
                         stop.notify_one();
                     }
-                    self.each_connection(|connection| *connection.listener() == name, Connection::drain);
+                    self.connections.each(|connection| *connection.listener() == name, Connection::drain);
                 }
                 Some(Command::Shutdown { grace }) => break grace,
                 None => break Duration::ZERO,
@@ -188,38 +141,31 @@ impl Worker {
     async fn finish(&self, grace: Duration) {
         // One turn for the accept loops to take in what has connected already.
         tokio::task::yield_now().await;
-        self.each_connection(|_| true, Connection::drain);
-        let drained = async {
-            while !self.connections.borrow().is_empty() {
-                self.empty.notified().await;
-            }
-        };
-        if tokio::time::timeout(grace, drained).await.is_err() {
-            self.each_connection(|_| true, Connection::kill);
+        self.connections.each(|_| true, Connection::drain);
+        if tokio::time::timeout(grace, self.connections.gone()).await.is_err() {
+            self.connections.each(|_| true, Connection::kill);
             // Their tasks end at the next poll.
             tokio::task::yield_now().await;
         }
-        self.log.flush();
+        self.context.log.flush();
     }
 
     fn tick(&self) {
-        self.now.set(self.now.get() + 1);
-        self.pools.sweep(Instant::now());
-        self.each_connection(|_| true, |connection| connection.check(self.now.get()));
-        self.log.flush();
-    }
-
-    fn each_connection(&self, which: impl Fn(&Connection) -> bool, act: impl Fn(&Connection)) {
-        for connection in self.connections.borrow().values() {
-            if which(connection) {
-                act(connection);
-            }
-        }
+        self.context.clock.tick();
+        self.context.upstream.sweep(Instant::now());
+        self.connections.each(|_| true, Connection::check);
+        self.context.log.flush();
     }
 }
 
 /// Accepts connections until told to stop; what has connected by then is still taken.
-async fn accept(worker: Rc<Worker>, listener: Arc<str>, socket: std::net::TcpListener, stop: Rc<Notify>) {
+async fn accept(
+    context: Rc<Context>,
+    connections: Rc<Connections>,
+    listener: Arc<str>,
+    socket: std::net::TcpListener,
+    stop: Rc<Notify>,
+) {
     let socket = match TcpListener::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!(%listener, %error, "a socket cannot be used"),
@@ -232,11 +178,11 @@ async fn accept(worker: Rc<Worker>, listener: Arc<str>, socket: std::net::TcpLis
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = connection::serve(worker.clone(), listener.clone(), stream);
-                tokio::task::spawn_local(connection);
+                let served = serve(context.clone(), connections.clone(), listener.clone(), stream);
+                tokio::task::spawn_local(served);
             }
             Err(error) => {
-                if worker.shared.accept_warnings.passes() {
+                if context.shared.accept_warnings.passes() {
                     tracing::warn!(%listener, %error, "connections cannot be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::{BodyError, RequestBody};
+use super::{BodyError, RequestBody};
 
 /// The most that is kept of one body; a longer one is sent once only.
 const KEPT_BYTES: usize = 1024 * 1024;

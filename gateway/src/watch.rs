@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
+use crate::clock::Clock;
+
 /// The state of one request that its bodies report to and that the worker's tick looks at. Time is counted in ticks.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -12,6 +14,7 @@ pub(crate) struct Watch {
     pub(crate) request_complete: Cell<bool>,
     /// Why the rest of the request will not come.
     pub(crate) broken: Cell<Option<Broken>>,
+    clock: Clock,
     last_move: Cell<u64>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -27,20 +30,20 @@ pub(crate) enum Broken {
 }
 
 impl Watch {
-    /// Starts at tick `now`.
-    pub(crate) fn new(now: u64) -> Self {
-        Self { last_move: Cell::new(now), ..Self::default() }
+    /// Starts now.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { last_move: Cell::new(clock.now()), clock, ..Self::default() }
     }
 
     /// Notes that something moved.
-    pub(crate) fn touch(&self, now: u64) {
-        self.last_move.set(now);
+    pub(crate) fn touch(&self) {
+        self.last_move.set(self.clock.now());
     }
 
     /// Ends the request if nothing has moved for `limit` ticks.
-    pub(crate) fn check(&self, now: u64, limit: u64) {
+    pub(crate) fn check(&self, limit: u64) {
         // A tick is not a moment: one more makes sure that the whole time is over.
-        if now.saturating_sub(self.last_move.get()) > limit
+        if self.clock.now().saturating_sub(self.last_move.get()) > limit
             && !self.expired.replace(true)
             && let Some(waker) = self.waker.take()
         {

@@ -9,9 +9,9 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
-use super::super::body::RequestBody;
 use super::EndpointPool;
 use super::http2::Multiplexed;
+use crate::body::RequestBody;
 use crate::state::Cluster;
 
 /// A connection in use by one request. Dropped without [`Lease::release`], an HTTP/1.1 connection is closed, and an

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::super::body::RequestBody;
-use super::super::executor::LocalExecutor;
 use super::EndpointPool;
 use super::connect::{ConnectError, connect};
 use super::lease::{Lease, Stream, Wire};
+use crate::body::RequestBody;
+use crate::executor::LocalExecutor;
 use crate::state::Cluster;
 
 /// Requests at a time on one connection: what servers commonly allow, so that none waits in a queue we cannot see.

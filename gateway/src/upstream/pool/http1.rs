@@ -10,11 +10,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::super::body::RequestBody;
 use super::EndpointPool;
 use super::connect::{ConnectError, Counted, connect};
 use super::lease::{Lease, Wire};
 use super::target_io::TargetIo;
+use crate::body::RequestBody;
 use crate::state::Cluster;
 
 /// Free connections, the latest used on top: the others grow idle and are closed.

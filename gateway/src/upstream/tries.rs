@@ -1,98 +1,23 @@
 //! Which failures and responses are tried again.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::super::pool::ConnectError;
-use super::super::watch::Broken;
-use super::upstream_request::Unsendable;
+use super::failure::Failure;
+use super::pool::ConnectError;
 use crate::config::{RetryPolicy, UpstreamProtocol};
 use crate::matching::header_passes;
 use crate::message::RequestHead;
-use crate::message::hop;
 use crate::random::Random;
 use crate::state::{Cluster, cluster};
 
 /// Envoy's pause before the first repetition is below this; it doubles each time, up to the maximum.
 const PAUSE_MS: u64 = 25;
 const LONGEST_PAUSE_MS: u64 = 250;
-
-/// Why a try gave no response.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Connect(ConnectError),
-    /// The connection or stream ended before the head of a response.
-    Reset {
-        refused: bool,
-        unsent: bool,
-        by_peer: bool,
-    },
-    /// What came is no response.
-    Malformed,
-    /// Nobody can be sent the request as the route makes it.
-    Unsendable,
-    /// The rest of the request did not come, or was none.
-    Client(Broken),
-    /// The route's limit of time is over.
-    Deadline,
-    TryTimeout,
-    /// The request's body cannot be sent again.
-    BodyGone,
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        Self::Connect(error)
-    }
-}
-
-impl From<Unsendable> for Failure {
-    fn from(_: Unsendable) -> Self {
-        Self::Unsendable
-    }
-}
-
-impl Failure {
-    pub(super) fn reset(error: &hyper::Error, unsent: bool) -> Self {
-        let stream = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-        tracing::debug!(%error, source = ?error.source(), "an upstream gave no response");
-        let own_verdict = stream.is_some_and(|stream| !stream.is_remote() && !stream.is_io());
-        if error.is_parse()
-            || own_verdict && stream.and_then(h2::Error::reason) == Some(h2::Reason::PROTOCOL_ERROR)
-        {
-            return Self::Malformed;
-        }
-        Self::Reset {
-            refused: stream.and_then(h2::Error::reason) == Some(h2::Reason::REFUSED_STREAM),
-            unsent,
-            by_peer: stream.is_some_and(|stream| stream.is_reset() && stream.is_remote()),
-        }
-    }
-}
-
-/// Returns whether a connection ended before anything of a response came, as an idle one that its server just closed.
-pub(super) fn closed_before_response(error: &hyper::Error) -> bool {
-    let reset =
-        error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).is_some_and(|error| {
-            matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
-        });
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset
-}
-
-/// Returns whether two readers could see different ends of a response, or nobody here can undo its coding.
-pub(super) fn is_ambiguous(response: &Response<Incoming>) -> bool {
-    let headers = response.headers();
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (length, second) = (lengths.next(), lengths.next());
-    let coded = headers.contains_key(header::TRANSFER_ENCODING);
-    let listed = length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit));
-    second.is_some() || listed || coded && (length.is_some() || hop::has_foreign_coding(headers))
-}
 
 /// Waits for the policy's limit of one try.
 pub(super) async fn per_try(policy: Option<&RetryPolicy>) {
@@ -102,8 +27,8 @@ pub(super) async fn per_try(policy: Option<&RetryPolicy>) {
     }
 }
 
-/// The tries of one request.
-pub(super) struct Plan<'a> {
+/// The tries of one request: how many are left, and which endpoints had one.
+pub(super) struct Tries<'a> {
     policy: Option<&'a RetryPolicy>,
     left: u32,
     repeated: u32,
@@ -124,7 +49,7 @@ impl Drop for ActiveRetry {
     }
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Tries<'a> {
     pub(super) fn new(policy: Option<&'a RetryPolicy>, cluster: &Arc<Cluster>, head: &RequestHead) -> Self {
         let policy = policy.filter(|policy| {
             policy.retries > 0
@@ -186,6 +111,7 @@ impl<'a> Plan<'a> {
         let any = on.server_error || on.gateway_error || on.reset;
         let wanted = match failure {
             Failure::Connect(ConnectError::Overflow)
+            | Failure::NoEndpoint
             | Failure::Client(_)
             | Failure::Unsendable
             | Failure::Deadline
