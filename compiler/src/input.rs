@@ -9,19 +9,21 @@ use imbl::ordmap::DiffItem;
 use serde_json::Value;
 
 use crate::engine::Definition;
-use crate::manifest::{Body, DocumentIndex, Metadata, Secret};
+use crate::manifest::{Body, DiscoveredService, DocumentIndex, Metadata, RegistrySnapshot, Secret};
 use crate::options::Profile;
 use crate::parse::{FileFinding, manifest, parse_file};
 use crate::source::SourceTree;
 
 /// What stands before the name of an object that a kube cluster tells, where places are told...
 const LIVE: &str = "cluster:";
-/// ...and before that of one which is kept.
+/// ...before that of one which is kept...
 const KEPT: &str = "kept:";
+/// ...and before that of one which a registry tells.
+const REGISTRY: &str = "registry:";
 
 /// Returns whether a path is the name of an object that stands in no file.
 pub fn is_no_file(path: &str) -> bool {
-    path.starts_with(LIVE) || path.starts_with(KEPT)
+    [LIVE, KEPT, REGISTRY].iter().any(|origin| path.starts_with(origin))
 }
 
 /// One state.
@@ -31,7 +33,7 @@ pub struct Input {
     pub manifests: SourceTree,
     /// Objects that count where no file has one of their key.
     pub live: Objects,
-    /// Objects that count whatever the files say.
+    /// Objects that count whatever the files say: what is kept, and what registries tell.
     pub kept: Objects,
 }
 
@@ -41,7 +43,7 @@ impl From<&SourceTree> for Input {
     }
 }
 
-/// An object as a kube cluster told it last.
+/// An object as a kube cluster or a registry told it last.
 #[derive(Clone)]
 pub struct Object(Arc<Told>);
 
@@ -74,6 +76,28 @@ impl Object {
             definition: Definition { path, manifest, poisoned: false },
             findings: Vec::new(),
         }))
+    }
+
+    /// Returns a registry, by type and name as an McpBridge declares it. `complete` says that it offers no service beside
+    /// those that are told.
+    pub fn registry(of_type: &str, name: &str, complete: bool) -> Self {
+        let key = EntityKey::new(Kind::Registry, of_type, name);
+        Object::told_by_registry(key, Body::Registry(RegistrySnapshot { complete }))
+    }
+
+    /// Returns a service that a registry offers.
+    pub fn offered(of_type: &str, registry: &str, service: DiscoveredService) -> Self {
+        let name = format!("{registry}/{}", service.host);
+        let key = EntityKey::new(Kind::RegistryService, of_type, name);
+        Object::told_by_registry(key, Body::RegistryService(service))
+    }
+
+    fn told_by_registry(key: EntityKey, body: Body) -> Self {
+        let path = format!("{REGISTRY}{key}").into();
+        let place = DocumentIndex { document: 0, item: None };
+        let manifest = Arc::new(manifest(key, Metadata::default(), body, place));
+        let definition = Definition { path, manifest, poisoned: false };
+        Object(Arc::new(Told { definition, findings: Vec::new() }))
     }
 
     /// Returns what the object is called.

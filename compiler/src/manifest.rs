@@ -75,6 +75,10 @@ pub enum Body {
     McpBridge(McpBridge),
     /// See [`WasmPlugin`].
     WasmPlugin(Box<WasmPlugin>),
+    /// See [`RegistrySnapshot`].
+    Registry(RegistrySnapshot),
+    /// See [`DiscoveredService`].
+    RegistryService(DiscoveredService),
 }
 
 /// `spec` of an Ingress.
@@ -311,6 +315,53 @@ pub struct Registry {
     /// A field has another type than the schema's and was left out; the schema's finding says so.
     #[serde(skip)]
     pub misread: bool,
+}
+
+/// What is known of a registry as a whole. Its key is its type and name, as an McpBridge declares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RegistrySnapshot {
+    /// Whether it offers no service beside those that are known.
+    pub complete: bool,
+}
+
+/// A service that a registry offers. What it says of itself beyond that (groups, labels, times) is no part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DiscoveredService {
+    /// The host that destinations name, e.g. `orders.DEFAULT-GROUP.public.nacos`.
+    pub host: String,
+    /// The port that destinations and cluster names use.
+    pub port: u16,
+    /// What its instances speak, in the words of an McpBridge.
+    pub protocol: Option<String>,
+    /// Whether its instances are known.
+    pub state: ServiceState,
+    /// Its instances.
+    pub instances: Vec<Instance>,
+}
+
+/// What is known of the instances of a service. A registry can say nothing, and mean it or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ServiceState {
+    /// They are those that are listed.
+    #[default]
+    Known,
+    /// There is none.
+    Empty,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// An instance of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Instance {
+    /// IP address.
+    pub ip: String,
+    /// TCP port.
+    pub port: u16,
+    /// Its share of the requests beside the others; none with 0.
+    pub weight: u32,
+    /// Whether the registry holds it for healthy.
+    pub healthy: bool,
 }
 
 /// `spec` of a WasmPlugin.

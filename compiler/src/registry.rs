@@ -1,4 +1,5 @@
-//! What the McpBridge registries publish: hosts with ports and addresses, as far as they stand in the manifest.
+//! What the McpBridge registries publish: hosts with ports and addresses, as they stand in the manifest or as the
+//! registry offers them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use gatewright_ir::{Endpoint, UpstreamProtocol};
 use gatewright_kinds::{EntityKey, Kind};
 
 use crate::finding::{Finding, Place};
-use crate::manifest::{Body, Manifest, Registry};
+use crate::manifest::{Body, DiscoveredService, Manifest, Registry};
 use crate::options::{CompileOptions, Profile};
+use crate::parse::REGISTRY_LOCK;
 use crate::registry_fields;
 
 /// One service of a `static` or `dns` registry.
@@ -30,8 +32,10 @@ pub(crate) struct RegistryService {
 pub(crate) struct Registries {
     /// By host (`NAME.static`, `NAME.dns`).
     pub(crate) services: BTreeMap<String, RegistryService>,
-    /// Host suffixes (`.nacos`, ...) of registries whose services are not discovered yet.
-    pub(crate) undiscovered: BTreeMap<&'static str, Place>,
+    /// Registries whose services only they know, each with the entry that declares it.
+    pub(crate) declared: BTreeMap<EntityKey, Place>,
+    /// Host suffixes (`.nacos`, ...) of those of which not all services are known.
+    pub(crate) undiscovered: BTreeSet<&'static str>,
     /// Hosts of entries that publish nothing and have a finding that says so.
     pub(crate) unpublished: BTreeSet<String>,
 }
@@ -50,9 +54,24 @@ const DISCOVERED: [(&str, &str); 7] = [
     ("eureka", ".eureka"),
 ];
 
-/// Reads all McpBridges, given in order of their keys.
+/// What is known of the services of a registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Nothing,
+    Some,
+    All,
+}
+
+/// Returns the registry that offers a service.
+pub(crate) fn offering(service: &EntityKey, host: &str) -> Option<EntityKey> {
+    let registry = service.name.strip_suffix(host)?.strip_suffix('/')?;
+    Some(EntityKey::new(Kind::Registry, service.namespace.clone(), registry))
+}
+
+/// Reads all McpBridges, given in order of their keys. `known` says how much is known of a registry.
 pub(crate) fn read<'a>(
     bridges: impl Iterator<Item = &'a Arc<Manifest>>,
+    known: &dyn Fn(&EntityKey) -> Known,
     options: &CompileOptions,
 ) -> (Registries, Vec<Finding>) {
     let mut registries = Registries::default();
@@ -67,7 +86,7 @@ pub(crate) fn read<'a>(
         findings.extend(registry_fields::proxies(&bridge.key, spec));
         for entry in &spec.registries {
             findings.extend(registry_fields::unread(&bridge.key, entry));
-            read_entry(&bridge.key, entry, &mut registries, &mut findings);
+            read_entry(&bridge.key, entry, known, &mut registries, &mut findings);
         }
     }
     (registries, findings)
@@ -100,6 +119,7 @@ fn out_of_scope(key: &EntityKey, options: &CompileOptions) -> Finding {
 fn read_entry(
     bridge: &EntityKey,
     entry: &Registry,
+    known: &dyn Fn(&EntityKey) -> Known,
     registries: &mut Registries,
     findings: &mut Vec<Finding>,
 ) {
@@ -112,10 +132,15 @@ fn read_entry(
         }
     };
     if let Some((kind, suffix)) = DISCOVERED.into_iter().find(|(kind, _)| *kind == entry.registry_type) {
-        registries.undiscovered.insert(suffix, place.clone());
-        let message =
-            format!("services of registry type `{kind}` are not discovered yet: their routes answer 503");
-        findings.push(Finding::new(&code::GW0209, place.clone(), message));
+        let key = EntityKey::new(Kind::Registry, kind, entry.name.as_str());
+        let known = known(&key);
+        registries.declared.insert(key, place.clone());
+        if known != Known::All {
+            registries.undiscovered.insert(suffix);
+        }
+        if known == Known::Nothing {
+            findings.push(not_discovered(kind, place.clone()));
+        }
         if let Err(reason) = check_port(entry) {
             refuse(reason, findings);
         }
@@ -153,13 +178,19 @@ fn read_entry(
     }
 }
 
+fn not_discovered(kind: &str, place: Place) -> Finding {
+    let message =
+        format!("services of registry type `{kind}` are not discovered yet: their routes answer 503");
+    Finding::new(&code::GW0209, place, message)
+        .with_help(format!("write down what the registry offers in a file `{REGISTRY_LOCK}` of the source"))
+}
+
 /// Notes that the services of a bridge are not known: it is defined several times, which has a finding of its own.
 pub(crate) fn withhold(bridge: &Manifest, options: &CompileOptions, registries: &mut Registries) {
     let Body::McpBridge(spec) = &bridge.body else { return };
     for entry in spec.registries.iter().filter(|_| in_scope(&bridge.key, options)) {
-        let place = Place::value(&bridge.key, entry.pointer.clone());
         match DISCOVERED.into_iter().find(|(kind, _)| *kind == entry.registry_type) {
-            Some((_, suffix)) => drop(registries.undiscovered.entry(suffix).or_insert(place)),
+            Some((_, suffix)) => drop(registries.undiscovered.insert(suffix)),
             None => drop(registries.unpublished.insert(host_of(entry))),
         }
     }
@@ -211,7 +242,7 @@ fn check_port(entry: &Registry) -> Result<(), String> {
 fn address(item: &str) -> Result<Endpoint, String> {
     let socket: std::net::SocketAddr =
         item.parse().map_err(|_| format!("`{}` is not `ip:port`", gatewright_secrets::address(item)))?;
-    Ok(Endpoint { address: socket.ip().to_string(), port: socket.port() })
+    Ok(Endpoint::new(socket.ip().to_string(), socket.port()))
 }
 
 /// A dotted host name that ends in an alphabetic label of 2 to 63 letters, as Higress demands.
@@ -230,7 +261,7 @@ fn dns_name(item: &str, port: u32) -> Result<Endpoint, String> {
         return Err(format!("`{}` is not a dotted host name", gatewright_secrets::address(item)));
     }
     let port = u16::try_from(port).map_err(|_| format!("port {port} is too large"))?;
-    Ok(Endpoint { address: item.to_owned(), port })
+    Ok(Endpoint::new(item.to_owned(), port))
 }
 
 /// TLS to upstreams: Higress speaks it, this version does not yet.
@@ -251,13 +282,83 @@ pub(crate) fn is_bridge(key: &EntityKey) -> bool {
     key.kind == Kind::McpBridge
 }
 
+/// A service that is published under a host.
+#[derive(Clone, Copy)]
+pub(crate) enum Published<'a> {
+    /// It stands in an McpBridge.
+    Entry(&'a RegistryService),
+    /// A registry offers it.
+    Offered(&'a EntityKey, &'a DiscoveredService),
+}
+
+impl Published<'_> {
+    /// Returns the port that destinations and cluster names use.
+    pub(crate) fn port(self) -> u32 {
+        match self {
+            Published::Entry(service) => service.port,
+            Published::Offered(_, service) => service.port.into(),
+        }
+    }
+
+    /// Returns where it is told.
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Published::Entry(service) => Place::value(&service.bridge, service.pointer.clone()),
+            Published::Offered(key, _) => Place::value(key, "/host"),
+        }
+    }
+
+    /// Returns whether there is no endpoint that requests could go to.
+    pub(crate) fn is_empty(self) -> bool {
+        match self {
+            Published::Entry(service) => service.endpoints.is_empty(),
+            Published::Offered(_, service) => service.is_empty(),
+        }
+    }
+}
+
+impl DiscoveredService {
+    /// Returns whether no instance may get requests.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.instances.iter().all(|instance| instance.weight == 0)
+    }
+
+    /// Returns what its instances speak. The schema lets no other word through than those that are known.
+    pub(crate) fn protocol(&self) -> UpstreamProtocol {
+        protocol(self.protocol.as_deref().unwrap_or_default()).unwrap_or(UpstreamProtocol::Http1)
+    }
+
+    /// Returns the endpoints, sorted. Only the ratio of their weights counts, so equal weights are 1 each.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        let used = self.instances.iter().filter(|instance| instance.weight > 0);
+        let divisor = used.clone().fold(0, |divisor, instance| gcd(divisor, instance.weight));
+        let sum: u64 = used.clone().map(|instance| u64::from(instance.weight / divisor)).sum();
+        // Envoy adds the weights up in 32 bits.
+        let scale = u32::try_from(sum / u64::from(u32::MAX / 2)).map_or(u32::MAX, |over| over + 1);
+        let mut endpoints: Vec<Endpoint> = used
+            .map(|instance| Endpoint {
+                weight: (instance.weight / divisor / scale).max(1),
+                healthy: instance.healthy,
+                ..Endpoint::new(instance.ip.as_str(), instance.port)
+            })
+            .collect();
+        endpoints.sort();
+        endpoints.dedup_by(|next, one| (&next.address, next.port) == (&one.address, one.port));
+        endpoints
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses_need_a_port_and_no_spaces() {
-        assert_eq!(address("10.0.0.1:80").unwrap(), Endpoint { address: "10.0.0.1".into(), port: 80 });
+        assert_eq!(address("10.0.0.1:80").unwrap(), Endpoint::new("10.0.0.1", 80));
         assert_eq!(address("[::1]:80").unwrap().address, "::1");
         assert!(address(" 10.0.0.1:80").is_err());
         assert!(address("10.0.0.1").is_err());

@@ -7,11 +7,12 @@ use gatewright_ir::{ClusterName, Forward, HostPattern};
 use gatewright_kinds::{EntityKey, Kind};
 
 use crate::global::{Credential, Credentials};
-use crate::manifest::{Body, EndpointSlice, Manifest, Secret, Service};
+use crate::manifest::{Body, DiscoveredService, EndpointSlice, Manifest, Secret, Service, ServiceState};
 use crate::options::CompileOptions;
 use crate::parse::Promise;
 use crate::pool::Pool;
-use crate::registry::Registries;
+use crate::registry::{self, Published, Registries};
+use crate::small_set::SmallSet;
 
 /// Something whose change makes a unit stale.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,8 @@ pub(crate) struct World<'a> {
     pub(crate) ambiguous_slices: BTreeSet<EntityKey>,
     pub(crate) slices: &'a BTreeMap<EntityKey, BTreeSet<EntityKey>>,
     pub(crate) registries: &'a Registries,
+    /// Services that registries offer, by host.
+    pub(crate) offered: &'a Offered,
     pub(crate) credentials: &'a Credentials,
     /// Objects that the source speaks of without showing them, with what each file says.
     pub(crate) promises: &'a BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>,
@@ -48,6 +51,9 @@ pub(crate) struct Parts {
     names: Pool<str>,
     forwards: Pool<Forward>,
 }
+
+/// The services that registries offer under each host.
+pub(crate) type Offered = BTreeMap<String, SmallSet<EntityKey>>;
 
 /// What one unit looked up.
 pub(crate) type Reads = BTreeSet<Dependency>;
@@ -74,6 +80,36 @@ impl<'a> World<'a> {
             Some(Body::Service(service)) => Some(service),
             _ => None,
         }
+    }
+
+    /// Returns what is published under a host. Of several registries that offer it the last one counts, as in Higress. What
+    /// no McpBridge declares is not published, and what a registry did not tell is not known. Whoever asks for a route
+    /// records [`Dependency::Registry`].
+    pub(crate) fn published(&self, host: &str) -> Option<Published<'a>> {
+        let entry = self.registries.services.get(host).map(Published::Entry);
+        entry.or_else(|| {
+            let (key, service) = self.offers(host).last()?;
+            Some(Published::Offered(key, service))
+        })
+    }
+
+    /// Returns the services that declared registries offer under a host, in order of key.
+    pub(crate) fn offers(&self, host: &str) -> impl Iterator<Item = (&'a EntityKey, &'a DiscoveredService)> {
+        let is_declared = |key: &&EntityKey| {
+            registry::offering(key, host).is_some_and(|key| self.registries.declared.contains_key(&key))
+        };
+        let declared = self.offered.get(host).into_iter().flatten().filter(is_declared);
+        declared.filter_map(|key| match &self.manifests.get(key)?.body {
+            Body::RegistryService(service) if service.state != ServiceState::Unknown => Some((key, service)),
+            _ => None,
+        })
+    }
+
+    /// Returns whether a host may be published without being known: its registry is not asked, or did not tell.
+    pub(crate) fn may_be_published(&self, host: &str) -> bool {
+        self.registries.undiscovered.iter().any(|suffix| host.ends_with(suffix))
+            || self.registries.unpublished.contains(host)
+            || self.offered.contains_key(host)
     }
 
     /// Returns whether EndpointSlices of a Service are defined several times, so that there are some.

@@ -4,12 +4,14 @@
 //! - `yaml triggers`: the page's code is found;
 //! - `yaml fixed`: no error and no warning is found;
 //! - `yaml fixed leaves GW0431`: the same but for these codes, which are found;
-//! - `higress` behind any of them: in the profile of that name.
+//! - `higress` behind any of them: in the profile of that name;
+//! - `json snapshot`: the snapshot of registries that stands beside the manifests of the next block.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gatewright_compiler::options::{CompileOptions, Profile};
+use gatewright_compiler::parse::REGISTRY_LOCK;
 use gatewright_compiler::source::SourceTree;
 use gatewright_diagnostics::{CODES, Diagnostic, Severity};
 
@@ -20,6 +22,8 @@ struct Block {
     /// Line of the fence in the page, from 1.
     line: usize,
     text: String,
+    /// The `json snapshot` in front of it.
+    snapshot: Option<String>,
 }
 
 impl Block {
@@ -46,13 +50,14 @@ impl Block {
         }
     }
 
-    /// Compiles the block as the only file of a source.
+    /// Compiles the block as the only file of a source, but for a snapshot of registries.
     fn compile(&self) -> Vec<Diagnostic> {
         let mut options = CompileOptions::higress_defaults();
         if self.kind.split(' ').any(|word| word == "higress") {
             options.profile = Profile::Higress;
         }
-        let tree = SourceTree::in_memory([("example.yaml", &*self.text)]);
+        let snapshot = self.snapshot.iter().map(|text| (REGISTRY_LOCK, text.as_str()));
+        let tree = SourceTree::in_memory(snapshot.chain([("example.yaml", &*self.text)]));
         gatewright_compiler::compile(&tree, &options).expect("the tree is in memory").diagnostics
     }
 }
@@ -104,11 +109,16 @@ fn pages() -> Vec<(&'static str, PathBuf)> {
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
+    let mut snapshot = None;
     for (index, line) in page.lines().enumerate() {
         match (line.strip_prefix("```"), &mut open) {
+            (Some(_), Some(block)) if block.kind == "json snapshot" => {
+                snapshot = open.take().map(|block| block.text);
+            }
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(kind), None) => {
-                open = Some(Block { kind: kind.trim().to_owned(), line: index + 1, text: String::new() });
+                let (kind, snapshot) = (kind.trim().to_owned(), snapshot.take());
+                open = Some(Block { kind, line: index + 1, text: String::new(), snapshot });
             }
             (None, Some(block)) => {
                 block.text.push_str(line);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use gatewright_compiler::options::CompileOptions;
+use gatewright_compiler::parse::REGISTRY_LOCK;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{Engine, compile};
 use gatewright_diagnostics::Diagnostic;
@@ -46,7 +47,7 @@ fn tree(files: &BTreeMap<String, String>) -> SourceTree {
 
 const HOSTS: [&str; 6] = ["a.com", "x.a.com", "*.a.com", "*.com", "b.com", ""];
 const PATHS: [&str; 5] = ["/", "/a", "/a/b", "/b.c", "/(x|y)"];
-const ANNOTATIONS: [&[(&str, &str)]; 16] = [
+const ANNOTATIONS: [&[(&str, &str)]; 17] = [
     &[],
     &[],
     &[("nginx.ingress.kubernetes.io/canary", "true"), ("nginx.ingress.kubernetes.io/canary-weight", "30")],
@@ -63,6 +64,7 @@ const ANNOTATIONS: [&[(&str, &str)]; 16] = [
     &[("nginx.ingress.kubernetes.io/use-regex", "true")],
     &[("higress.io/timeout", "5"), ("nginx.ingress.kubernetes.io/enable-cors", "true")],
     &[("nginx.ingress.kubernetes.io/permanent-redirect", "ftp://nowhere")],
+    &[("higress.io/destination", "50% orders.g.public.nacos\n50% users.g.public.nacos:80")],
 ];
 
 #[derive(Clone, Debug)]
@@ -153,7 +155,26 @@ fn slice(name: usize, namespace: usize, last: usize, ready: bool) -> String {
 
 fn bridge(port: usize) -> String {
     format!(
-        "apiVersion: networking.higress.io/v1\nkind: McpBridge\nmetadata:\n  name: default\n  namespace: higress-system\nspec:\n  registries:\n  - name: api\n    type: static\n    domain: 10.1.1.{port}:80\n    port: {port}\n"
+        "apiVersion: networking.higress.io/v1\nkind: McpBridge\nmetadata:\n  name: default\n  namespace: higress-system\nspec:\n  registries:\n  - name: api\n    type: static\n    domain: 10.1.1.{port}:80\n    port: {port}\n{}",
+        ["", NACOS, ""][port - 80]
+    )
+}
+
+const NACOS: &str = "  - {name: prod, type: nacos2, domain: nacos.test, port: 8848, nacosGroups: [g]}\n";
+
+/// A service of a registry. Port 0 is a mistake.
+fn offered(port: usize, last: usize, state: usize) -> String {
+    let state = ["known", "empty", "unknown"][state];
+    let instance = format!(r#"{{"ip": "127.0.0.{last}", "port": 8080, "weight": {last}}}"#);
+    let instances = if state == "known" { instance } else { String::new() };
+    format!(
+        r#"{{"host": "orders.g.public.nacos", "port": {port}, "state": "{state}", "instances": [{instances}]}}"#
+    )
+}
+
+fn snapshot(complete: bool, service: &str) -> String {
+    format!(
+        r#"{{"version": 1, "registries": [{{"type": "nacos2", "name": "prod", "complete": {complete}, "services": [{service}]}}]}}"#
     )
 }
 
@@ -172,6 +193,8 @@ enum Edit {
     Slice(usize, usize, usize, bool),
     Bridge(usize),
     Plugin(bool, usize),
+    /// Where it lies, and what it says.
+    Snapshot(bool, (bool, usize, usize, usize)),
     Garbage(usize),
     Remove(usize),
     Move(usize, usize),
@@ -186,6 +209,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (0..2usize, 0..2usize, 1..5usize, any::<bool>()).prop_map(|(n, ns, ip, ready)| Edit::Slice(n, ns, ip, ready)),
         1 => (80..83usize).prop_map(Edit::Bridge),
         1 => (any::<bool>(), 0..3usize).prop_map(|(open, rule)| Edit::Plugin(open, rule)),
+        3 => (prop::bool::weighted(0.8), (any::<bool>(), 79..82usize, 0..3usize, 0..3usize))
+            .prop_map(|(home, said)| Edit::Snapshot(home, said)),
         1 => file.clone().prop_map(Edit::Garbage),
         2 => file.clone().prop_map(Edit::Remove),
         1 => (file.clone(), file.clone()).prop_map(|(from, to)| Edit::Move(from, to)),
@@ -205,6 +230,11 @@ fn apply(files: &mut BTreeMap<String, String>, edit: &Edit) {
         }
         Edit::Bridge(port) => drop(files.insert("bridge.yaml".into(), bridge(*port))),
         Edit::Plugin(open, rule) => drop(files.insert("plugin.yaml".into(), plugin(*open, *rule))),
+        Edit::Snapshot(home, (complete, port, last, state)) => {
+            let path = if *home { "registries.lock.json" } else { "moved/registries.lock.json" };
+            let port = if *port == 79 { 0 } else { *port };
+            files.insert(path.into(), snapshot(*complete, &offered(port, *last, *state)));
+        }
         Edit::Garbage(file) => drop(files.insert(path(*file), "kind: Ingress\nspec: [\n".into())),
         Edit::Remove(file) => drop(files.remove(&path(*file))),
         Edit::Move(from, to) => {
@@ -237,6 +267,10 @@ fn apply_to_objects(files: &mut BTreeMap<EntityKey, String>, edit: &Edit) {
         Edit::Plugin(open, rule) => {
             (key(Kind::WasmPlugin, "higress-system", "guard".into()), plugin(*open, *rule))
         }
+        Edit::Snapshot(_, (_, port, last, state)) => {
+            let name = "prod/orders.g.public.nacos".into();
+            (key(Kind::RegistryService, "nacos2", name), offered((*port).max(80), *last, *state))
+        }
         Edit::Garbage(file) | Edit::Remove(file) | Edit::Move(file, _) | Edit::Join(file, _) => {
             let names: Vec<EntityKey> = files.keys().cloned().collect();
             if let Some(key) = names.get(*file) {
@@ -249,9 +283,14 @@ fn apply_to_objects(files: &mut BTreeMap<EntityKey, String>, edit: &Edit) {
 }
 
 fn named(files: &BTreeMap<EntityKey, String>) -> BTreeMap<String, String> {
-    files
-        .iter()
+    let is_service = |key: &EntityKey| key.kind == Kind::RegistryService;
+    let services: Vec<&str> =
+        files.iter().filter(|(key, _)| is_service(key)).map(|(_, text)| text.as_str()).collect();
+    let snapshot = (REGISTRY_LOCK.to_owned(), snapshot(true, &services.join(",")));
+    let manifests = files.iter().filter(|(key, _)| !is_service(key));
+    manifests
         .map(|(key, text)| (format!("{}.yaml", key.to_string().replace('/', "-")), text.clone()))
+        .chain([snapshot])
         .collect()
 }
 

@@ -31,6 +31,7 @@ schemas! {
     "trace" "trace.schema.json" "what `trace --format json` prints",
     "gwtest" "gwtest.schema.json" "route tests, *.gwtest.yaml",
     "gatewright" "gatewright.schema.json" "the settings file gatewright.yaml",
+    "registries" "registries.schema.json" "snapshots of registries, registries.lock.json",
     "ConfigMap" "manifests/ConfigMap.json" "accepted manifests of this kind",
     "EndpointSlice" "manifests/EndpointSlice.json" "accepted manifests of this kind",
     "Endpoints" "manifests/Endpoints.json" "accepted manifests of this kind",

@@ -163,3 +163,47 @@ fn malformed_requests_exit_2() {
     assert_eq!(trace(&folder, &["GET http://a/", "--source-address", "nonsense"]).code, 2);
     assert_eq!(folder.run(&["trace", "gone", "GET http://a/"]).code, 3);
 }
+
+const NACOS: &str = "\
+apiVersion: networking.higress.io/v1
+kind: McpBridge
+metadata: {name: default, namespace: higress-system}
+spec:
+  registries: [{name: prod, type: nacos2, domain: nacos.test, port: 8848, nacosGroups: [g]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: orders
+  annotations: {higress.io/destination: orders.g.public.nacos}
+spec:
+  ingressClassName: higress
+  rules:
+  - host: orders.example.com
+    http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend: {resource: {apiGroup: networking.higress.io, kind: McpBridge, name: default}}
+";
+
+const SNAPSHOT: &str = r#"{"version": 1, "registries": [{"type": "nacos2", "name": "prod", "services": [
+  {"host": "orders.g.public.nacos", "port": 8080, "instances": [
+    {"ip": "127.0.1.1", "port": 8080}, {"ip": "127.0.1.2", "port": 8080, "weight": 300, "healthy": false}]}]}]}"#;
+
+#[test]
+fn what_a_registry_offered_is_where_requests_go() {
+    let folder = Folder::new();
+    folder.write("all.yaml", NACOS);
+    folder.write("registries.lock.json", SNAPSHOT);
+    let value = traced(&folder, &["http://orders.example.com/"]);
+    let upstream = &value["result"]["upstreams"][0];
+    assert_eq!(upstream["cluster"], "outbound|8080||orders.g.public.nacos", "{value}");
+    let expected = json!([
+        {"address": "127.0.1.1", "port": 8080},
+        {"address": "127.0.1.2", "port": 8080, "weight": 3, "healthy": false},
+    ]);
+    assert_eq!(upstream["endpoints"], expected);
+    let text = trace(&folder, &["http://orders.example.com/"]).stdout;
+    assert!(text.contains("127.0.1.1:8080, 127.0.1.2:8080 (weight 3) (unhealthy)"), "{text}");
+}

@@ -58,7 +58,7 @@ fn shop(hosts: usize) -> Ir {
             protocol: UpstreamProtocol::Http1,
             load_balancing: LoadBalancing::LeastRequest,
         };
-        let endpoint = Endpoint { address: format!("10.0.0.{}", index % 250), port: 80 };
+        let endpoint = Endpoint::new(format!("10.0.0.{}", index % 250), 80);
         ir.endpoints.insert(cluster.name.clone(), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
         ir.clusters.insert(cluster.name.clone(), Arc::new(cluster));
     }
@@ -180,7 +180,7 @@ fn only_hosts_that_use_a_changed_cluster_are_opened() {
     assert_eq!(compare(&before, &drained).classes, diff.classes);
 
     let mut moved = before.clone();
-    let endpoint = Endpoint { address: "10.9.9.9".into(), port: 80 };
+    let endpoint = Endpoint::new("10.9.9.9", 80);
     moved.endpoints.insert(cluster(3), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
     let diff = compare(&before, &moved);
     assert!(diff.is_empty());

@@ -7,11 +7,13 @@ use gatewright_behaviour::{Model, Options, Request, diff};
 use gatewright_ir::Ir;
 
 /// Fields that change no answer, each with the reason.
-const QUIET: [(&str, &str); 5] = [
+const QUIET: [(&str, &str); 7] = [
     ("Route.id", "provenance"),
     ("Route.name", "plugins read it, and where one does that is a facet of its own"),
     ("Endpoint.address", "discovery moves endpoints, routes stay"),
     ("Endpoint.port", "discovery moves endpoints, routes stay"),
+    ("Endpoint.weight", "discovery moves endpoints, routes stay"),
+    ("Endpoint.healthy", "discovery moves endpoints, routes stay"),
     ("UpstreamCluster.name", "clusters are found by their key"),
 ];
 

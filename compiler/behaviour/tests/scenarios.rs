@@ -83,7 +83,7 @@ fn ir(hosts: &[(&str, Vec<Route>)]) -> Ir {
             load_balancing: LoadBalancing::LeastRequest,
         };
         if name != "empty" {
-            let endpoint = Endpoint { address: "10.0.0.1".into(), port: 80 };
+            let endpoint = Endpoint::new("10.0.0.1", 80);
             ir.endpoints.insert(cluster.name.clone(), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
         }
         ir.clusters.insert(cluster.name.clone(), Arc::new(cluster));
@@ -421,7 +421,7 @@ fn each_facet_is_seen_by_itself() {
         edit(&mut routes[0]);
         assert_eq!(facets(&ir(&[("shop.example.com", routes)])), [facet]);
     }
-    let names = vec![Endpoint { address: "blue.example".into(), port: 80 }];
+    let names = vec![Endpoint::new("blue.example", 80)];
     type ClusterEdit = Box<dyn Fn(&mut UpstreamCluster)>;
     let of_cluster: Vec<(Facet, ClusterEdit)> = vec![
         (Facet::Protocol, Box::new(|cluster| cluster.protocol = UpstreamProtocol::Http2)),

@@ -117,6 +117,8 @@ codes! {
     GW0213 "external-name" Warning "0.1.0" "in Higress 2.2 an ExternalName Service is an alias, and this one leads nowhere";
     GW0214 "tls-covers-nothing" Warning "0.1.0" "an entry of spec.tls covers no host of the Ingress, so it gives nobody a certificate";
     GW0215 "host-without-tls" Warning "0.1.0" "a host is in no entry of its Ingress' spec.tls, so it has no certificate";
+    GW0216 "registry-undeclared" Warning "0.1.0" "the snapshot is of a registry that no McpBridge declares, so its services are not published";
+    GW0217 "no-instance" Warning "0.1.0" "the registry offers the service without an instance, so requests answer 503";
     GW0218 "default-class" Info "0.1.0" "the Ingress has its class from the default IngressClass";
     GW0219 "default-classes" Warning "0.1.0" "more than one IngressClass is the default";
     GW0301 "duplicate-route" Warning "0.1.0" "an older Ingress already owns this host, path and conditions";

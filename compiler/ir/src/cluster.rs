@@ -85,6 +85,29 @@ pub struct Endpoint {
     pub address: String,
     /// TCP port.
     pub port: u16,
+    /// Its share of the requests beside the other endpoints; never 0.
+    #[serde(skip_serializing_if = "is_one")]
+    pub weight: u32,
+    /// Whether it is held for healthy. Others get requests only where less than half of all are (Envoy's panic threshold).
+    #[serde(skip_serializing_if = "is_true")]
+    pub healthy: bool,
+}
+
+impl Endpoint {
+    /// Returns an endpoint that is healthy and has the share of any other.
+    pub fn new(address: impl Into<String>, port: u16) -> Self {
+        Endpoint { address: address.into(), port, weight: 1, healthy: true }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_one(weight: &u32) -> bool {
+    *weight == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 /// The endpoints of one cluster, sorted, without repetition.

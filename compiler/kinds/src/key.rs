@@ -16,9 +16,10 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub struct EntityKey {
     /// Kind.
     pub kind: Kind,
-    /// Namespace; `default` where the manifest names none, empty for kinds without namespace.
+    /// Namespace; `default` where the manifest names none, empty for kinds without namespace. Of a registry and its services
+    /// the registry's type.
     pub namespace: Arc<str>,
-    /// Name.
+    /// Name; of a registry's service `REGISTRY/HOST`.
     pub name: Arc<str>,
 }
 
@@ -61,7 +62,7 @@ impl FromStr for EntityKey {
     fn from_str(text: &str) -> Result<Self, EntityKeyError> {
         let wrong = || EntityKeyError(text.to_owned());
         let (kind, name) = text.split_once(' ').ok_or_else(wrong)?;
-        let kind = Kind::named(kind).ok_or_else(wrong)?;
+        let kind = Kind::EVERY.into_iter().find(|known| known.as_str() == kind).ok_or_else(wrong)?;
         match (kind.namespaced(), name.split_once('/')) {
             (true, Some((namespace, name))) => Ok(EntityKey::new(kind, namespace, name)),
             (false, None) => Ok(EntityKey::new(kind, "", name)),
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for kind in Kind::ALL {
+        for kind in Kind::EVERY {
             let key = EntityKey::of_metadata(kind, "", "a.b");
             assert_eq!(key.to_string().parse(), Ok(key));
         }

@@ -14,6 +14,8 @@ enum Scope {
 enum Origin {
     BuiltIn,
     Custom,
+    /// No API server: a registry of services.
+    Registry,
 }
 
 /// What is known of a kind.
@@ -43,7 +45,7 @@ macro_rules! kinds {
 
         impl Kind {
             /// Every kind, in the order of outputs.
-            pub const ALL: [Kind; ROWS.len()] = [$(Kind::$kind,)*];
+            pub const EVERY: [Kind; ROWS.len()] = [$(Kind::$kind,)*];
         }
     };
 }
@@ -57,10 +59,26 @@ kinds! {
     ConfigMap     "v1"                               "configmaps"     Namespaced BuiltIn;
     McpBridge     "networking.higress.io/v1"         "mcpbridges"     Namespaced Custom;
     WasmPlugin    "extensions.higress.io/v1alpha1"   "wasmplugins"    Namespaced Custom;
+    Registry        "" "" Namespaced Registry;
+    RegistryService "" "" Namespaced Registry;
 }
 
+/// How many kinds no API server has; they stand last.
+const OF_REGISTRIES: usize = 2;
+
 impl Kind {
-    /// Returns the kind of a name, whatever the version: `Ingress`.
+    /// The kinds of Kubernetes objects, in the order of outputs.
+    pub const ALL: [Kind; ROWS.len() - OF_REGISTRIES] = {
+        let mut all = [Kind::Ingress; ROWS.len() - OF_REGISTRIES];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = Kind::EVERY[index];
+            index += 1;
+        }
+        all
+    };
+
+    /// Returns the kind of Kubernetes objects of a name, whatever the version: `Ingress`.
     pub fn named(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -136,6 +154,17 @@ mod tests {
         let resources: BTreeSet<_> =
             Kind::ALL.into_iter().map(|kind| (kind.group(), kind.plural())).collect();
         assert_eq!((names.len(), resources.len()), (Kind::ALL.len(), Kind::ALL.len()));
+    }
+
+    #[test]
+    fn kinds_of_registries_are_none_of_kubernetes() {
+        let theirs = Kind::EVERY.into_iter().filter(|kind| kind.row().origin == Origin::Registry);
+        let theirs: Vec<Kind> = theirs.collect();
+        assert_eq!(theirs, [Kind::Registry, Kind::RegistryService]);
+        for kind in theirs {
+            assert!(!Kind::ALL.contains(&kind));
+            assert_eq!((Kind::named(kind.as_str()), Kind::of("", kind.as_str())), (None, None));
+        }
     }
 
     #[test]

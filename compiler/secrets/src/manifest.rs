@@ -36,8 +36,16 @@ const OF_PLUGIN: [&[&str]; 20] = [
 ];
 
 /// Kinds whose fields route requests and are shown like an Ingress', apart from those with lists of their own.
-const OPEN: [&str; 7] =
-    ["Ingress", "IngressClass", "Service", "EndpointSlice", "Endpoints", "ConfigMap", "McpBridge"];
+const OPEN: [&str; 8] = [
+    "Ingress",
+    "IngressClass",
+    "Service",
+    "EndpointSlice",
+    "Endpoints",
+    "ConfigMap",
+    "McpBridge",
+    "registries.lock.json",
+];
 /// API groups whose kinds route requests too, though they are not modelled.
 const OPEN_GROUPS: [&str; 2] = [".networking.istio.io", ".gateway.networking.k8s.io"];
 /// What of any other kind is shown; of the rest, which fields differ.

@@ -8,7 +8,7 @@ use gatewright_ir::{
 };
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::cluster::v3::{CircuitBreakers, Cluster, circuit_breakers, cluster};
-use gatewright_xds::envoy::config::core::v3::{Http1ProtocolOptions, Http2ProtocolOptions};
+use gatewright_xds::envoy::config::core::v3::{HealthStatus, Http1ProtocolOptions, Http2ProtocolOptions};
 use gatewright_xds::envoy::config::endpoint::v3::{
     self as endpoint, ClusterLoadAssignment, LocalityLbEndpoints,
 };
@@ -117,17 +117,22 @@ fn protocol_options(protocol: UpstreamProtocol) -> HttpProtocolOptions {
     }
 }
 
+fn lb_endpoint(model: &Endpoint) -> endpoint::LbEndpoint {
+    let Endpoint { address, port, weight, healthy } = model;
+    endpoint::LbEndpoint {
+        host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(endpoint::Endpoint {
+            address: Some(socket_address(address, *port)),
+            ..endpoint::Endpoint::default()
+        })),
+        // Envoy's defaults are a weight of 1 and an unknown health, which counts as healthy.
+        load_balancing_weight: (*weight != 1).then(|| (*weight).into()),
+        health_status: if *healthy { HealthStatus::Unknown } else { HealthStatus::Unhealthy } as i32,
+        ..endpoint::LbEndpoint::default()
+    }
+}
+
 fn assignment(name: &ClusterName, addresses: &[Endpoint]) -> ClusterLoadAssignment {
-    let lb_endpoints: Vec<endpoint::LbEndpoint> = addresses
-        .iter()
-        .map(|address| endpoint::LbEndpoint {
-            host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(endpoint::Endpoint {
-                address: Some(socket_address(&address.address, address.port)),
-                ..endpoint::Endpoint::default()
-            })),
-            ..endpoint::LbEndpoint::default()
-        })
-        .collect();
+    let lb_endpoints: Vec<endpoint::LbEndpoint> = addresses.iter().map(lb_endpoint).collect();
     let localities = if lb_endpoints.is_empty() {
         Vec::new()
     } else {

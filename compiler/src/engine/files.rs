@@ -17,7 +17,7 @@ use super::suppose::Said;
 use crate::input::{Input, Object, Objects};
 use crate::manifest::{Backend, Body, DocumentIndex, Manifest};
 use crate::options::Profile;
-use crate::parse::{FileFinding, ParsedFile, Promise, parse_file};
+use crate::parse::{FileFinding, ParsedFile, Promise, is_registry_lock, parse_at};
 use crate::pool::Pool;
 use crate::source::{ContentId, HeldFile, Paths, ReadError, SourceTree};
 
@@ -166,7 +166,7 @@ impl Files {
                 Entry::Vacant(unknown) => {
                     counters.files_parsed += 1;
                     let bytes = tree.reader.read(&file.path, &file.content)?;
-                    unknown.insert(sound(&parse_file(&bytes, profile)))
+                    unknown.insert(sound(&parse_at(&file.path, &bytes, profile)))
                 }
             };
             let definition = found.get(key).cloned().flatten().map(|manifest| Definition {
@@ -222,18 +222,23 @@ impl Files {
         profile: Profile,
         counters: &mut WorkCounters,
     ) -> Result<Vec<Arc<ParsedFile>>, ReadError> {
-        let moved: BTreeMap<ContentId, &Arc<ParsedFile>> = removed
+        let read_alike = |path: &str, content: ContentId| (is_registry_lock(path), content);
+        let moved: BTreeMap<(bool, ContentId), &Arc<ParsedFile>> = removed
             .iter()
             .chain(changed.iter().map(|(path, _)| path))
-            .filter_map(|path| Some((*self.tree.as_ref()?.files.get(path)?, self.by_path.get(path)?)))
+            .filter_map(|path| {
+                let content = *self.tree.as_ref()?.files.get(path)?;
+                Some((read_alike(path, content), self.by_path.get(path)?))
+            })
             .collect();
-        counters.files_parsed += changed.iter().filter(|(_, content)| !moved.contains_key(content)).count();
+        let is_new = |(path, content): &&Listed| !moved.contains_key(&read_alike(path, *content));
+        counters.files_parsed += changed.iter().filter(is_new).count();
         changed
             .par_iter()
-            .map_init(Pools::default, |pools, (path, content)| match moved.get(content) {
+            .map_init(Pools::default, |pools, (path, content)| match moved.get(&read_alike(path, *content)) {
                 Some(parsed) => Ok((*parsed).clone()),
                 None => {
-                    let mut parsed = parse_file(&tree.reader.read(path, content)?, profile);
+                    let mut parsed = parse_at(path, &tree.reader.read(path, content)?, profile);
                     pools.share(&mut parsed);
                     Ok(Arc::new(parsed))
                 }

@@ -16,6 +16,7 @@ mod lost_plugins;
 mod output;
 mod provenance;
 mod references;
+mod registries;
 mod report;
 mod suppose;
 mod twice;
@@ -41,10 +42,10 @@ use crate::lower::host::{self, HostUnit};
 use crate::lower::plugin::{self, PluginScope};
 use crate::manifest::{Body, Manifest};
 use crate::options::CompileOptions;
-use crate::registry::{self, Registries};
+use crate::registry::Registries;
 use crate::small_set::SmallSet;
 use crate::source::ReadError;
-use crate::world::{self, Dependency, Parts, World};
+use crate::world::{self, Dependency, Offered, Parts, World};
 
 use files::{Files, Touched};
 
@@ -80,6 +81,7 @@ pub struct Engine {
     credentials: Credentials,
     global_findings: Vec<Finding>,
     registries: Registries,
+    offered: Offered,
     parts: Mutex<Parts>,
     registry_findings: Vec<Finding>,
     plugins: Vec<PluginScope>,
@@ -138,6 +140,7 @@ impl Engine {
             credentials: Credentials::default(),
             global_findings: Vec::new(),
             registries: Registries::default(),
+            offered: Offered::new(),
             parts: Mutex::default(),
             registry_findings: Vec::new(),
             plugins: Vec::new(),
@@ -351,41 +354,6 @@ impl Engine {
         stale.clusters.extend(self.clusters_of(&services));
     }
 
-    fn update_registries(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
-        if !changed.keys().any(registry::is_bridge) {
-            return;
-        }
-        let bridges =
-            self.manifests.iter().filter(|(key, _)| registry::is_bridge(key)).map(|(_, manifest)| manifest);
-        let (mut registries, findings) = registry::read(bridges, &self.options);
-        for key in self.ambiguous.iter().filter(|key| registry::is_bridge(key)) {
-            for bridge in self.definitions_of(key) {
-                registry::withhold(bridge, &self.options, &mut registries);
-            }
-        }
-        let old = std::mem::replace(&mut self.registries, registries);
-        self.registry_findings = findings;
-        let unnamed_moved = old.undiscovered.keys().ne(self.registries.undiscovered.keys())
-            || old.unpublished != self.registries.unpublished;
-        let hosts: BTreeSet<&String> = old.services.keys().chain(self.registries.services.keys()).collect();
-        for host in hosts {
-            if old.services.get(host) == self.registries.services.get(host) {
-                continue;
-            }
-            stale.hosts.extend(self.readers_of(&Dependency::Registry(host.clone())));
-            let ports =
-                [&old, &self.registries].map(|side| side.services.get(host).map(|service| service.port));
-            stale
-                .clusters
-                .extend(ports.into_iter().flatten().map(|port| ClusterName::outbound(port, "", host)));
-            stale.clusters.extend(self.cluster_users.keys().filter(|name| name.host() == host).cloned());
-        }
-        if unnamed_moved {
-            let readers = self.readers.iter().filter(|(key, _)| matches!(key, Dependency::Registry(_)));
-            stale.hosts.extend(readers.flat_map(|(_, hosts)| hosts.iter().cloned()).collect::<Vec<_>>());
-        }
-    }
-
     /// Plugins stand in every route: a change of one lowers all hosts again.
     fn update_plugins(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
         if !changed.keys().any(|key| key.kind == Kind::WasmPlugin) {
@@ -424,14 +392,18 @@ impl Engine {
         self.readers.get(dependency).cloned().unwrap_or_default().into_iter()
     }
 
-    /// Returns the clusters in use that stand for Services, however many these are by one look at each cluster.
+    /// Returns the clusters in use that stand for Services.
     fn clusters_of(&self, services: &BTreeSet<EntityKey>) -> Vec<ClusterName> {
-        if services.is_empty() {
-            return Vec::new();
-        }
         let domain = &self.options.cluster_domain;
         let host = |service: &EntityKey| world::service_host(&service.namespace, &service.name, domain);
-        let hosts: BTreeSet<String> = services.iter().map(host).collect();
+        self.clusters_at(&services.iter().map(host).collect())
+    }
+
+    /// Returns the clusters in use at some hosts, however many these are by one look at each cluster.
+    fn clusters_at(&self, hosts: &BTreeSet<String>) -> Vec<ClusterName> {
+        if hosts.is_empty() {
+            return Vec::new();
+        }
         self.cluster_users.keys().filter(|name| hosts.contains(name.host())).cloned().collect()
     }
 
@@ -443,6 +415,7 @@ impl Engine {
             ambiguous_slices: self.services_with_ambiguous_slices().collect(),
             slices: &self.slices,
             registries: &self.registries,
+            offered: &self.offered,
             credentials: &self.credentials,
             promises: self.files.promises(),
             parts: &self.parts,

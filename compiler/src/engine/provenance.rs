@@ -12,6 +12,7 @@ use crate::finding::Place;
 use crate::global;
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{DocumentIndex, Manifest};
+use crate::registry;
 use crate::world::Dependency;
 
 /// The side table of one state: the place of every route, and every manifest with its file.
@@ -124,9 +125,10 @@ impl Engine {
                 let service = self.manifests.get(key).and_then(|manifest| service_of_slice(manifest));
                 self.all_readers_of(service.map(Dependency::Service))
             }
-            Kind::McpBridge => {
-                let published = self.registries.services.iter().filter(|(_, service)| service.bridge == *key);
-                self.all_readers_of(published.map(|(host, _)| Dependency::Registry(host.clone())))
+            Kind::McpBridge => self.readers_of_bridge(key),
+            Kind::Registry => self.readers_of_registries(|_| true),
+            Kind::RegistryService => {
+                self.readers_of_registries(|host| registry::offering(key, host).is_some())
             }
             Kind::WasmPlugin => self.covered_by(&key.name),
             Kind::IngressClass => self.classed_by(key),

@@ -12,6 +12,7 @@ use crate::finding::Place;
 use crate::global;
 use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, Body};
+use crate::registry::{self, Published};
 
 type Edges = BTreeSet<(Node, Reference, Node)>;
 
@@ -37,10 +38,7 @@ impl Engine {
                 ));
             }
         }
-        for (host, service) in &self.registries.services {
-            let bridge = Node::Entity(service.bridge.clone());
-            edges.insert((bridge, Reference::Publishes, Node::RegistryService(host.clone())));
-        }
+        self.registry_references(&mut edges);
         let https = Node::Entity(global::https_key(&self.options));
         for (host, secret) in self.credential_hosts() {
             edges.insert((Node::host(&host), Reference::Certificate, https.clone()));
@@ -58,11 +56,7 @@ impl Engine {
             type_url::CLUSTER | type_url::ENDPOINT => match self.upstream(&ClusterName(name.into())) {
                 Node::Entity(key) => whole(key).into_iter().collect(),
                 Node::RegistryService(host) => {
-                    let service = self.registries.services.get(&host);
-                    service
-                        .map(|found| Place::value(&found.bridge, found.pointer.clone()))
-                        .into_iter()
-                        .collect()
+                    self.world().published(&host).map(Published::place).into_iter().collect()
                 }
                 _ => Vec::new(),
             },
@@ -76,6 +70,24 @@ impl Engine {
         places.sort();
         places.dedup();
         places
+    }
+
+    fn registry_references(&self, edges: &mut Edges) {
+        for (host, service) in &self.registries.services {
+            let bridge = Node::Entity(service.bridge.clone());
+            edges.insert((bridge, Reference::Publishes, Node::RegistryService(host.clone())));
+        }
+        for host in self.offered.keys() {
+            for (key, _) in self.world().offers(host) {
+                let registry = registry::offering(key, host);
+                let (Some(registry), service) = (registry, Node::RegistryService(host.clone())) else {
+                    continue;
+                };
+                edges.insert((Node::Entity(key.clone()), Reference::Endpoints, service.clone()));
+                let Some(entry) = self.registries.declared.get(&registry) else { continue };
+                edges.insert((Node::Entity(entry.entity.clone()), Reference::Publishes, service));
+            }
+        }
     }
 
     fn origins_of_host(&self, name: &str) -> Vec<Place> {
@@ -94,7 +106,7 @@ impl Engine {
             .world()
             .split_service_host(cluster.host())
             .map(|(name, namespace)| EntityKey::new(Kind::Service, namespace, name));
-        let published = self.registries.services.contains_key(cluster.host());
+        let published = self.world().published(cluster.host()).is_some();
         upstream_node(cluster, service, |key| self.manifests.contains_key(key), published)
     }
 

@@ -60,6 +60,7 @@ impl Engine {
     pub(super) fn asked_findings(&self) -> Vec<Finding> {
         let mut asked = self.unmatched_plugin_rules();
         asked.extend(self.uncovered_tls());
+        asked.extend(self.offered_by_several());
         asked
     }
 

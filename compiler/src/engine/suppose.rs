@@ -8,7 +8,6 @@ use gatewright_kinds::{EntityKey, Kind};
 use super::files::{Definition, PromisesOfFiles};
 use super::output::WorkCounters;
 use super::{Delta, Engine, hosts_of};
-use crate::world::Dependency;
 
 /// What a state says about an object; or that it has no such object, where there is no definition.
 #[derive(Clone, Debug, Default)]
@@ -47,11 +46,8 @@ impl Engine {
                 hosts_of(analyzed).iter().cloned().collect()
             }
             Kind::Service | Kind::Secret | Kind::EndpointSlice => self.dependents(key),
-            Kind::McpBridge => {
-                let registries =
-                    self.readers.iter().filter(|(key, _)| matches!(key, Dependency::Registry(_)));
-                registries.flat_map(|(_, hosts)| hosts.iter().cloned()).collect()
-            }
+            Kind::Registry | Kind::RegistryService => self.dependents(key),
+            Kind::McpBridge => self.readers_of_registries(|_| true),
             // Higress' own settings stand in ConfigMaps of its namespace.
             Kind::ConfigMap if *key.namespace != *self.options.system_namespace => BTreeSet::new(),
             Kind::WasmPlugin | Kind::IngressClass | Kind::ConfigMap => return Reach::Everything,

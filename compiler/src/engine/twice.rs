@@ -52,7 +52,7 @@ impl Engine {
         let alone = std::iter::once(&definition.manifest);
         match &definition.manifest.body {
             Body::Ingress(_) => self.findings_of_ingress(definition),
-            Body::McpBridge(_) => registry::read(alone, &self.options).1,
+            Body::McpBridge(_) => registry::read(alone, &|key| self.known(key), &self.options).1,
             Body::WasmPlugin(_) => plugin::read(alone, &self.poisoned, &self.options).1,
             _ => Vec::new(),
         }

@@ -10,7 +10,8 @@ use crate::ingress::AnalyzedIngress;
 use crate::manifest::{Backend, Service, ServiceBackend};
 use crate::options::HigressVersion;
 use crate::parse;
-use crate::world::{Reads, World};
+use crate::registry::Published;
+use crate::world::{Dependency, Reads, World};
 
 /// The port part of a cluster name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +221,10 @@ fn by_host(
     findings: &mut Vec<Finding>,
 ) -> Destination {
     let place = Place::annotation_value(&ingress.key, destination::KEY).within(line.written);
+    // Also where the port is written: what is said of the host depends on it.
+    if world.split_service_host(&line.host).is_none() {
+        reads.insert(Dependency::Registry(line.host.clone()));
+    }
     let port = match line.port.or_else(|| only_port(&line.host, world, reads)) {
         Some(port) => Port::Number(port),
         None => Port::Listener,
@@ -229,6 +234,8 @@ fn by_host(
         check_service(&line.host, number, places, world, reads, findings);
     } else if let Some(message) = unknown_host(&line.host, port, world) {
         findings.push(Finding::new(&code::GW0206, place, message));
+    } else {
+        findings.extend(without_instance(&line.host, place, world));
     }
     Destination::new(line.host.clone(), port, line.subset.clone(), line.weight)
 }
@@ -241,8 +248,7 @@ fn only_port(host: &str, world: &World<'_>, reads: &mut Reads) -> Option<u32> {
             _ => None,
         };
     }
-    reads.insert(crate::world::Dependency::Registry(host.to_owned()));
-    world.registries.services.get(host).map(|service| service.port)
+    world.published(host).map(Published::port)
 }
 
 fn unknown_host(host: &str, port: Port, world: &World<'_>) -> Option<String> {
@@ -252,18 +258,20 @@ fn unknown_host(host: &str, port: Port, world: &World<'_>) -> Option<String> {
             format!("`{host}` has no port here and the source does not tell one: requests answer 503")
         });
     }
-    let reported = world.registries.undiscovered.keys().any(|suffix| host.ends_with(suffix))
-        || world.registries.unpublished.contains(host);
-    if reported && !world.registries.services.contains_key(host) {
-        return None;
-    }
-    match (world.registries.services.get(host), port) {
+    match (world.published(host), port) {
+        (None, _) if world.may_be_published(host) => None,
         (None, _) => {
             Some(format!("no Service or registry of the source is called `{host}`: requests answer 503"))
         }
-        (Some(service), Port::Number(port)) if service.port != port => {
-            Some(format!("`{host}` has port {}, not {port}: requests answer 503", service.port))
+        (Some(service), Port::Number(port)) if service.port() != port => {
+            Some(format!("`{host}` has port {}, not {port}: requests answer 503", service.port()))
         }
         _ => None,
     }
+}
+
+fn without_instance(host: &str, place: Place, world: &World<'_>) -> Option<Finding> {
+    let service = world.published(host).filter(|service| service.is_empty())?;
+    let message = format!("the registry offers `{host}` without an instance, so requests answer 503");
+    Some(Finding::new(&code::GW0217, place, message).with_related(service.place(), "offered here"))
 }

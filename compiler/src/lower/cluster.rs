@@ -7,6 +7,7 @@ use gatewright_kinds::{EntityKey, Kind};
 
 use crate::manifest::{Service, ServicePort};
 use crate::options::HigressVersion;
+use crate::registry::Published;
 use crate::world::{Reads, World};
 
 /// A cluster with its endpoints, where those come from the source.
@@ -22,16 +23,21 @@ pub(crate) fn lower(name: &ClusterName, world: &World<'_>) -> LoweredCluster {
     if let Some((service, namespace)) = world.split_service_host(name.host()) {
         return of_service(name, namespace, service, port, world);
     }
-    match world.registries.services.get(name.host()).filter(|service| service.port == port) {
-        Some(service) if service.by_name => LoweredCluster {
+    match world.published(name.host()).filter(|service| service.port() == port) {
+        Some(Published::Entry(service)) if service.by_name => LoweredCluster {
             cluster: cluster(name, Discovery::Dns(service.endpoints.clone()), service.protocol),
             endpoints: None,
         },
-        Some(service) => LoweredCluster {
-            cluster: cluster(name, Discovery::Endpoints, service.protocol),
-            endpoints: Some(EndpointSet { endpoints: service.endpoints.clone() }),
-        },
+        Some(Published::Entry(service)) => pushed(name, service.protocol, service.endpoints.clone()),
+        Some(Published::Offered(_, service)) => pushed(name, service.protocol(), service.endpoints()),
         None => without_endpoints(name),
+    }
+}
+
+fn pushed(name: &ClusterName, protocol: UpstreamProtocol, endpoints: Vec<Endpoint>) -> LoweredCluster {
+    LoweredCluster {
+        cluster: cluster(name, Discovery::Endpoints, protocol),
+        endpoints: Some(EndpointSet { endpoints }),
     }
 }
 
@@ -40,10 +46,7 @@ fn cluster(name: &ClusterName, discovery: Discovery, protocol: UpstreamProtocol)
 }
 
 fn without_endpoints(name: &ClusterName) -> LoweredCluster {
-    LoweredCluster {
-        cluster: cluster(name, Discovery::Endpoints, UpstreamProtocol::Http1),
-        endpoints: Some(EndpointSet::default()),
-    }
+    pushed(name, UpstreamProtocol::Http1, Vec::new())
 }
 
 fn of_service(
@@ -63,7 +66,7 @@ fn of_service(
     };
     let protocol = protocol(found);
     if !world.has_slices(namespace, service, &mut reads) {
-        let address = Endpoint { address: name.host().to_owned(), port: found.port };
+        let address = Endpoint::new(name.host().to_owned(), found.port);
         return LoweredCluster {
             cluster: cluster(name, Discovery::Dns(vec![address]), protocol),
             endpoints: None,
@@ -82,7 +85,7 @@ fn of_external_name(name: &ClusterName, service: &Service, port: u32, world: &Wo
     let found = service.ports.iter().find(|known| u32::from(known.port) == port);
     match (world.options.higress, &service.external_name, found) {
         (HigressVersion::V2_1, Some(external), Some(found)) => {
-            let address = Endpoint { address: external.clone(), port: found.port };
+            let address = Endpoint::new(external.clone(), found.port);
             let discovery = Discovery::Dns(vec![address]);
             LoweredCluster { cluster: cluster(name, discovery, protocol(found)), endpoints: None }
         }
@@ -101,7 +104,7 @@ fn endpoints(service: &EntityKey, port: &ServicePort, world: &World<'_>) -> Endp
         endpoints.extend(
             ready
                 .flat_map(|endpoint| endpoint.addresses.iter())
-                .map(|address| Endpoint { address: address.clone(), port: number }),
+                .map(|address| Endpoint::new(address.clone(), number)),
         );
     }
     endpoints.sort();

@@ -1,10 +1,13 @@
 //! Places of JSON pointers in a file, for findings and provenance that are shown. Reading the file again costs less
 //! than keeping the place of every value of every file.
 
+use std::borrow::Cow;
+
 use gatewright_diagnostics::Span;
 
 use super::finder::Finder;
 use super::load::{Loader, Source};
+use super::registry_lock::numbered;
 use super::text::{self, CharSpan, LineIndex, Lines};
 use super::tree::{NodeId, NodeKind, Tree};
 use crate::finding::{Part, Within};
@@ -52,11 +55,18 @@ impl Locator {
         let tree = self.trees.get(document.document as usize)?.as_ref()?;
         let mut object = tree.root()?;
         if let Some(item) = document.item {
-            let (_, items) = tree.entry(object, "items")?;
-            object = *tree.elements(items).get(item as usize)?;
+            object = *items(tree, object).get(item as usize)?;
         }
         let lines = Lines::new(&self.text, &self.index);
         Some(Finder::new(tree, lines).span(object, pointer, part, within))
+    }
+}
+
+/// Returns the objects that a document holds: the items of a `List`, or what stands in a snapshot of registries.
+pub(crate) fn items<'t>(tree: &'t Tree<'_>, root: NodeId) -> Cow<'t, [NodeId]> {
+    match tree.entry(root, "items") {
+        Some((_, items)) => tree.elements(items).into(),
+        None => numbered(tree, root).into(),
     }
 }
 

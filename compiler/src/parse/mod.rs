@@ -28,6 +28,7 @@ mod placing;
 mod problem;
 mod purpose;
 mod reader;
+mod registry_lock;
 mod rules;
 mod scalar;
 mod schema;
@@ -42,6 +43,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use gatewright_diagnostics::{Code, Fix, Severity, Span, code};
@@ -53,6 +55,7 @@ pub use locate::Locator;
 pub use nearest::nearest;
 pub use objects::{RawObject, raw_objects};
 pub use places::{Asked, locate_all};
+pub use registry_lock::{REGISTRY_LOCK, is_registry_lock};
 pub(crate) use rules::check_host;
 
 use crate::manifest::Manifest;
@@ -136,17 +139,26 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     names::dns_subdomain(name).is_ok()
 }
 
-/// Reads a file. Any bytes give a result; it depends on nothing but the arguments.
-pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
-    let text = match of_file(bytes) {
-        Some(tool) => Err(problem::encrypted(tool)),
-        None => text::read(bytes).map_err(|why| problem::unreadable(bytes, why)),
+/// Reads a file of a source: a snapshot of registries by its name, anything else as manifests.
+pub(crate) fn parse_at(path: &str, bytes: &[u8], profile: Profile) -> ParsedFile {
+    if !is_registry_lock(path) {
+        return parse_file(bytes, profile);
+    }
+    let mut parsed = match readable(bytes) {
+        Ok(text) => registry_lock::read(&text),
+        Err(finding) => ParsedFile { findings: vec![*finding], ..ParsedFile::default() },
     };
-    let mut parsed = match text {
+    in_order(&mut parsed.findings);
+    parsed
+}
+
+/// Reads a file of manifests. Any bytes give a result; it depends on nothing but the arguments.
+pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
+    let mut parsed = match readable(bytes) {
         Ok(text) => reader::read(&text, profile),
         Err(finding) => {
             let unreadable = finding.code.id == code::GW0004.id;
-            let mut parsed = ParsedFile { findings: vec![finding], ..ParsedFile::default() };
+            let mut parsed = ParsedFile { findings: vec![*finding], ..ParsedFile::default() };
             if unreadable && !purpose::may_be_manifests(bytes) {
                 purpose::pass_over(&mut parsed);
             }
@@ -156,6 +168,13 @@ pub fn parse_file(bytes: &[u8], profile: Profile) -> ParsedFile {
     in_order(&mut parsed.findings);
     in_order(&mut parsed.unread);
     parsed
+}
+
+fn readable(bytes: &[u8]) -> Result<Cow<'_, str>, Box<FileFinding>> {
+    match of_file(bytes) {
+        Some(tool) => Err(Box::new(problem::encrypted(tool))),
+        None => text::read(bytes).map_err(|why| Box::new(problem::unreadable(bytes, why))),
+    }
 }
 
 fn in_order(findings: &mut Vec<FileFinding>) {

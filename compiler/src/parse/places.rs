@@ -6,6 +6,7 @@ use gatewright_diagnostics::Span;
 
 use super::finder::Finder;
 use super::load::{Loader, Source};
+use super::locate::items;
 use super::text;
 use super::tree::{NodeId, Tree};
 use crate::finding::{Part, Within};
@@ -81,8 +82,7 @@ impl<'s, 'p> Search<'s, 'p> {
             && let Some(loaded) = loader.next(&mut tree)
         {
             let Some(root) = tree.root().filter(|_| loaded.usable) else { continue };
-            let Some((_, items)) = tree.entry(root, "items") else { continue };
-            for (item, node) in (0..).zip(tree.elements(items)) {
+            for (item, node) in (0..).zip(items(&tree, root).iter()) {
                 self.look_up(&tree, *node, DocumentIndex { document: loaded.index, item: Some(item) });
             }
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::issue::{Issue, Repair, bounded, path};
 use super::nearest::{completion, nearest};
+use super::registry_lock::REGISTRY_LOCK;
 use super::tree::{NodeId, Tree};
 use super::tree_json::{TreeJson, TreeNode};
 use crate::finding::escape;
@@ -63,7 +64,12 @@ schemas! {
     WASM_PLUGIN_DIALECT: "WasmPlugin", GW0106, Words, extend_wasm_plugin;
 }
 
-/// Returns the schema of a kind.
+static REGISTRIES: LazyLock<Schema> = LazyLock::new(|| {
+    let text = include_str!("../../../schemas/registries.schema.json");
+    Schema::new(REGISTRY_LOCK, text, &code::GW0101, Echo::Values, |_| {})
+});
+
+/// Returns the schema of a kind; of registries and their services that of a whole snapshot.
 pub(crate) fn of(kind: Kind, profile: Profile) -> &'static Schema {
     match (kind, profile) {
         (Kind::Ingress, _) => &INGRESS,
@@ -76,6 +82,8 @@ pub(crate) fn of(kind: Kind, profile: Profile) -> &'static Schema {
         (Kind::McpBridge, Profile::Native) => &MCP_BRIDGE_DIALECT,
         (Kind::WasmPlugin, Profile::Higress) => &WASM_PLUGIN,
         (Kind::WasmPlugin, Profile::Native) => &WASM_PLUGIN_DIALECT,
+        // They stand in one snapshot.
+        (Kind::Registry | Kind::RegistryService, _) => &REGISTRIES,
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gatewright_compiler::parse::is_registry_lock;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{BootstrapOptions, Compiled};
 use gatewright_diagnostics::Severity;
@@ -25,7 +26,8 @@ pub(crate) const XDS: [(&str, &str); 6] = [
     ("secrets.yaml", type_url::SECRET),
 ];
 
-/// The manifests of a folder: every YAML file below it that is no route test, by its path in the folder.
+/// The manifests of a folder: every YAML file below it that is no route test, and a snapshot of registries, by its path in
+/// the folder.
 pub(crate) struct Manifests(BTreeMap<String, String>);
 
 impl Manifests {
@@ -34,7 +36,8 @@ impl Manifests {
         let files = golden::files_below(folder).unwrap();
         let manifests = files.into_iter().filter_map(|path| {
             let name = path.to_str()?.to_owned();
-            let wanted = name.ends_with(".yaml") && !name.ends_with(".gwtest.yaml");
+            let manifest = name.ends_with(".yaml") && !name.ends_with(".gwtest.yaml");
+            let wanted = manifest || is_registry_lock(&name);
             wanted.then(|| (name, fs::read_to_string(folder.join(path)).unwrap()))
         });
         Manifests(manifests.collect())

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use gatewright_behaviour::{BadRequest, CorsReply, Handshake, HeaderOutcome};
 use gatewright_diagnostics::outlet::visible;
-use gatewright_ir::Scheme;
+use gatewright_ir::{Endpoint, Scheme};
 
 use super::report::{Forwarded, Report, Result, TracedHost, TracedRoute, Upstream, path_text};
 
@@ -166,12 +166,7 @@ impl Writer {
             }
             Some(_) => {}
         }
-        let named: Vec<String> = upstream
-            .endpoints
-            .iter()
-            .take(ENDPOINTS)
-            .map(|endpoint| format!("{}:{}", endpoint.address, endpoint.port))
-            .collect();
+        let named: Vec<String> = upstream.endpoints.iter().take(ENDPOINTS).map(endpoint).collect();
         if !named.is_empty() {
             let more = upstream.endpoints.len().saturating_sub(ENDPOINTS);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -214,4 +209,11 @@ fn cors_text(cors: &CorsReply) -> String {
         headers => format!("; exposes {headers}"),
     };
     format!("origin {} allowed {credentials} credentials{exposes}", cors.allow_origin)
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    let Endpoint { address, port, weight, healthy } = endpoint;
+    let weight = if *weight == 1 { String::new() } else { format!(" (weight {weight})") };
+    let health = if *healthy { "" } else { " (unhealthy)" };
+    format!("{address}:{port}{weight}{health}")
 }

@@ -255,7 +255,7 @@ impl Edits {
                 self.put(field, before.clone(), after);
             },
             endpoint("127.0.0.1"),
-            Endpoint { address: "127.0.0.2".into(), port: 81 }
+            Endpoint { address: "127.0.0.2".into(), port: 81, weight: 2, healthy: false }
         );
     }
 
@@ -408,7 +408,7 @@ fn cluster(name: &str) -> ClusterName {
 }
 
 fn endpoint(address: &str) -> Endpoint {
-    Endpoint { address: address.into(), port: 80 }
+    Endpoint::new(address, 80)
 }
 
 fn header_edits() -> HeaderEdits {

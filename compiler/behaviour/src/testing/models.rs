@@ -105,9 +105,9 @@ fn add_cluster(choices: &mut Choices, index: usize, ir: &mut Ir) {
     if choices.one_in(8) {
         return;
     }
-    let endpoint = Endpoint { address: "10.0.0.1".into(), port: 80 };
+    let endpoint = Endpoint::new("10.0.0.1", 80);
     let discovery = match choices.one_in(5) {
-        true => Discovery::Dns(vec![Endpoint { address: format!("c{index}.example"), port: 80 }]),
+        true => Discovery::Dns(vec![Endpoint::new(format!("c{index}.example"), 80)]),
         false => Discovery::Endpoints,
     };
     if discovery == Discovery::Endpoints && !choices.one_in(5) {

@@ -26,6 +26,8 @@ pub(super) fn fingerprint(key: &EntityKey, metadata: &Metadata, body: &Body) -> 
         // With the pointers of the entries: findings point there.
         Body::McpBridge(bridge) => bridge.hash(&mut content),
         Body::WasmPlugin(plugin) => plugin.hash(&mut content),
+        Body::Registry(registry) => registry.hash(&mut content),
+        Body::RegistryService(service) => service.hash(&mut content),
     }
     match body {
         Body::Secret(_) | Body::WasmPlugin(_) => {

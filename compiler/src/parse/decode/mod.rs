@@ -5,6 +5,7 @@ mod dialect;
 mod fingerprint;
 mod kubernetes;
 mod mcpbridge;
+mod registry;
 mod wasmplugin;
 
 use gatewright_kinds::{EntityKey, Kind};
@@ -43,6 +44,8 @@ pub(crate) fn decode(kind: Kind, object: Fields<'_>, dialect: &mut Dialect) -> D
         Kind::WasmPlugin => {
             Body::WasmPlugin(Box::new(wasmplugin::wasm_plugin(object.object("spec"), dialect)))
         }
+        Kind::Registry => Body::Registry(registry::snapshot(object)),
+        Kind::RegistryService => Body::RegistryService(registry::service(object)),
     };
     Decoded { body, not_base64 }
 }

@@ -8,6 +8,7 @@ mod data;
 mod endpoints;
 mod ingress;
 mod metadata;
+mod registries;
 mod service;
 mod service_addresses;
 
@@ -36,7 +37,14 @@ pub(crate) fn check(kind: Kind, object: Fields<'_>, issues: &mut Vec<Issue>) {
         Kind::Secret => data::check_secret(&object, issues),
         Kind::ConfigMap => data::check_config_map(&object, issues),
         Kind::McpBridge | Kind::WasmPlugin => {}
+        // Checked with the whole snapshot, see `check_registries`.
+        Kind::Registry | Kind::RegistryService => {}
     }
+}
+
+/// Adds what cannot be served of a snapshot of registries.
+pub(crate) fn check_registries(snapshot: Fields<'_>, issues: &mut Vec<Issue>) {
+    registries::check(&At::root(snapshot), issues);
 }
 
 /// Adds what the API server would refuse of an Endpoints object.

@@ -211,6 +211,8 @@ pub(crate) fn rank(kind: Kind) -> u8 {
         Kind::Secret | Kind::ConfigMap => 1,
         Kind::Service => 2,
         Kind::EndpointSlice | Kind::McpBridge => 3,
+        // They are in no cluster.
+        Kind::Registry | Kind::RegistryService => 3,
         Kind::WasmPlugin => 4,
         Kind::Ingress => 5,
     }

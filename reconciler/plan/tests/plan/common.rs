@@ -68,7 +68,7 @@ impl State {
             load_balancing: LoadBalancing::LeastRequest,
         };
         self.ir.clusters.insert(name.clone(), Arc::new(cluster));
-        let endpoint = Endpoint { address: "10.0.0.1".into(), port: 80 };
+        let endpoint = Endpoint::new("10.0.0.1", 80);
         self.ir.endpoints.insert(name.clone(), Arc::new(EndpointSet { endpoints: vec![endpoint] }));
     }
 
