@@ -33,6 +33,7 @@ mod path_text;
 mod registry;
 mod registry_fields;
 mod rewrites;
+mod service_policy;
 mod small_set;
 mod texts;
 mod world;

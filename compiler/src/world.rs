@@ -12,6 +12,7 @@ use crate::options::CompileOptions;
 use crate::parse::Promise;
 use crate::pool::Pool;
 use crate::registry::{self, Published, Registries};
+use crate::service_policy::ServicePolicies;
 use crate::small_set::SmallSet;
 
 /// Something whose change makes a unit stale.
@@ -39,6 +40,8 @@ pub(crate) struct World<'a> {
     pub(crate) registries: &'a Registries,
     /// Services that registries offer, by host.
     pub(crate) offered: &'a Offered,
+    /// What Ingresses say of Services.
+    pub(crate) service_policies: &'a ServicePolicies,
     pub(crate) credentials: &'a Credentials,
     /// Objects that the source speaks of without showing them, with what each file says.
     pub(crate) promises: &'a BTreeMap<EntityKey, BTreeMap<Arc<str>, Promise>>,

@@ -47,7 +47,7 @@ fn tree(files: &BTreeMap<String, String>) -> SourceTree {
 
 const HOSTS: [&str; 6] = ["a.com", "x.a.com", "*.a.com", "*.com", "b.com", ""];
 const PATHS: [&str; 5] = ["/", "/a", "/a/b", "/b.c", "/(x|y)"];
-const ANNOTATIONS: [&[(&str, &str)]; 17] = [
+const ANNOTATIONS: [&[(&str, &str)]; 19] = [
     &[],
     &[],
     &[("nginx.ingress.kubernetes.io/canary", "true"), ("nginx.ingress.kubernetes.io/canary-weight", "30")],
@@ -65,6 +65,8 @@ const ANNOTATIONS: [&[(&str, &str)]; 17] = [
     &[("higress.io/timeout", "5"), ("nginx.ingress.kubernetes.io/enable-cors", "true")],
     &[("nginx.ingress.kubernetes.io/permanent-redirect", "ftp://nowhere")],
     &[("higress.io/destination", "50% orders.g.public.nacos\n50% users.g.public.nacos:80")],
+    &[("higress.io/load-balance", "random")],
+    &[("higress.io/load-balance", "round_robin"), ("higress.io/destination", "orders.g.public.nacos")],
 ];
 
 #[derive(Clone, Debug)]

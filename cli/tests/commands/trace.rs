@@ -175,7 +175,7 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
   name: orders
-  annotations: {higress.io/destination: orders.g.public.nacos}
+  annotations: {higress.io/destination: orders.g.public.nacos, higress.io/load-balance: round_robin}
 spec:
   ingressClassName: higress
   rules:
@@ -204,6 +204,7 @@ fn what_a_registry_offered_is_where_requests_go() {
         {"address": "127.0.1.2", "port": 8080, "weight": 3, "healthy": false},
     ]);
     assert_eq!(upstream["endpoints"], expected);
+    assert_eq!(upstream["load_balancing"], "round_robin");
     let text = trace(&folder, &["http://orders.example.com/"]).stdout;
-    assert!(text.contains("127.0.1.1:8080, 127.0.1.2:8080 (weight 3) (unhealthy)"), "{text}");
+    assert!(text.contains("127.0.1.1:8080, 127.0.1.2:8080 (weight 3) (unhealthy), in turn"), "{text}");
 }

@@ -126,6 +126,7 @@ codes! {
     GW0303 "app-root-conflict" Warning "0.1.0" "a newer Ingress sets another app-root for this host";
     GW0304 "default-backend-conflict" Warning "0.1.0" "another Ingress decides the default backend of this host";
     GW0306 "unreachable-route" Warning "0.1.0" "earlier routes take every request of this one";
+    GW0307 "service-policy-conflict" Warning "0.1.0" "an older Ingress decides how endpoints of the Service are chosen";
     GW0401 "unknown-annotation" Warning "0.1.0" "Higress reads no annotation of this name";
     GW0402 "annotation-not-implemented" Warning "0.1.0" "the annotation is known but not implemented yet";
     GW0403 "annotation-value" Warning "0.1.0" "the annotation's value is invalid and its default is used";

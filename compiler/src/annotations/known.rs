@@ -136,7 +136,7 @@ pub static KNOWN: &[KnownAnnotation] = &[
     row("proxy-next-upstream", true, NotImplemented, true, "conditions of retries"),
     row("proxy-next-upstream-tries", true, NotImplemented, true, "number of retries"),
     row("proxy-next-upstream-timeout", true, NotImplemented, true, "time limit of one try"),
-    row("load-balance", true, NotImplemented, false, "balancing policy of the Service"),
+    row("load-balance", true, Implemented, false, "how an endpoint of the Service is chosen"),
     row("upstream-hash-by", true, NotImplemented, false, "consistent hashing"),
     row("affinity", true, NotImplemented, false, "session affinity by cookie"),
     row("affinity-mode", true, Unread, false, "mode of the affinity"),

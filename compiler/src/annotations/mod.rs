@@ -2,6 +2,7 @@
 
 pub(crate) mod known;
 
+pub(crate) mod balancing;
 pub(crate) mod canary;
 pub(crate) mod destination;
 pub(crate) mod header_control;
@@ -29,6 +30,7 @@ use gatewright_kinds::EntityKey;
 use crate::finding::{Finding, Place};
 use crate::manifest::Texts;
 use crate::options::Profile;
+use balancing::ServicePolicy;
 use canary::Canary;
 use destination::{Destination, Unusable};
 use header_control::HeaderControl;
@@ -54,6 +56,8 @@ pub(crate) struct Policy {
     pub(crate) headers: HeaderControl,
     pub(crate) fallback_service: Option<FallbackService>,
     pub(crate) protections: Protections,
+    /// What it says of the Services that it routes to.
+    pub(crate) service: Option<Arc<ServicePolicy>>,
 }
 
 impl Policy {
@@ -92,6 +96,7 @@ pub(crate) fn read(entity: &EntityKey, annotations: &Texts, profile: Profile) ->
         headers: header_control::read(&mut reader),
         fallback_service: fallback_service(&mut reader),
         protections,
+        service: balancing::read(&mut reader).map(Arc::new),
     };
     let canary = policy.canary.is_some();
     if policy.path.host.is_some() && policy.headers.host.is_some() {

@@ -43,6 +43,7 @@ use crate::lower::plugin::{self, PluginScope};
 use crate::manifest::{Body, Manifest};
 use crate::options::CompileOptions;
 use crate::registry::Registries;
+use crate::service_policy::ServicePolicies;
 use crate::small_set::SmallSet;
 use crate::source::ReadError;
 use crate::world::{self, Dependency, Offered, Parts, World};
@@ -82,6 +83,7 @@ pub struct Engine {
     global_findings: Vec<Finding>,
     registries: Registries,
     offered: Offered,
+    service_policies: ServicePolicies,
     parts: Mutex<Parts>,
     registry_findings: Vec<Finding>,
     plugins: Vec<PluginScope>,
@@ -141,6 +143,7 @@ impl Engine {
             global_findings: Vec::new(),
             registries: Registries::default(),
             offered: Offered::new(),
+            service_policies: ServicePolicies::default(),
             parts: Mutex::default(),
             registry_findings: Vec::new(),
             plugins: Vec::new(),
@@ -416,6 +419,7 @@ impl Engine {
             slices: &self.slices,
             registries: &self.registries,
             offered: &self.offered,
+            service_policies: &self.service_policies,
             credentials: &self.credentials,
             promises: self.files.promises(),
             parts: &self.parts,
@@ -459,10 +463,12 @@ impl Engine {
     ) -> output::HostChanges {
         let mut changes = output::HostChanges::default();
         let (mut served, mut units) = (Vec::new(), Vec::with_capacity(lowered.len()));
+        let mut spoken_of = BTreeSet::new();
         for (pattern, unit) in lowered {
             let old = self.hosts.remove(&pattern).unwrap_or_default();
             self.count_users(&old, &unit, stale);
             self.move_reads(&pattern, &old, &unit);
+            spoken_of.append(&mut self.service_policies.replace(&old.claims, &unit.claims));
             for (listener, after) in changed_virtual_hosts(&old, &unit) {
                 let key = (listener, pattern.clone());
                 match after {
@@ -483,6 +489,8 @@ impl Engine {
         }
         put_all(&mut self.ir.hosts, served);
         put_all(&mut self.hosts, units);
+        let spoken_of = spoken_of.iter().map(|service| service.host().to_owned()).collect();
+        stale.clusters.extend(self.clusters_at(&spoken_of));
         changes
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Digest, HostPattern, RouteId};
+use gatewright_ir::{ClusterName, Digest, HostPattern, RouteId};
 use gatewright_kinds::{EntityKey, Kind};
 
 use super::files::{Definition, Promises};
@@ -11,6 +11,7 @@ use super::{Engine, Said, service_of_slice};
 use crate::finding::Place;
 use crate::global;
 use crate::ingress::AnalyzedIngress;
+use crate::lower::host::HostUnit;
 use crate::manifest::{DocumentIndex, Manifest};
 use crate::registry;
 use crate::world::Dependency;
@@ -117,7 +118,8 @@ impl Engine {
         match key.kind {
             Kind::Ingress => {
                 let analyzed = self.ingresses.get(key).and_then(|unit| unit.analyzed.as_deref());
-                analyzed.into_iter().flat_map(|ingress| ingress.hosts.iter().cloned()).collect()
+                let hosts = analyzed.into_iter().flat_map(|ingress| ingress.hosts.iter().cloned());
+                hosts.chain(self.spoken_of_by(key)).collect()
             }
             Kind::Service => self.all_readers_of([Dependency::Service(key.clone())]),
             Kind::Secret => self.all_readers_of([Dependency::Secret(key.clone())]),
@@ -137,6 +139,18 @@ impl Engine {
             }
             Kind::ConfigMap => BTreeSet::new(),
         }
+    }
+
+    /// Returns the hosts that lead to a Service of which an Ingress says something.
+    pub(super) fn spoken_of_by(&self, ingress: &EntityKey) -> BTreeSet<HostPattern> {
+        let services = self.service_policies.claimed_by(ingress);
+        if services.is_empty() {
+            return BTreeSet::new();
+        }
+        let whole =
+            |name: &ClusterName| ClusterName::outbound(name.port().unwrap_or_default(), "", name.host());
+        let leads = |unit: &HostUnit| unit.clusters.iter().any(|name| services.contains(&whole(name)));
+        self.hosts.iter().filter(|(_, unit)| leads(unit)).map(|(host, _)| host.clone()).collect()
     }
 
     fn all_readers_of(&self, dependencies: impl IntoIterator<Item = Dependency>) -> BTreeSet<HostPattern> {

@@ -61,6 +61,7 @@ impl Engine {
         let mut asked = self.unmatched_plugin_rules();
         asked.extend(self.uncovered_tls());
         asked.extend(self.offered_by_several());
+        asked.extend(self.service_policies.overruled());
         asked
     }
 

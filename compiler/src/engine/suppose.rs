@@ -43,7 +43,7 @@ impl Engine {
             }
             Kind::Ingress => {
                 let analyzed = self.ingresses.get(key).and_then(|unit| unit.analyzed.as_deref());
-                hosts_of(analyzed).iter().cloned().collect()
+                hosts_of(analyzed).iter().cloned().chain(self.spoken_of_by(key)).collect()
             }
             Kind::Service | Kind::Secret | Kind::EndpointSlice => self.dependents(key),
             Kind::Registry | Kind::RegistryService => self.dependents(key),

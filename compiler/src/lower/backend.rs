@@ -241,7 +241,7 @@ fn by_host(
 }
 
 /// Returns the port of a host that has exactly one.
-fn only_port(host: &str, world: &World<'_>, reads: &mut Reads) -> Option<u32> {
+pub(super) fn only_port(host: &str, world: &World<'_>, reads: &mut Reads) -> Option<u32> {
     if let Some((name, namespace)) = world.split_service_host(host) {
         return match world.service(namespace, name, reads)?.ports.as_slice() {
             [port] => Some(u32::from(port.port)),

@@ -1,8 +1,6 @@
 //! Upstream clusters and their endpoints, each from its name alone and what the name refers to.
 
-use gatewright_ir::{
-    ClusterName, Discovery, Endpoint, EndpointSet, LoadBalancing, UpstreamCluster, UpstreamProtocol,
-};
+use gatewright_ir::{ClusterName, Discovery, Endpoint, EndpointSet, UpstreamCluster, UpstreamProtocol};
 use gatewright_kinds::{EntityKey, Kind};
 
 use crate::manifest::{Service, ServicePort};
@@ -25,28 +23,39 @@ pub(crate) fn lower(name: &ClusterName, world: &World<'_>) -> LoweredCluster {
     }
     match world.published(name.host()).filter(|service| service.port() == port) {
         Some(Published::Entry(service)) if service.by_name => LoweredCluster {
-            cluster: cluster(name, Discovery::Dns(service.endpoints.clone()), service.protocol),
+            cluster: cluster(name, world, Discovery::Dns(service.endpoints.clone()), service.protocol),
             endpoints: None,
         },
-        Some(Published::Entry(service)) => pushed(name, service.protocol, service.endpoints.clone()),
-        Some(Published::Offered(_, service)) => pushed(name, service.protocol(), service.endpoints()),
-        None => without_endpoints(name),
+        Some(Published::Entry(service)) => pushed(name, world, service.protocol, service.endpoints.clone()),
+        Some(Published::Offered(_, service)) => pushed(name, world, service.protocol(), service.endpoints()),
+        None => without_endpoints(name, world),
     }
 }
 
-fn pushed(name: &ClusterName, protocol: UpstreamProtocol, endpoints: Vec<Endpoint>) -> LoweredCluster {
+fn pushed(
+    name: &ClusterName,
+    world: &World<'_>,
+    protocol: UpstreamProtocol,
+    endpoints: Vec<Endpoint>,
+) -> LoweredCluster {
     LoweredCluster {
-        cluster: cluster(name, Discovery::Endpoints, protocol),
+        cluster: cluster(name, world, Discovery::Endpoints, protocol),
         endpoints: Some(EndpointSet { endpoints }),
     }
 }
 
-fn cluster(name: &ClusterName, discovery: Discovery, protocol: UpstreamProtocol) -> UpstreamCluster {
-    UpstreamCluster { name: name.clone(), discovery, protocol, load_balancing: LoadBalancing::LeastRequest }
+fn cluster(
+    name: &ClusterName,
+    world: &World<'_>,
+    discovery: Discovery,
+    protocol: UpstreamProtocol,
+) -> UpstreamCluster {
+    let load_balancing = world.service_policies.load_balancing(name);
+    UpstreamCluster { name: name.clone(), discovery, protocol, load_balancing }
 }
 
-fn without_endpoints(name: &ClusterName) -> LoweredCluster {
-    pushed(name, UpstreamProtocol::Http1, Vec::new())
+fn without_endpoints(name: &ClusterName, world: &World<'_>) -> LoweredCluster {
+    pushed(name, world, UpstreamProtocol::Http1, Vec::new())
 }
 
 fn of_service(
@@ -57,24 +66,26 @@ fn of_service(
     world: &World<'_>,
 ) -> LoweredCluster {
     let mut reads = Reads::new();
-    let Some(known) = world.service(namespace, service, &mut reads) else { return without_endpoints(name) };
+    let Some(known) = world.service(namespace, service, &mut reads) else {
+        return without_endpoints(name, world);
+    };
     if known.service_type.as_deref() == Some("ExternalName") {
         return of_external_name(name, known, port, world);
     }
     let Some(found) = known.ports.iter().find(|known| u32::from(known.port) == port) else {
-        return without_endpoints(name);
+        return without_endpoints(name, world);
     };
     let protocol = protocol(found);
     if !world.has_slices(namespace, service, &mut reads) {
         let address = Endpoint::new(name.host().to_owned(), found.port);
         return LoweredCluster {
-            cluster: cluster(name, Discovery::Dns(vec![address]), protocol),
+            cluster: cluster(name, world, Discovery::Dns(vec![address]), protocol),
             endpoints: None,
         };
     }
     let key = EntityKey::new(Kind::Service, namespace, service);
     LoweredCluster {
-        cluster: cluster(name, Discovery::Endpoints, protocol),
+        cluster: cluster(name, world, Discovery::Endpoints, protocol),
         endpoints: Some(endpoints(&key, found, world)),
     }
 }
@@ -87,9 +98,9 @@ fn of_external_name(name: &ClusterName, service: &Service, port: u32, world: &Wo
         (HigressVersion::V2_1, Some(external), Some(found)) => {
             let address = Endpoint::new(external.clone(), found.port);
             let discovery = Discovery::Dns(vec![address]);
-            LoweredCluster { cluster: cluster(name, discovery, protocol(found)), endpoints: None }
+            LoweredCluster { cluster: cluster(name, world, discovery, protocol(found)), endpoints: None }
         }
-        _ => without_endpoints(name),
+        _ => without_endpoints(name, world),
     }
 }
 

@@ -13,11 +13,13 @@ use gatewright_kinds::Kind;
 use super::plugin::PluginScope;
 use super::route::Draft;
 use super::{
-    backend, canary, client_certificates, default_backend, plugin, preflight, tls, unreachable, weights,
+    backend, canary, client_certificates, default_backend, plugin, preflight, service_policy, tls,
+    unreachable, weights,
 };
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
+use crate::service_policy::Claim;
 use crate::small_set::SmallSet;
 use crate::world::{Dependency, Reads, World};
 
@@ -34,13 +36,15 @@ pub(crate) struct HostUnit {
     pub(crate) clusters: SmallSet<ClusterName>,
     /// Clusters with their fallbacks, where a target has some.
     pub(crate) fallbacks: SmallSet<Vec<ClusterName>>,
+    /// What the host's Ingresses say of Services.
+    pub(crate) claims: Box<[Claim]>,
 }
 
 impl HostUnit {
     /// Leaves the findings and what they are found by.
     pub(crate) fn drop_model(&mut self) {
-        let (tls, findings) = (self.tls.take(), std::mem::take(&mut self.findings));
-        *self = HostUnit { tls, findings, ..HostUnit::default() };
+        let HostUnit { tls, findings, claims, .. } = std::mem::take(self);
+        *self = HostUnit { tls, findings, claims, ..HostUnit::default() };
     }
 }
 
@@ -79,6 +83,7 @@ pub(crate) fn lower(
     } else {
         report_unexposed(host, ingresses, &mut findings);
     }
+    unit.claims = service_policy::claims(host, ingresses, world, &mut reads).into();
     unit.findings = findings.into();
     unit.reads = reads.into();
     unit

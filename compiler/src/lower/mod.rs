@@ -13,5 +13,6 @@ mod client_certificates;
 mod default_backend;
 mod preflight;
 mod route;
+mod service_policy;
 mod unreachable;
 mod weights;

@@ -5,7 +5,9 @@ use gatewright_behaviour::{
     Request, RouteStep, Supply, TargetOutcome,
 };
 use gatewright_compiler::Engine;
-use gatewright_ir::{Endpoint, Ir, PathMatch, PluginApplication, Route, RouteId, RouteMatch, Scheme};
+use gatewright_ir::{
+    Endpoint, Ir, LoadBalancing, PathMatch, PluginApplication, Route, RouteId, RouteMatch, Scheme,
+};
 use gatewright_plan::{Finding, Location};
 use gatewright_reconciler::sides::State;
 use serde::{Serialize, Serializer};
@@ -184,6 +186,9 @@ pub struct Upstream {
     pub serving: Option<String>,
     /// Endpoints of the serving cluster that the source knows.
     pub endpoints: Vec<Endpoint>,
+    /// How one of the endpoints is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancing: Option<LoadBalancing>,
     /// Whether the data plane resolves the endpoints by DNS.
     pub dns: bool,
     /// Clusters that take over, in order.
@@ -307,6 +312,7 @@ impl Tracer<'_> {
             weight: *weight,
             serving: serving.map(|cluster| cluster.name.to_string()),
             endpoints: serving.map(|cluster| self.endpoints(cluster)).unwrap_or_default(),
+            load_balancing: serving.and_then(|cluster| cluster.load_balancing),
             dns: serving.is_some_and(|cluster| matches!(cluster.supply, Supply::Dns(_))),
             fallbacks: fallbacks.iter().map(|cluster| cluster.name.to_string()).collect(),
             request_headers: request_headers.clone(),

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use gatewright_behaviour::{BadRequest, CorsReply, Handshake, HeaderOutcome};
 use gatewright_diagnostics::outlet::visible;
-use gatewright_ir::{Endpoint, Scheme};
+use gatewright_ir::{Endpoint, LoadBalancing, Scheme};
 
 use super::report::{Forwarded, Report, Result, TracedHost, TracedRoute, Upstream, path_text};
 
@@ -171,7 +171,9 @@ impl Writer {
             let more = upstream.endpoints.len().saturating_sub(ENDPOINTS);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let dns = if upstream.dns { "by DNS: " } else { "" };
-            self.row("", &format!("  {dns}{}{more}", named.join(", ")));
+            let balancing =
+                upstream.load_balancing.and_then(balancing).filter(|_| upstream.endpoints.len() > 1);
+            self.row("", &format!("  {dns}{}{more}{}", named.join(", "), balancing.unwrap_or_default()));
         }
         self.headers("request", &upstream.request_headers);
         self.headers("response", &upstream.response_headers);
@@ -209,6 +211,15 @@ fn cors_text(cors: &CorsReply) -> String {
         headers => format!("; exposes {headers}"),
     };
     format!("origin {} allowed {credentials} credentials{exposes}", cors.allow_origin)
+}
+
+/// Returns what is said of a choice that is not the default.
+fn balancing(policy: LoadBalancing) -> Option<&'static str> {
+    match policy {
+        LoadBalancing::LeastRequest => None,
+        LoadBalancing::RoundRobin => Some(", in turn"),
+        LoadBalancing::Random => Some(", at random"),
+    }
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {
