@@ -4,7 +4,7 @@
 //! - [`state`]: one writer, immutable snapshots, one swap per response.
 //! - [`message`]: heads of requests and responses, and the gateway's own answers; below all that follows.
 //! - [`matching`]: from a request to its route.
-//! - [`filter`]: the chain of filters that every request passes.
+//! - [`stream`]: a request and its response on their way through filters; [`filters`] are those that the gateway brings.
 //! - [`upstream`]: a request is sent to a cluster, whoever has it.
 //! - [`proxy`]: worker threads: accept, match, filter, forward, answer.
 //! - [`control`]: the control thread: the ADS stream, DNS, listening sockets.
@@ -23,7 +23,7 @@ mod control;
 mod descriptors;
 mod error;
 mod executor;
-pub mod filter;
+mod filters;
 mod matching;
 mod message;
 mod proxy;
@@ -32,6 +32,7 @@ mod run;
 mod shared;
 mod state;
 mod stats;
+pub mod stream;
 mod upstream;
 mod watch;
 

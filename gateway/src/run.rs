@@ -14,9 +14,10 @@ use crate::access_log::LogWriter;
 use crate::admin;
 use crate::control::{self, Progress, Setup};
 use crate::error::GatewayError;
-use crate::filter::FilterRegistry;
+use crate::filters;
 use crate::proxy::Workers;
 use crate::shared::Shared;
+use crate::stream::FilterRegistry;
 
 /// Requests for a dump that may wait.
 const WAITING_DUMPS: usize = 8;
@@ -46,7 +47,7 @@ impl GatewayOptions {
             admin: Vec::new(),
             workers: 0,
             access_log: None,
-            filters: FilterRegistry::standard(),
+            filters: filters::standard(),
         }
     }
 }

@@ -1,223 +1,331 @@
-//! The filter chain from outside: filters of a test's own that pause, collect, answer and choose the route anew.
+//! Filters from outside: filters of a test's own that hold, call, collect, make, answer and choose the route anew, each with
+//! clients of HTTP/1 and HTTP/2.
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot do its work fails the test")]
 
 mod support;
 
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatewright_gateway::FieldError;
-use gatewright_gateway::filter::{
-    Filter, FilterContext, FilterFactory, FilterKind, Flow, Interest, LocalReply, RequestHead, ResponseHead,
-};
+use gatewright_gateway::stream::{CallAnswer, CallResponse, Event, Host, LocalReply, Side, Step};
 use gatewright_testkit::EchoBackend;
-use gatewright_testkit::http::{Call, Protocol};
+use gatewright_testkit::http::{Answer, Call, Protocol};
+use gatewright_testkit::wait::eventually;
 use gatewright_xds::Resource;
 use gatewright_xds::google::protobuf::Any;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use support::Rig;
+use http::{HeaderValue, StatusCode};
+use support::filters::{Behaviours, Gate, Memory, Notes, TestKind, check, filter};
 use support::resources::*;
+use support::{Rig, SOON};
 
 const HOST: &str = "a.example.com";
-const TYPE: &str = "type.googleapis.com/gatewright.test.Filter";
+const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
-/// A kind of filter whose message's bytes are the name of one of the filters below.
-struct TestKind;
+fn behaviours() -> Behaviours {
+    Behaviours::from([
+        ("tag", (false, false, tag as _)),
+        ("edit-from-body", (true, false, edit_from_body as _)),
+        ("authorize", (true, false, authorize as _)),
+        ("stop-all", (true, false, stop_all as _)),
+        ("replace", (true, true, replace as _)),
+        ("double", (true, true, double as _)),
+        ("inject", (true, true, inject as _)),
+        ("collect", (true, true, collect as _)),
+        ("answer", (true, false, answer as _)),
+        ("reroute", (false, false, reroute as _)),
+        ("late", (false, false, late as _)),
+        ("remember", (false, false, remember as _)),
+        ("life", (false, false, life as _)),
+        ("end", (false, false, end as _)),
+        ("wake", (false, false, wake as _)),
+        ("trail", (true, true, trail as _)),
+    ])
+}
 
-impl FilterKind for TestKind {
-    fn chain_type(&self) -> &'static str {
-        TYPE
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap()
+}
+
+fn reply(status: StatusCode, text: &str) -> Step {
+    let mut reply = LocalReply::new(status, text.to_owned());
+    reply.headers.insert("x-own", value("1"));
+    Step::Reply(reply)
+}
+
+/// Notes the order in which filters see request and response.
+fn tag(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    let name = value(host.name());
+    match event {
+        Event::Head { side: Side::Request, .. } => {
+            host.request_mut().unwrap().headers.append("x-tag", name);
+        }
+        Event::Head { side: Side::Response, .. } => {
+            host.response_mut().unwrap().headers.append("x-tag", name);
+        }
+        _ => {}
     }
+    Step::Continue
+}
 
-    fn factory(&self, message: Any) -> Result<Arc<dyn FilterFactory>, FieldError> {
-        match std::str::from_utf8(&message.value) {
-            Ok(name @ ("sleep" | "collect" | "answer" | "reroute" | "upper" | "late" | "tag")) => {
-                Ok(Arc::new(TestFactory(name.to_owned())))
+/// Holds the head until the whole body is there, and tells its length in a header.
+fn edit_from_body(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, end: false } => Step::StopHeaders,
+        Event::Data { end: false, .. } => Step::Buffer,
+        Event::Data { data, .. } => {
+            let length = value(&data.len().to_string());
+            host.request_mut().unwrap().headers.insert("x-length", length);
+            Step::Continue
+        }
+        _ => Step::Continue,
+    }
+}
+
+/// Asks a cluster whether the request may go on. Its data callback continues: that must open nothing.
+fn authorize(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, .. } => {
+            let mut request = check(&memory.argument, Some(Duration::from_secs(2)));
+            for name in ["x-echo-status", "x-echo-delay-ms"] {
+                if let Some(wish) = host.request().unwrap().headers.get(format!("x-auth-{name}")) {
+                    request.headers.insert(name, wish.clone());
+                }
             }
-            _ => Err(FieldError::new("value", "names no filter")),
-        }
-    }
-}
-
-struct TestFactory(String);
-
-impl FilterFactory for TestFactory {
-    fn filter(&self, head: &RequestHead, context: &mut FilterContext<'_>) -> Option<Box<dyn Filter>> {
-        Some(match self.0.as_str() {
-            "sleep" => Box::new(Sleep),
-            "collect" => Box::new(Collect),
-            "answer" => Box::new(Answer),
-            "reroute" => Box::new(Reroute),
-            "upper" => Box::new(Upper),
-            "late" => {
-                head.headers.get("x-late")?;
-                Box::new(Late)
+            match host.call(request) {
+                Ok(call) => memory.call = Some(call),
+                Err(error) => return reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             }
-            // Nothing to do without the header.
-            _ => {
-                head.headers.get("x-tag")?;
-                Box::new(Tag(context.name().to_owned()))
+            Step::StopAll
+        }
+        Event::Data { data, end, .. } => {
+            memory.notes.note(format!("data {} {end}", data.len()));
+            Step::Continue
+        }
+        Event::Called { call, answer: CallAnswer::Response(response) } => {
+            let CallResponse { head, body, .. } = *response;
+            assert_eq!(Some(call), memory.call);
+            if head.status != StatusCode::OK {
+                return reply(head.status, &String::from_utf8_lossy(&body));
             }
-        })
-    }
-}
-
-/// Holds the request's head for a moment without looking at the body.
-struct Sleep;
-
-impl Filter for Sleep {
-    fn request_headers(
-        &mut self,
-        head: &mut RequestHead,
-        _end: bool,
-        context: &mut FilterContext<'_>,
-    ) -> Flow {
-        let resumer = context.resumer();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            resumer.resume();
-        });
-        head.headers.insert("x-slept", HeaderValue::from_static("yes"));
-        Flow::Pause
-    }
-}
-
-/// Holds head and data until the whole body is there, and tells its length in a header that the upstream sees.
-struct Collect;
-
-impl Filter for Collect {
-    fn interest(&self) -> Interest {
-        Interest { request_body: true, response_body: true }
-    }
-
-    fn request_headers(&mut self, head: &mut RequestHead, end: bool, _: &mut FilterContext<'_>) -> Flow {
-        head.headers.insert("x-collected", HeaderValue::from_static("yes"));
-        if end { Flow::Continue } else { Flow::Pause }
-    }
-
-    fn request_data(&mut self, data: &mut Bytes, end: bool, _: &mut FilterContext<'_>) -> Flow {
-        if !end {
-            return Flow::Pause;
+            host.request_mut().unwrap().headers.insert("x-user", value("ann"));
+            host.resume(Side::Request);
+            Step::Continue
         }
-        assert!(data.len() < 1_048_576, "the limit comes first");
-        Flow::Continue
-    }
-
-    fn request_trailers(&mut self, _: &mut HeaderMap, _: &mut FilterContext<'_>) -> Flow {
-        Flow::Continue
-    }
-
-    fn response_headers(&mut self, head: &mut ResponseHead, end: bool, _: &mut FilterContext<'_>) -> Flow {
-        head.headers.remove("content-length");
-        if end { Flow::Continue } else { Flow::Pause }
-    }
-
-    fn response_data(&mut self, data: &mut Bytes, end: bool, _: &mut FilterContext<'_>) -> Flow {
-        if !end {
-            return Flow::Pause;
-        }
-        *data = Bytes::from([&b"<"[..], data, b">"].concat());
-        Flow::Continue
+        Event::Called { .. } => reply(StatusCode::BAD_GATEWAY, "broken"),
+        _ => Step::Continue,
     }
 }
 
-/// Answers in the upstream's place, at the callback that the header says.
-struct Answer;
-
-impl Answer {
-    fn reply(at: &str) -> Flow {
-        let mut reply = LocalReply::new(StatusCode::IM_A_TEAPOT, at.to_owned());
-        reply.headers.insert("x-own", HeaderValue::from_static("1"));
-        Flow::Reply(reply)
+/// Stops everything for a moment, and is shown what was collected then.
+fn stop_all(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, .. } => {
+            host.timer(Duration::from_millis(100));
+            Step::StopAll
+        }
+        Event::Timer { .. } => {
+            memory.notes.note("timer");
+            host.request_mut().unwrap().headers.insert("x-waited", value("yes"));
+            host.resume(Side::Request);
+            Step::Continue
+        }
+        Event::Data { data, end, .. } => {
+            memory.notes.note(format!("data {} {end}", String::from_utf8_lossy(data)));
+            Step::Continue
+        }
+        _ => Step::Continue,
     }
 }
 
-impl Filter for Answer {
-    fn interest(&self) -> Interest {
-        Interest { request_body: true, response_body: false }
-    }
-
-    fn request_headers(&mut self, head: &mut RequestHead, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        match head.target.path() {
-            "/headers" => Self::reply("headers"),
-            _ => Flow::Continue,
+/// Puts another body in the place of both, with the head held.
+fn replace(memory: &mut Memory, event: Event<'_>, _: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { end: false, .. } => Step::StopHeaders,
+        Event::Data { end: false, .. } => Step::Buffer,
+        Event::Data { side, data, .. } => {
+            let word = if side == Side::Request { "request" } else { "response" };
+            *data = Bytes::from(format!("{word} {}", memory.argument));
+            Step::Continue
         }
+        _ => Step::Continue,
     }
+}
 
-    fn request_data(&mut self, data: &mut Bytes, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        if data.starts_with(b"bad") { Self::reply("data") } else { Flow::Continue }
+/// Makes each piece of data twice as long as it passes.
+fn double(_: &mut Memory, event: Event<'_>, _: &mut Host<'_>) -> Step {
+    if let Event::Data { data, .. } = event {
+        *data = [&data[..], data].concat().into();
     }
+    Step::Continue
+}
 
-    fn response_headers(&mut self, head: &mut ResponseHead, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        if head.status == StatusCode::BAD_GATEWAY { Self::reply("response") } else { Flow::Continue }
+/// Takes the request's data as its own and sends other data; puts something before and behind the response's.
+fn inject(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, end: false } => Step::StopHeaders,
+        Event::Data { side: Side::Request, end, .. } => {
+            host.inject(Side::Request, Bytes::from_static(b"own "), false);
+            if end {
+                host.inject(Side::Request, Bytes::from_static(b"end"), true);
+            }
+            Step::NoBuffer
+        }
+        Event::Data { side: Side::Response, data, end } => {
+            host.inject(Side::Response, Bytes::from_static(b"<"), false);
+            if end {
+                *data = [&data[..], b">"].concat().into();
+            }
+            Step::Continue
+        }
+        _ => Step::Continue,
+    }
+}
+
+/// Collects both messages up to a limit, that of the request being ten times as much.
+fn collect(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    let limit: usize = memory.argument.parse().unwrap();
+    match event {
+        Event::Head { side, end } => {
+            host.set_buffer_limit(side, if side == Side::Request { 10 * limit } else { limit });
+            if end { Step::Continue } else { Step::StopHeaders }
+        }
+        Event::Data { end: false, .. } => Step::Buffer,
+        _ => Step::Continue,
+    }
+}
+
+/// Answers in the upstream's place, at the callback that the request asks for.
+fn answer(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, .. } if host.request().unwrap().target.path() == "/headers" => {
+            reply(StatusCode::IM_A_TEAPOT, "headers")
+        }
+        Event::Data { side: Side::Request, data, .. } if data.starts_with(b"bad") => {
+            reply(StatusCode::IM_A_TEAPOT, "data")
+        }
+        Event::Head { side: Side::Response, .. }
+            if host.response().unwrap().status == StatusCode::BAD_GATEWAY =>
+        {
+            reply(StatusCode::IM_A_TEAPOT, "response")
+        }
+        _ => Step::Continue,
     }
 }
 
 /// Sends the request to another host's routes.
-struct Reroute;
-
-impl Filter for Reroute {
-    fn request_headers(&mut self, head: &mut RequestHead, _: bool, context: &mut FilterContext<'_>) -> Flow {
-        assert_eq!(context.route(head).unwrap().name(), "test/route");
-        head.authority = HeaderValue::from_static("b.example.com");
-        context.clear_route();
-        Flow::Continue
+fn reroute(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    if let Event::Head { side: Side::Request, .. } = event {
+        memory.notes.note(format!("{} {:?}", host.route().unwrap().name(), host.cluster()));
+        host.request_mut().unwrap().authority = value("b.example.com");
+        host.clear_route();
     }
-}
-
-/// Changes data piece by piece as it passes.
-struct Upper;
-
-impl Filter for Upper {
-    fn interest(&self) -> Interest {
-        Interest { request_body: true, response_body: true }
-    }
-
-    fn request_data(&mut self, data: &mut Bytes, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        *data = data.to_ascii_uppercase().into();
-        Flow::Continue
-    }
-
-    fn response_trailers(&mut self, trailers: &mut HeaderMap, _: &mut FilterContext<'_>) -> Flow {
-        trailers.insert("x-seen", HeaderValue::from_static("1"));
-        Flow::Continue
-    }
+    Step::Continue
 }
 
 /// Answers while the upstream is asked already.
-struct Late;
-
-impl Filter for Late {
-    fn request_headers(&mut self, _: &mut RequestHead, _: bool, context: &mut FilterContext<'_>) -> Flow {
-        let resumer = context.resumer();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            resumer.reply(LocalReply::new(StatusCode::TOO_MANY_REQUESTS, "late"));
-        });
-        Flow::Continue
+fn late(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, .. } if host.request().unwrap().target.path() == "/late" => {
+            host.timer(Duration::from_millis(100));
+            Step::Continue
+        }
+        Event::Timer { .. } => reply(StatusCode::TOO_MANY_REQUESTS, "late"),
+        _ => Step::Continue,
     }
 }
 
-/// Notes the order in which filters see request and response.
-struct Tag(String);
-
-impl Filter for Tag {
-    fn request_headers(&mut self, head: &mut RequestHead, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        head.headers.append("x-tag", HeaderValue::from_str(&self.0).unwrap());
-        Flow::Continue
+/// Reads the request when the response comes, and when all is over.
+fn remember(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    let asked = host.request().and_then(|head| head.headers.get("x-ask").cloned());
+    match event {
+        Event::Head { side: Side::Response, .. } => {
+            host.set_property("asked", Bytes::from_static(b"kept"));
+            host.response_mut().unwrap().headers.insert("x-asked", asked.unwrap());
+        }
+        Event::Log => {
+            let outcome = host.outcome().unwrap();
+            let line = format!(
+                "log {} {} {} {:?} {}",
+                asked.unwrap().to_str().unwrap(),
+                host.response().unwrap().headers["x-asked"].to_str().unwrap(),
+                outcome.code,
+                outcome.cluster.as_deref(),
+                host.property("asked").is_some() && host.upstream().is_some(),
+            );
+            memory.notes.note(line);
+        }
+        _ => {}
     }
+    Step::Continue
+}
 
-    fn response_headers(&mut self, head: &mut ResponseHead, _: bool, _: &mut FilterContext<'_>) -> Flow {
-        head.headers.append("x-tag", HeaderValue::from_str(&self.0).unwrap());
-        Flow::Continue
+/// Notes how a stream ends.
+fn life(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Log => {
+            let outcome = host.outcome().unwrap();
+            memory.notes.note(format!("log {} {} {}", memory.argument, outcome.code, outcome.flags));
+        }
+        Event::Done => memory.notes.note(format!("done {}", memory.argument)),
+        _ => {}
+    }
+    Step::Continue
+}
+
+/// Ends the stream without an answer: at once, or when the response has come.
+fn end(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    let when = match event {
+        Event::Head { side: Side::Request, .. } => "/now",
+        Event::Head { side: Side::Response, .. } => "/then",
+        _ => return Step::Continue,
+    };
+    if host.request().unwrap().target.path() != when {
+        return Step::Continue;
+    }
+    host.end();
+    Step::StopAll
+}
+
+/// Is woken by work of its own.
+fn wake(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Request, .. } => {
+            let waker = host.waker();
+            tokio::task::spawn_local(async move { waker.wake() });
+            Step::StopAll
+        }
+        Event::Woken => {
+            memory.notes.note("woken");
+            host.resume(Side::Request);
+            Step::Continue
+        }
+        _ => Step::Continue,
     }
 }
 
-/// A gateway whose chain has these filters, as (name, filter).
-fn rig(filters: &[(&str, &'static str)]) -> (EchoBackend, Rig) {
-    let backend = EchoBackend::start("a");
+/// Makes trailers behind a response that has none.
+fn trail(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    if let Event::Data { side: Side::Response, end: true, .. } = event {
+        host.trailers_mut(Side::Response).insert("x-trailer", value("made"));
+    }
+    Step::Continue
+}
+
+/// A gateway whose chain has these filters, as (name, configuration), and what they noted. Cluster `a` has the backend,
+/// `auth` the other one, and `gone` an endpoint where nobody listens.
+struct World {
+    backend: EchoBackend,
+    auth: EchoBackend,
+    rig: Rig,
+    notes: Notes,
+}
+
+fn world_with(filters: &[(&str, &str)]) -> World {
+    let (backend, auth) = (EchoBackend::start("a"), EchoBackend::start("auth"));
     let mut other = to(prefix("/"), forward("a"));
     other.name = "other".to_owned();
     other.request_headers_to_add = vec![set("x-route", "other")];
@@ -225,102 +333,323 @@ fn rig(filters: &[(&str, &'static str)]) -> (EchoBackend, Rig) {
         host(HTTP_ROUTES, HOST, vec![to(prefix("/"), forward("a"))]),
         host(HTTP_ROUTES, "b.example.com", vec![other]),
     ];
-    let mut all = world(hosts, vec![upstream("a", &[backend.address()])]);
-    let chain = filters
-        .iter()
-        .map(|(name, filter)| {
-            let config = Any { type_url: TYPE.to_owned(), value: Bytes::from_static(filter.as_bytes()) };
-            http_filter(name, config)
-        })
-        .collect();
+    let closed = SocketAddr::from(([127, 0, 0, 1], gatewright_testkit::free_port()));
+    let upstreams = vec![
+        upstream("a", &[backend.address()]),
+        upstream("auth", &[auth.address()]),
+        upstream("gone", &[closed]),
+    ];
+    let mut all = world(hosts, upstreams);
+    let chain = filters.iter().map(|(name, text)| filter(name, text)).collect();
     all[0] = Resource::of(&listener_with(HTTP, 0, &manager(HTTP_ROUTES, chain)));
-    let rig = Rig::launch(all, |options| options.filters.add(Arc::new(TestKind)));
+    let notes = Notes::default();
+    let kind = TestKind { behaviours: behaviours(), notes: notes.clone(), gate: Gate::default() };
+    let rig = Rig::launch(all, |options| options.filters.add(Arc::new(kind)));
     rig.wait_until_ready();
-    (backend, rig)
+    notes.take();
+    World { backend, auth, rig, notes }
 }
 
-fn post(rig: &Rig, path: &str, body: impl Into<Bytes>) -> Call {
-    Call::new("POST", rig.http(), HOST, path).body(body)
+impl World {
+    fn get(&self, path: &str) -> Call {
+        Call::get(self.rig.http(), HOST, path)
+    }
+
+    fn post(&self, path: &str, body: impl Into<Bytes>) -> Call {
+        Call::new("POST", self.rig.http(), HOST, path).body(body)
+    }
+}
+
+fn sent(call: Call, protocol: Protocol) -> Answer {
+    call.protocol(protocol).send().unwrap()
 }
 
 #[test]
 fn filters_see_requests_in_order_and_responses_backwards() {
-    let (backend, rig) = rig(&[("one", "tag"), ("two", "tag"), ("three", "tag")]);
-    let answer = Call::get(rig.http(), HOST, "/").header("x-tag", "client").send().unwrap();
-    assert_eq!(backend.take_requests()[0].header("x-tag").as_deref(), Some("client,one,two,three"));
-    assert_eq!(answer.header("x-tag").as_deref(), Some("three,two,one"));
-    assert_eq!(rig.get(HOST, "/").header("x-tag"), None);
-}
-
-#[test]
-fn a_held_request_goes_on_when_it_is_resumed() {
-    let (backend, rig) = rig(&[("one", "tag"), ("sleep", "sleep"), ("two", "tag")]);
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let answer = post(&rig, "/", "body").header("x-tag", "x").protocol(protocol).send().unwrap();
-        assert_eq!(answer.status, 200);
-        let seen = backend.take_requests().pop().unwrap();
-        assert_eq!((&seen.body[..], seen.header("x-slept").as_deref()), (&b"body"[..], Some("yes")));
-        assert_eq!(seen.header("x-tag").as_deref(), Some("x,one,two"));
+    let world = world_with(&[("one", "tag"), ("two", "tag"), ("three", "tag")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.get("/").header("x-tag", "client"), protocol);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!(seen.header("x-tag").as_deref(), Some("client,one,two,three"));
+        assert_eq!(answer.header("x-tag").as_deref(), Some("three,two,one"));
     }
 }
 
 #[test]
-fn bodies_are_collected_and_changed() {
-    let (backend, rig) = rig(&[("upper", "upper"), ("collect", "collect")]);
+fn a_body_callback_edits_the_head_of_the_request() {
+    let world = world_with(&[("edit", "edit-from-body"), ("two", "tag")]);
     let body = "a".repeat(300_000);
-    let answer = post(&rig, "/", body.clone()).send().unwrap();
-    let seen = backend.take_requests().pop().unwrap();
-    assert_eq!(seen.body, body.to_uppercase());
-    assert_eq!(seen.header("x-collected").as_deref(), Some("yes"));
-    assert!(answer.text().starts_with('<') && answer.text().ends_with('>'));
-    assert_eq!(rig.get(HOST, "/").status, 200);
-    let answer = post(&rig, "/large", "a".repeat(3_000_000)).send().unwrap();
-    assert_eq!(answer.status, 413);
-    assert_eq!(backend.take_requests().len(), 1, "only the request without a body");
+    for protocol in PROTOCOLS {
+        assert_eq!(sent(world.post("/", body.clone()), protocol).status, 200);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!((seen.header("x-length").as_deref(), seen.body.len()), (Some("300000"), 300_000));
+        assert_eq!(seen.header("content-length").as_deref(), Some("300000"));
+        assert_eq!(sent(world.get("/"), protocol).status, 200);
+        world.backend.take_requests();
+    }
+}
+
+#[test]
+fn a_request_waits_for_a_call_and_goes_on_or_is_answered_by_its_result() {
+    let world = world_with(&[("auth", "authorize auth")]);
+    for protocol in PROTOCOLS {
+        let call = world.post("/", "body").header("x-auth-x-echo-delay-ms", "200");
+        let before = std::time::Instant::now();
+        assert_eq!(sent(call, protocol).status, 200);
+        assert!(before.elapsed() >= Duration::from_millis(200));
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!((seen.header("x-user").as_deref(), &seen.body[..]), (Some("ann"), &b"body"[..]));
+        world.notes.wait_for("delete auth", 1);
+        assert_eq!(world.notes.take(), ["data 4 true", "delete auth"]);
+        let asked = world.auth.take_requests().pop().unwrap();
+        assert_eq!((asked.path.as_str(), asked.host.as_str()), ("/check", "auth.test"));
+        assert_eq!(asked.header("x-forwarded-for"), None);
+
+        let answer = sent(world.post("/", "body").header("x-auth-x-echo-status", "403"), protocol);
+        assert_eq!((answer.status, answer.header("x-own").as_deref()), (403, Some("1")));
+        assert_eq!(world.backend.take_requests().len(), 0);
+        world.notes.wait_for("delete auth", 1);
+        world.notes.take();
+    }
+}
+
+#[test]
+fn a_data_callback_that_continues_does_not_open_a_request_that_waits_for_its_call() {
+    let world = world_with(&[("auth", "authorize auth")]);
+    for protocol in PROTOCOLS {
+        let call = world.post("/", "a".repeat(100_000)).header("x-auth-x-echo-delay-ms", "500");
+        let call = call.header("x-auth-x-echo-status", "401").protocol(protocol);
+        let answer = std::thread::spawn(move || call.send().unwrap());
+        eventually("the call", SOON, || world.auth.take_requests().pop().ok_or("none".to_owned()));
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(
+            world.backend.take_requests().len(),
+            0,
+            "the head was released while the call was under way"
+        );
+        assert_eq!(world.notes.take(), Vec::<String>::new(), "data is shown after the call only");
+        assert_eq!(answer.join().unwrap().status, 401);
+        assert_eq!(world.backend.take_requests().len(), 0);
+        world.notes.wait_for("delete auth", 1);
+        world.notes.take();
+    }
+}
+
+#[test]
+fn a_call_without_a_response_is_answered_by_the_gateway() {
+    for (cluster, header, status, text) in [
+        ("nowhere", "x", 500, "there is no such cluster"),
+        ("gone", "x", 503, "upstream connect error or disconnect/reset before headers"),
+        ("auth", "x-auth-x-echo-delay-ms", 504, "upstream request timeout"),
+    ] {
+        let world = world_with(&[("auth", &format!("authorize {cluster}"))]);
+        for protocol in PROTOCOLS {
+            let answer = sent(world.get("/").header(header, "4000"), protocol);
+            assert_eq!(answer.status, status, "{cluster}");
+            assert!(answer.text().starts_with(text), "{cluster}: {}", answer.text());
+            assert_eq!(world.backend.take_requests().len(), 0);
+        }
+    }
+}
+
+#[test]
+fn after_stop_all_the_filter_is_shown_what_was_collected() {
+    let world = world_with(&[("stop", "stop-all"), ("two", "tag")]);
+    for protocol in PROTOCOLS {
+        assert_eq!(sent(world.post("/", "body"), protocol).status, 200);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!((seen.header("x-waited").as_deref(), &seen.body[..]), (Some("yes"), &b"body"[..]));
+        assert_eq!(world.notes.take()[..2], ["timer", "data body true"]);
+        assert_eq!(sent(world.get("/"), protocol).status, 200);
+        assert_eq!(world.backend.take_requests().pop().unwrap().header("x-waited").as_deref(), Some("yes"));
+        world.notes.take();
+    }
+}
+
+#[test]
+fn a_replaced_body_has_its_own_length_in_both_directions() {
+    let long = "l".repeat(2000);
+    for argument in ["", long.as_str()] {
+        let world = world_with(&[("replace", &format!("replace {argument}"))]);
+        for protocol in PROTOCOLS {
+            // Two on one connection to the upstream: a length that is not true would show in the second.
+            for _ in 0..2 {
+                let answer = sent(world.post("/", "body"), protocol);
+                let seen = world.backend.take_requests().pop().unwrap();
+                let (request, response) = (format!("request {argument}"), format!("response {argument}"));
+                assert_eq!((answer.status, answer.text()), (200, response.clone()));
+                assert_eq!(answer.header("content-length"), Some(response.len().to_string()));
+                assert_eq!(seen.body, request.as_bytes());
+                assert_eq!(seen.header("content-length"), Some(request.len().to_string()));
+                assert_eq!(seen.header("transfer-encoding"), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_changes_as_it_passes_has_no_length() {
+    let world = world_with(&[("double", "double")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.post("/", "ab"), protocol);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!((seen.body.as_ref(), seen.header("content-length")), (&b"abab"[..], None));
+        let text = answer.text();
+        assert_eq!(text[..text.len() / 2], text[text.len() / 2..]);
+        assert_eq!(answer.header("content-length"), None);
+        let head = sent(Call::new("HEAD", world.rig.http(), HOST, "/"), protocol);
+        assert_eq!((head.status, head.text().as_str()), (200, ""));
+        world.backend.take_requests();
+    }
+}
+
+#[test]
+fn a_filter_sends_data_of_its_own() {
+    let world = world_with(&[("inject", "inject"), ("two", "double")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.post("/", "body"), protocol);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!(String::from_utf8_lossy(&seen.body), "own own endend");
+        let text = answer.text();
+        assert!(text.starts_with("<{") && text.ends_with('>'), "{text}");
+    }
+}
+
+#[test]
+fn the_limit_of_a_filter_refuses_a_request_and_replaces_a_response() {
+    let world = world_with(&[("collect", "collect 100000")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.post("/", "a".repeat(4_000_000)), protocol);
+        assert_eq!((answer.status, answer.text().as_str()), (413, "Payload Too Large"));
+        assert_eq!(world.backend.take_requests().len(), 0);
+        let answer = sent(world.post("/", "a".repeat(99_000)), protocol);
+        assert_eq!(answer.status, 200);
+        let answer = sent(world.post("/", "a".repeat(900_000)), protocol);
+        assert_eq!((answer.status, answer.text().as_str()), (500, "Internal Server Error"));
+        world.backend.take_requests();
+    }
 }
 
 #[test]
 fn a_filter_answers_at_any_point() {
-    let (backend, rig) = rig(&[("one", "tag"), ("answer", "answer"), ("two", "tag")]);
-    let check = |call: Call, body: &str| {
-        let answer = call.send().unwrap();
-        assert_eq!((answer.status, answer.text().as_str()), (418, body));
-        assert_eq!(answer.header("x-own").as_deref(), Some("1"));
-        answer
-    };
-    let answer = check(post(&rig, "/headers", "").header("x-tag", "x"), "headers");
-    assert_eq!(answer.header("x-tag").as_deref(), Some("one"), "filters before it see the answer");
-    assert_eq!(backend.take_requests().len(), 0);
-    check(post(&rig, "/", "bad body"), "data");
-    check(Call::get(rig.http(), HOST, "/").header("x-echo-status", "502"), "response");
-    assert_eq!(post(&rig, "/", "good body").send().unwrap().status, 200);
-    assert_eq!(backend.take_requests().pop().unwrap().body, "good body");
+    let world = world_with(&[("one", "tag"), ("answer", "answer"), ("two", "tag")]);
+    for protocol in PROTOCOLS {
+        let check = |call: Call, body: &str| {
+            let answer = sent(call, protocol);
+            assert_eq!((answer.status, answer.text().as_str()), (418, body));
+            assert_eq!(answer.header("x-own").as_deref(), Some("1"));
+            answer
+        };
+        let answer = check(world.post("/headers", "").header("x-tag", "x"), "headers");
+        assert_eq!(answer.header("x-tag").as_deref(), Some("one"), "filters before it see the answer");
+        assert_eq!(world.backend.take_requests().len(), 0);
+        check(world.post("/", "bad body"), "data");
+        check(world.get("/").header("x-echo-status", "502"), "response");
+        assert_eq!(sent(world.post("/", "good body"), protocol).status, 200);
+        assert_eq!(world.backend.take_requests().pop().unwrap().body, "good body");
+    }
 }
 
 #[test]
 fn an_answer_replaces_an_upstream_that_is_still_asked() {
-    let (_backend, rig) = rig(&[("late", "late")]);
-    let call = Call::get(rig.http(), HOST, "/").header("x-late", "1").header("x-echo-delay-ms", "5000");
-    let answer = call.send().unwrap();
-    assert_eq!((answer.status, answer.text().as_str()), (429, "late"));
-    assert_eq!(rig.get(HOST, "/").status, 200);
+    let world = world_with(&[("late", "late")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.get("/late").header("x-echo-delay-ms", "5000"), protocol);
+        assert_eq!((answer.status, answer.text().as_str()), (429, "late"));
+        assert_eq!(sent(world.get("/"), protocol).status, 200);
+    }
 }
 
 #[test]
 fn a_cleared_route_is_chosen_anew() {
-    let (backend, rig) = rig(&[("reroute", "reroute")]);
-    assert_eq!(rig.get(HOST, "/x").status, 200);
-    let seen = backend.take_requests().pop().unwrap();
-    assert_eq!((seen.header("x-route").as_deref(), seen.host.as_str()), (Some("other"), "b.example.com"));
-    assert_eq!(rig.log.line("/x")["route_name"], "other");
+    let world = world_with(&[("reroute", "reroute")]);
+    for (protocol, path) in PROTOCOLS.into_iter().zip(["/x1", "/x2"]) {
+        assert_eq!(sent(world.get(path), protocol).status, 200);
+        let seen = world.backend.take_requests().pop().unwrap();
+        assert_eq!((seen.header("x-route").as_deref(), seen.host.as_str()), (Some("other"), "b.example.com"));
+        assert_eq!(world.rig.log.line(path)["route_name"], "other");
+        assert_eq!(world.notes.take()[0], "test/route Some(\"a\")");
+    }
+}
+
+#[test]
+fn a_filter_reads_the_request_with_the_response_and_at_the_end() {
+    let world = world_with(&[("remember", "remember")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.get("/").header("x-ask", "why"), protocol);
+        assert_eq!(answer.header("x-asked").as_deref(), Some("why"));
+        world.notes.wait_for("log why why 200 Some(\"a\") true", 1);
+        world.notes.take();
+    }
+}
+
+#[test]
+fn every_filter_logs_then_each_is_done_and_deleted() {
+    let world = world_with(&[("a", "life a"), ("b", "life b")]);
+    let expected = |outcome: &str| -> Vec<String> {
+        [&format!("log a {outcome}"), &format!("log b {outcome}"), "done a", "delete a", "done b", "delete b"]
+            .map(str::to_owned)
+            .into()
+    };
+    for protocol in PROTOCOLS {
+        assert_eq!(sent(world.get("/"), protocol).status, 200);
+        world.notes.wait_for("delete b", 1);
+        assert_eq!(world.notes.take(), expected("200 -"));
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_ends_its_filters_in_order() {
+    let world = world_with(&[("a", "life a"), ("b", "life b")]);
+    let expected = ["log a 0 DC", "log b 0 DC", "done a", "delete a", "done b", "delete b"];
+    let mut client = TcpStream::connect(world.rig.http()).unwrap();
+    write!(client, "GET / HTTP/1.1\r\nhost: {HOST}\r\nx-echo-delay-ms: 5000\r\n\r\n").unwrap();
+    eventually("the request", SOON, || world.backend.take_requests().pop().ok_or("none".to_owned()));
+    drop(client);
+    world.notes.wait_for("delete b", 1);
+    assert_eq!(world.notes.take(), expected);
+    let call = world.get("/").header("x-echo-delay-ms", "5000").protocol(Protocol::Http2);
+    assert!(call.timeout(Duration::from_millis(300)).send().is_err());
+    world.notes.wait_for("delete b", 1);
+    assert_eq!(world.notes.take(), expected);
+}
+
+#[test]
+fn a_filter_ends_a_stream_without_a_response() {
+    let world = world_with(&[("end", "end"), ("life", "life x")]);
+    for protocol in PROTOCOLS {
+        for path in ["/now", "/then"] {
+            assert!(world.get(path).protocol(protocol).send().is_err(), "{path}");
+        }
+        assert_eq!(sent(world.get("/"), protocol).status, 200);
+    }
+    assert_eq!(world.rig.log.line("/then")["response_code"], 0);
+}
+
+#[test]
+fn a_filter_is_woken_by_its_own_work() {
+    let world = world_with(&[("wake", "wake")]);
+    for protocol in PROTOCOLS {
+        assert_eq!(sent(world.post("/", "body"), protocol).status, 200);
+        assert_eq!(world.backend.take_requests().pop().unwrap().body, "body");
+        assert_eq!(world.notes.take()[0], "woken");
+    }
+}
+
+#[test]
+fn trailers_are_made_at_the_end_of_a_body() {
+    let world = world_with(&[("trail", "trail")]);
+    let answer = sent(world.get("/"), Protocol::Http2);
+    assert_eq!(answer.trailers, [("x-trailer".to_owned(), "made".to_owned())]);
+    assert_eq!(sent(world.get("/"), Protocol::Http1).status, 200);
 }
 
 #[test]
 fn an_unknown_filter_is_refused_by_name() {
-    let (_backend, rig) = rig(&[]);
+    let world = world_with(&[]);
     let config = Any { type_url: "type.googleapis.com/x.Y".to_owned(), value: Bytes::new() };
     let manager = manager(HTTP_ROUTES, vec![http_filter("y", config)]);
-    rig.control.put(vec![Resource::of(&listener_with(HTTP, 0, &manager))]);
-    rig.control.rejection("http_filters[0].typed_config: type.googleapis.com/x.Y is not supported");
-    assert_eq!(rig.get(HOST, "/").status, 200);
+    world.rig.control.put(vec![Resource::of(&listener_with(HTTP, 0, &manager))]);
+    world.rig.control.rejection("http_filters[0].typed_config: type.googleapis.com/x.Y is not supported");
+    assert_eq!(world.rig.get(HOST, "/").status, 200);
 }

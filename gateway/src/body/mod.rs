@@ -2,6 +2,7 @@
 
 mod client;
 mod replay;
+mod whole;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 
 pub(crate) use client::{ClientBody, broken};
 pub(crate) use replay::{Replay, ReplayBody};
+pub(crate) use whole::WholeBody;
 
 /// Why a body ends early.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +25,13 @@ pub(crate) enum BodyError {
     Idle,
     #[error("a filter answered the request")]
     Answered,
-    #[error("the body is too large to be held by a filter")]
-    TooLarge,
 }
 
 /// The body of a request on its way to an upstream. One enum instead of a box: most bodies need no wrapper.
 pub(crate) enum RequestBody {
     Empty,
+    /// All of it is here.
+    Whole(WholeBody),
     Client(ClientBody),
     /// Made by whoever sits between the client and the upstream.
     Made(Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>),
@@ -46,6 +48,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(body) => Pin::new(body).poll_frame(cx),
             Self::Client(body) => Pin::new(body).poll_frame(cx),
             Self::Made(body) => body.as_mut().poll_frame(cx),
             Self::Replay(body) => Pin::new(body).poll_frame(cx),
@@ -55,6 +58,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Whole(body) => body.is_end_stream(),
             Self::Client(body) => body.is_end_stream(),
             Self::Made(body) => body.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
@@ -64,6 +68,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(body) => body.size_hint(),
             Self::Client(body) => body.size_hint(),
             Self::Made(body) => body.size_hint(),
             Self::Replay(body) => body.size_hint(),

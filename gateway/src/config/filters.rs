@@ -1,39 +1,71 @@
-//! The HTTP filters of a listener, in their order, each made by a factory of the registry.
+//! The HTTP filters of a listener, in their order: each with a configuration of its own, or one that is discovered.
 
 use std::sync::Arc;
 
+use gatewright_xds::envoy::config::core::v3::{ExtensionConfigSource, TypedExtensionConfig};
 use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3 as xds;
 use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 
 use super::error::{FieldError, Within};
-use crate::filter::{FilterFactory, FilterRegistry};
+use super::route::Route;
+use super::take::{ads, name};
+use crate::stream::{Discovered, Load, Loader};
 
 /// The filter that ends every chain.
 const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
 
-/// A filter in a chain: its name, under which routes hold settings for it, and what makes one per request.
-#[derive(Clone)]
+/// A filter in a chain: its name, under which routes hold settings for it, and where its configuration is.
+#[derive(Clone, Debug)]
 pub(crate) struct FilterUse {
     pub(crate) name: Arc<str>,
-    pub(crate) factory: Arc<dyn FilterFactory>,
+    /// Whether it runs only on routes that say so.
+    disabled: bool,
+    pub(crate) source: Source,
 }
 
-impl std::fmt::Debug for FilterUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("FilterUse").field(&self.name).finish()
+/// Where the configuration of a filter is.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Typed(Arc<Load>),
+    /// It comes as a resource of its own.
+    Discovered {
+        place: Arc<Discovered>,
+        /// What is in effect while there is none.
+        default: Option<Arc<Load>>,
+        /// Whether the default is enough to begin with.
+        begin_with_default: bool,
+        /// The types that it may have.
+        types: Box<[Box<str>]>,
+    },
+}
+
+impl FilterUse {
+    /// Returns whether the filter runs on requests of a route.
+    pub(crate) fn runs_on(&self, route: Option<&Route>) -> bool {
+        match route.and_then(|route| route.filter_switch(&self.name)) {
+            Some(on) => on,
+            None => !self.disabled,
+        }
+    }
+
+    /// Returns the configuration in effect; none while a discovered one is missing.
+    pub(crate) fn load(&self) -> Option<Arc<Load>> {
+        match &self.source {
+            Source::Typed(load) => Some(load.clone()),
+            Source::Discovered { place, default, .. } => {
+                place.current.load_full().or_else(|| default.clone())
+            }
+        }
     }
 }
 
 /// Reads the chain. The last filter must be the router, which is no value of its own: the proxy ends with it.
-pub(super) fn chain(
-    messages: Vec<xds::HttpFilter>,
-    registry: &FilterRegistry,
-) -> Result<Box<[FilterUse]>, FieldError> {
+pub(super) fn chain(messages: Vec<xds::HttpFilter>, loader: &Loader) -> Result<Box<[FilterUse]>, FieldError> {
     let count = messages.len();
     let mut chain = Vec::with_capacity(count);
     for (index, message) in messages.into_iter().enumerate() {
         let last = index + 1 == count;
-        match filter(message, last, registry).within(format!("http_filters[{index}]"))? {
+        match filter(message, last, loader).within(format!("http_filters[{index}]"))? {
             Some(filter) => chain.push(filter),
             None => return Ok(chain.into()),
         }
@@ -42,22 +74,47 @@ pub(super) fn chain(
 }
 
 /// Reads one filter; the router is none.
-fn filter(
-    message: xds::HttpFilter,
-    last: bool,
-    registry: &FilterRegistry,
-) -> Result<Option<FilterUse>, FieldError> {
-    if message.disabled {
-        return Err(FieldError::unsupported("disabled"));
+fn filter(message: xds::HttpFilter, last: bool, loader: &Loader) -> Result<Option<FilterUse>, FieldError> {
+    let (name, disabled) = (Arc::from(message.name), message.disabled);
+    let router = matches!(&message.config_type, Some(ConfigType::TypedConfig(any)) if any.type_url == ROUTER);
+    match (router, last) {
+        (true, true) if disabled => return Err(FieldError::new("disabled", "the router cannot be disabled")),
+        (true, true) => return Ok(None),
+        (true, false) => return Err(FieldError::new("typed_config", "the router is not last")),
+        (false, true) => return Err(FieldError::new("typed_config", "the last filter is not the router")),
+        (false, false) => {}
     }
-    let Some(ConfigType::TypedConfig(any)) = message.config_type else {
-        return Err(FieldError::missing("typed_config"));
+    let source = match message.config_type {
+        Some(ConfigType::TypedConfig(any)) => Source::Typed(loader.load(any)?),
+        Some(ConfigType::ConfigDiscovery(source)) => {
+            discovered(&name, source, loader).within("config_discovery")?
+        }
+        None => return Err(FieldError::missing("typed_config")),
     };
-    if any.type_url == ROUTER {
-        return if last { Ok(None) } else { Err(FieldError::new("typed_config", "the router is not last")) };
+    Ok(Some(FilterUse { name, disabled, source }))
+}
+
+fn discovered(
+    filter: &Arc<str>,
+    message: ExtensionConfigSource,
+    loader: &Loader,
+) -> Result<Source, FieldError> {
+    ads(message.config_source, "config_source")?;
+    let filter = name(filter.to_string(), "name")?;
+    if message.type_urls.is_empty() {
+        return Err(FieldError::missing("type_urls"));
     }
-    if last {
-        return Err(FieldError::new("typed_config", "the last filter is not the router"));
+    let default = message.default_config.map(|any| loader.load(any)).transpose().within("default_config")?;
+    let begin_with_default = message.apply_default_config_without_warming;
+    if begin_with_default && default.is_none() {
+        return Err(FieldError::new("apply_default_config_without_warming", "needs default_config"));
     }
-    Ok(Some(FilterUse { name: message.name.into(), factory: registry.factory(any)? }))
+    let types = message.type_urls.into_iter().map(Box::from).collect();
+    Ok(Source::Discovered { place: loader.discovered(&filter), default, begin_with_default, types })
+}
+
+/// Begins to load a configuration that came as a resource of its own.
+pub(crate) fn extension(message: TypedExtensionConfig, loader: &Loader) -> Result<Arc<Load>, FieldError> {
+    let any = message.typed_config.ok_or_else(|| FieldError::missing("typed_config"))?;
+    loader.load(any)
 }

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use super::error::{FieldError, Within};
 use super::filters::{FilterUse, chain};
 use super::take::{ads, duration, name, nothing_left};
-use crate::filter::FilterRegistry;
+use crate::stream::Loader;
 
 /// Envoy's defaults.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -46,10 +46,7 @@ pub(crate) struct HttpConnections {
 }
 
 impl HttpConnections {
-    pub(super) fn new(
-        mut message: xds::HttpConnectionManager,
-        registry: &FilterRegistry,
-    ) -> Result<Self, FieldError> {
+    pub(super) fn new(mut message: xds::HttpConnectionManager, loader: &Loader) -> Result<Self, FieldError> {
         let take_flag = |value: &mut Option<gatewright_xds::google::protobuf::BoolValue>, default| {
             value.take().map_or(default, |value| value.value)
         };
@@ -59,7 +56,7 @@ impl HttpConnections {
         };
         let settings = Self {
             routes,
-            filters: chain(std::mem::take(&mut message.http_filters), registry)?,
+            filters: chain(std::mem::take(&mut message.http_filters), loader)?,
             server_name: server_name(std::mem::take(&mut message.server_name))?,
             use_remote_address: take_flag(&mut message.use_remote_address, false),
             keep_request_id: std::mem::take(&mut message.preserve_external_request_id),

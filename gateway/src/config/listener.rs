@@ -12,10 +12,11 @@ use gatewright_xds::envoy::extensions::filters::network::rbac::v3::Rbac;
 use gatewright_xds::google::protobuf::Any;
 
 use super::error::{FieldError, Within};
+use super::filters::FilterUse;
 use super::http::HttpConnections;
 use super::take::{name, nothing_left, unpack};
 use super::tls::TlsSettings;
-use crate::filter::FilterRegistry;
+use crate::stream::Loader;
 
 const TLS_INSPECTOR: &str =
     "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
@@ -56,13 +57,13 @@ pub(crate) enum ServerName {
 }
 
 impl Listener {
-    pub(crate) fn new(mut message: xds::Listener, registry: &FilterRegistry) -> Result<Self, FieldError> {
+    pub(crate) fn new(mut message: xds::Listener, loader: &Loader) -> Result<Self, FieldError> {
         let chains = std::mem::take(&mut message.filter_chains)
             .into_iter()
             .chain(message.default_filter_chain.take())
             .enumerate()
             .map(|(index, chain)| {
-                FilterChain::new(chain, registry).map(Arc::new).within(format!("filter_chains[{index}]"))
+                FilterChain::new(chain, loader).map(Arc::new).within(format!("filter_chains[{index}]"))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if chains.is_empty() {
@@ -111,6 +112,11 @@ impl Listener {
         !self.chains.iter().any(|chain| matches!(&chain.action, ChainAction::Serve { tls: None, .. }))
     }
 
+    /// Returns the filters of all chains.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &FilterUse> {
+        self.chains.iter().flat_map(|chain| chain.filters())
+    }
+
     /// Returns the HTTP settings of all chains.
     pub(crate) fn https(&self) -> impl Iterator<Item = (&HttpConnections, Option<&TlsSettings>)> {
         self.chains.iter().filter_map(|chain| match &chain.action {
@@ -121,7 +127,15 @@ impl Listener {
 }
 
 impl FilterChain {
-    fn new(mut message: xds::FilterChain, registry: &FilterRegistry) -> Result<Self, FieldError> {
+    /// Returns the filters of requests.
+    pub(crate) fn filters(&self) -> &[FilterUse] {
+        match &self.action {
+            ChainAction::Serve { http, .. } => &http.filters,
+            ChainAction::Refuse => &[],
+        }
+    }
+
+    fn new(mut message: xds::FilterChain, loader: &Loader) -> Result<Self, FieldError> {
         let server_names = match message.filter_chain_match.take() {
             None => Box::default(),
             Some(names) => server_names(names).within("filter_chain_match")?,
@@ -129,7 +143,7 @@ impl FilterChain {
         let tls =
             message.transport_socket.take().map(TlsSettings::new).transpose().within("transport_socket")?;
         let filters = std::mem::take(&mut message.filters);
-        let action = action(filters, tls, registry)?;
+        let action = action(filters, tls, loader)?;
         message.name.clear();
         message.metadata = None;
         nothing_left(&message)?;
@@ -194,7 +208,7 @@ fn listener_filters(messages: Vec<xds::ListenerFilter>) -> Result<(), FieldError
 fn action(
     filters: Vec<xds::Filter>,
     tls: Option<TlsSettings>,
-    registry: &FilterRegistry,
+    loader: &Loader,
 ) -> Result<ChainAction, FieldError> {
     let mut filters = filters.into_iter();
     let filter = filters.next().ok_or_else(|| FieldError::missing("filters"))?;
@@ -208,7 +222,7 @@ fn action(
         return Err(FieldError::unsupported("filters[1]"));
     }
     let message: HttpConnectionManager = unpack(Some(any), "filters[0].typed_config")?;
-    let http = HttpConnections::new(message, registry).within("filters[0].typed_config")?;
+    let http = HttpConnections::new(message, loader).within("filters[0].typed_config")?;
     Ok(ChainAction::Serve { tls, http: Arc::new(http) })
 }
 

@@ -23,7 +23,7 @@ pub(crate) use cluster::{Cluster, Discovery, DnsTarget, Family, LoadBalancing, U
 pub(crate) use cors::CorsPolicy;
 pub(crate) use endpoints::{EndpointEntry, Endpoints, endpoints};
 pub use error::FieldError;
-pub(crate) use filters::FilterUse;
+pub(crate) use filters::{FilterUse, Source, extension};
 pub use headers::HeaderEdits;
 pub(crate) use http::HttpConnections;
 pub(crate) use listener::{ChainAction, FilterChain, Listener, ServerName};
@@ -31,7 +31,7 @@ pub(crate) use path_match::PathMatch;
 pub(crate) use retry::RetryPolicy;
 pub use route::Route;
 pub(crate) use route::{HeaderTest, QueryTest, RouteMatch, TestedHeader, ValueTest};
-pub(crate) use route_action::{DirectResponse, Forward, PathRewrite, Redirect, RouteAction, Targets};
+pub(crate) use route_action::{DirectResponse, Forward, PathRewrite, Redirect, RouteAction};
 pub(crate) use routes::{Domain, RouteConfiguration, VirtualHost};
 pub(crate) use secret::certified_key;
 pub(crate) use tls::TlsSettings;

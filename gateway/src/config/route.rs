@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gatewright_xds::envoy::config::route::v3 as xds;
 use gatewright_xds::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use gatewright_xds::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier;
+use gatewright_xds::google::protobuf;
 use http::HeaderName;
 
 use super::error::{FieldError, Within};
@@ -13,12 +14,24 @@ use super::headers::HeaderEdits;
 use super::path_match::PathMatch;
 use super::retry::RetryPolicy;
 use super::route_action::{RouteAction, action};
-use super::take::nothing_left;
+use super::take::{nothing_left, unpack};
 use super::text_test::TextTest;
-use crate::filter::FilterRegistry;
+use crate::stream::Loader;
 
 /// What a filter reads from a route, in the type that the filter's kind made.
 type Settings = Arc<dyn Any + Send + Sync>;
+
+const FILTER_CONFIG: &str = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
+const EMPTY: &str = "type.googleapis.com/google.protobuf.Empty";
+
+/// What a route says of a filter.
+#[derive(Debug)]
+struct OfFilter {
+    name: Arc<str>,
+    /// Whether the filter runs, also where the chain says something else.
+    runs: bool,
+    settings: Option<Settings>,
+}
 
 /// A compiled route.
 #[derive(Debug)]
@@ -28,7 +41,7 @@ pub struct Route {
     pub(crate) action: RouteAction,
     pub(crate) request_headers: HeaderEdits,
     pub(crate) response_headers: HeaderEdits,
-    filter_settings: Box<[(Arc<str>, Settings)]>,
+    filters: Box<[OfFilter]>,
 }
 
 impl Route {
@@ -39,22 +52,29 @@ impl Route {
 
     /// Returns the settings that this route has for the filter with this name.
     pub fn filter_settings<T: Any>(&self, filter: &str) -> Option<&T> {
-        let (_, settings) = self.filter_settings.iter().find(|(name, _)| **name == *filter)?;
-        settings.downcast_ref()
+        self.of_filter(filter)?.settings.as_ref()?.downcast_ref()
+    }
+
+    /// Returns whether the filter with this name runs on this route, if the route says so.
+    pub(crate) fn filter_switch(&self, filter: &str) -> Option<bool> {
+        self.of_filter(filter).map(|of_filter| of_filter.runs)
+    }
+
+    fn of_filter(&self, filter: &str) -> Option<&OfFilter> {
+        self.filters.iter().find(|of_filter| *of_filter.name == *filter)
     }
 
     /// Reads a route. `retry` is the policy of its host, which holds where the route has none of its own.
     pub(crate) fn new(
         mut message: xds::Route,
         retry: Option<&Arc<RetryPolicy>>,
-        filters: &FilterRegistry,
+        filters: &Loader,
     ) -> Result<Self, FieldError> {
         let matches = message.r#match.take().ok_or_else(|| FieldError::missing("match"))?;
-        let mut filter_settings = Vec::new();
+        let mut of_filters = Vec::new();
         for (name, any) in std::mem::take(&mut message.typed_per_filter_config) {
             let field = format!("typed_per_filter_config[{name}]");
-            let settings = filters.route_settings(any).within(field)?;
-            filter_settings.push((Arc::from(name), settings));
+            of_filters.push(OfFilter::new(&name, any, filters).within(field)?);
         }
         let request_add = std::mem::take(&mut message.request_headers_to_add);
         let response_add = std::mem::take(&mut message.response_headers_to_add);
@@ -72,12 +92,34 @@ impl Route {
                 response_add,
                 std::mem::take(&mut message.response_headers_to_remove),
             )?,
-            filter_settings: filter_settings.into(),
+            filters: of_filters.into(),
         };
         // Metadata is for people and tools.
         message.metadata = None;
         nothing_left(&message)?;
         Ok(route)
+    }
+}
+
+impl OfFilter {
+    /// Reads settings, plain or within a message that says as well whether the filter runs. Whoever holds settings runs
+    /// the filter.
+    fn new(name: &str, any: protobuf::Any, filters: &Loader) -> Result<Self, FieldError> {
+        let name = Arc::from(name);
+        if any.type_url != FILTER_CONFIG {
+            return Ok(Self { name, runs: true, settings: Some(filters.route_settings(any)?) });
+        }
+        let message: xds::FilterConfig = unpack(Some(any), "type_url")?;
+        if message.is_optional {
+            return Err(FieldError::unsupported("is_optional"));
+        }
+        let settings = match message.config {
+            None if message.disabled => None,
+            None => return Err(FieldError::missing("config")),
+            Some(any) if any.type_url == EMPTY => None,
+            Some(any) => Some(filters.route_settings(any).within("config")?),
+        };
+        Ok(Self { name, runs: !message.disabled, settings })
     }
 }
 

@@ -53,6 +53,33 @@ pub(crate) enum Targets {
     },
 }
 
+impl Targets {
+    /// Returns the number of a target drawn by weight; `draw` gives a number below its argument.
+    pub(crate) fn drawn(&self, draw: impl FnOnce(u64) -> u64) -> usize {
+        let Self::Weighted { targets, total } = self else { return 0 };
+        let mut drawn = draw(*total);
+        let chosen = targets.iter().position(|target| match drawn.checked_sub(target.weight) {
+            Some(rest) => {
+                drawn = rest;
+                false
+            }
+            None => true,
+        });
+        chosen.unwrap_or(0)
+    }
+
+    /// Returns the cluster of a target, and its edits of request and response where it has its own.
+    pub(crate) fn get(&self, target: usize) -> (&Arc<str>, Option<(&HeaderEdits, &HeaderEdits)>) {
+        match self {
+            Self::Single(cluster) => (cluster, None),
+            Self::Weighted { targets, .. } => {
+                let target = &targets[target.min(targets.len() - 1)];
+                (&target.cluster, Some((&target.request_headers, &target.response_headers)))
+            }
+        }
+    }
+}
+
 /// One weighted cluster.
 #[derive(Debug)]
 pub(crate) struct WeightedTarget {

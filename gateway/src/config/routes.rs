@@ -8,8 +8,8 @@ use super::error::{FieldError, Within};
 use super::retry::RetryPolicy;
 use super::route::Route;
 use super::take::{ads, name, nothing_left};
-use crate::filter::FilterRegistry;
 use crate::matching::RouteList;
+use crate::stream::Loader;
 
 /// What a listener's routes have in common. The virtual hosts come on their own, or inline.
 #[derive(Clone, Debug)]
@@ -22,10 +22,7 @@ pub(crate) struct RouteConfiguration {
 }
 
 impl RouteConfiguration {
-    pub(crate) fn new(
-        mut message: xds::RouteConfiguration,
-        filters: &FilterRegistry,
-    ) -> Result<Self, FieldError> {
+    pub(crate) fn new(mut message: xds::RouteConfiguration, filters: &Loader) -> Result<Self, FieldError> {
         name(std::mem::take(&mut message.name), "name")?;
         let hosts_on_their_own = match message.vhds.take() {
             None => false,
@@ -69,7 +66,7 @@ pub(crate) enum Domain {
 }
 
 impl VirtualHost {
-    pub(crate) fn new(mut message: xds::VirtualHost, filters: &FilterRegistry) -> Result<Self, FieldError> {
+    pub(crate) fn new(mut message: xds::VirtualHost, filters: &Loader) -> Result<Self, FieldError> {
         let domains = std::mem::take(&mut message.domains)
             .into_iter()
             .enumerate()

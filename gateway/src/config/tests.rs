@@ -11,7 +11,7 @@ use gatewright_xds::envoy::extensions::filters::network::http_connection_manager
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3 as tls;
 
 use super::*;
-use crate::filter::FilterRegistry;
+use crate::stream::Loader;
 
 fn path_of<T: std::fmt::Debug>(result: Result<T, FieldError>) -> String {
     result.unwrap_err().path().to_owned()
@@ -125,7 +125,7 @@ fn host(edit: fn(&mut route::VirtualHost)) -> Result<VirtualHost, FieldError> {
         ..route::VirtualHost::default()
     };
     edit(&mut message);
-    VirtualHost::new(message, &FilterRegistry::standard())
+    VirtualHost::new(message, &Loader::new(crate::filters::standard()))
 }
 
 fn forward(message: &mut route::VirtualHost) -> &mut route::RouteAction {
@@ -226,7 +226,7 @@ fn listen(chains: Vec<listener::FilterChain>) -> Result<Listener, FieldError> {
         filter_chains: chains,
         ..listener::Listener::default()
     };
-    Listener::new(message, &FilterRegistry::standard())
+    Listener::new(message, &Loader::new(crate::filters::standard()))
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) fn subscribe(interests: &InterestHandle, wanted: &Wanted) {
     interests.set(type_url::ENDPOINT, Interest::named(wanted.endpoints.iter().cloned()));
     interests.set(type_url::ROUTE, Interest::named(wanted.routes.iter().cloned()));
     interests.set(type_url::SECRET, Interest::named(wanted.secrets.iter().cloned()));
+    interests.set(type_url::EXTENSION_CONFIG, Interest::named(wanted.extensions.iter().cloned()));
     let hosts = if wanted.hosts { Interest::all() } else { Interest::default() };
     interests.set(type_url::VIRTUAL_HOST, hosts);
 }
@@ -75,6 +76,7 @@ impl Handler for AdsHandler {
             tracing::warn!(kind, %name, %reason, "an xDS resource is rejected");
         }
         control.publish(references);
+        control.load();
         rejected
     }
 

@@ -16,10 +16,10 @@ use gatewright_xds_client::{AdsClient, ConfigurationError, InterestHandle};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log::LogWriter;
-use crate::filter::FilterRegistry;
-use crate::proxy::Workers;
+use crate::proxy::{Command, Workers};
 use crate::shared::Shared;
 use crate::state::{Accepted, Retired, Store};
+use crate::stream::{FilterRegistry, Load, Loader};
 use resolver::Resolver;
 use sockets::Sockets;
 
@@ -84,8 +84,12 @@ pub(crate) async fn run(setup: Setup) -> Result<(), ConfigurationError> {
     let Setup { server, node_id, filters, shared, workers, log, progress, mut dumps, stop } = setup;
     let (client, interests) = AdsClient::new(ads::options(&server, &node_id))?;
     let (found, mut addresses) = mpsc::channel(WAITING_ADDRESSES);
+    // One message per configuration that takes its time.
+    let (loads, mut loaded) = mpsc::unbounded_channel();
     let control = Rc::new(RefCell::new(Control {
-        store: Store::new(filters),
+        store: Store::new(Loader::new(filters)),
+        attached: Arc::default(),
+        loads,
         sockets: Sockets::new(workers.count()),
         resolver: Resolver::new(found),
         retired: Retired::default(),
@@ -103,6 +107,7 @@ pub(crate) async fn run(setup: Setup) -> Result<(), ConfigurationError> {
         tokio::select! {
             never = &mut subscription => match never {},
             Some((cluster, endpoints)) = addresses.recv() => control.borrow_mut().resolved(&cluster, endpoints),
+            Some(()) = loaded.recv() => control.borrow_mut().loaded(),
             Some(request) = dumps.recv() => control.borrow().dump(request),
             _ = collect.tick() => control.borrow_mut().tick(),
             // A gateway that nobody holds any more ends as well.
@@ -125,6 +130,10 @@ struct Control {
     shared: Arc<Shared>,
     workers: Workers,
     interests: InterestHandle,
+    /// The configurations of filters that workers were told of last.
+    attached: Arc<[Arc<Load>]>,
+    /// Where the end of a loading is told.
+    loads: mpsc::UnboundedSender<()>,
     progress: watch::Sender<Progress>,
     /// When the server sent something last.
     last_update: Instant,
@@ -135,6 +144,23 @@ impl Control {
         if self.store.resolve(cluster, endpoints) {
             self.publish(false);
         }
+    }
+
+    /// Has configurations of filters loaded that take their time, on threads of their own.
+    fn load(&self) {
+        for work in self.store.work() {
+            let (running, ended) = (tokio::task::spawn_blocking(|| work.run()), self.loads.clone());
+            tokio::task::spawn_local(async move {
+                // A loading that panicked is one that failed.
+                let _ = running.await;
+                let _ = ended.send(());
+            });
+        }
+    }
+
+    fn loaded(&mut self) {
+        self.store.loaded();
+        self.publish(true);
     }
 
     /// Drops what nobody uses any more, and stops waiting for a server that is there and silent.
@@ -162,6 +188,10 @@ impl Control {
     /// Puts the state in effect: first what requests read, then the sockets that bring requests. `references` says that
     /// resources may name others than before; without it the cost does not grow with their number.
     fn publish(&mut self, references: bool) {
+        if !Arc::ptr_eq(&self.attached, self.store.filters_in_use()) {
+            self.attached = self.store.filters_in_use().clone();
+            self.workers.tell_all(|| Command::Filters(self.attached.clone()));
+        }
         let next = Arc::new(self.store.snapshot());
         let before = self.shared.snapshot.swap(next.clone());
         self.retired.push(before);

@@ -112,8 +112,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::filter::FilterRegistry;
     use crate::message::Scheme;
+    use crate::stream::Loader;
 
     #[derive(Clone, Debug)]
     struct Drawn {
@@ -160,7 +160,7 @@ mod tests {
             })),
             ..xds::Route::default()
         };
-        Arc::new(Route::new(message, None, &FilterRegistry::standard()).unwrap())
+        Arc::new(Route::new(message, None, &Loader::new(crate::filters::standard())).unwrap())
     }
 
     fn head(path: &str, header: bool) -> RequestHead {

@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::filtered::FilteredResponse;
+use super::filtered::{FilteredResponse, Rest};
 use super::record::Record;
+use super::source::Source;
 use crate::body::{BodyError, broken};
 use crate::stats::ResponseFlags;
-use crate::upstream::UpstreamBody;
 use crate::watch::Broken;
 
 /// The body of a response on its way to the client, with the request's record, which ends with it.
@@ -25,12 +25,25 @@ fn is_malformed(error: &BodyError) -> bool {
     matches!(error, BodyError::Peer(error) if broken(error) == Broken::Malformed)
 }
 
-/// Where a response's body comes from.
+/// What a response's body is to the connection.
 pub(crate) enum Content {
-    Empty,
-    Full(Bytes),
-    Upstream(UpstreamBody),
+    Direct(Source),
     Filtered(Box<FilteredResponse>),
+}
+
+impl From<Source> for Content {
+    fn from(source: Source) -> Self {
+        Self::Direct(source)
+    }
+}
+
+impl From<Rest> for Content {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::Direct(source) => Self::Direct(source),
+            Rest::Filtered(body) => Self::Filtered(body),
+        }
+    }
 }
 
 impl ResponseBody {
@@ -63,34 +76,24 @@ impl ResponseBody {
 }
 
 impl Content {
-    pub(crate) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
-            Self::Empty => Poll::Ready(None),
-            Self::Full(data) if data.is_empty() => Poll::Ready(None),
-            Self::Full(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
-            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Direct(source) => source.poll_frame(cx),
             Self::Filtered(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
-    pub(crate) fn is_end_stream(&self) -> bool {
+    fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
-            Self::Full(data) => data.is_empty(),
-            Self::Upstream(body) => body.is_end_stream(),
+            Self::Direct(source) => source.is_end_stream(),
             Self::Filtered(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Full(data) => SizeHint::with_exact(data.len() as u64),
-            Self::Upstream(body) => body.size_hint(),
-            Self::Filtered(_) => SizeHint::default(),
+            Self::Direct(source) => source.size_hint(),
+            Self::Filtered(body) => body.size_hint(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One client connection: its settings, the requests under way on it, and when it has to end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ use crate::message::Scheme;
 use crate::message::address::Ends;
 use crate::shared::ListenerStats;
 use crate::state::Listener;
+use crate::stream::ConnectionInfo;
 use crate::watch::Watch;
 
 /// A client connection.
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) scheme: Scheme,
     /// The name that the client asked for in TLS.
     pub(crate) server_name: Option<Box<str>>,
+    /// Made when the first filter wants it.
+    info: OnceCell<Rc<ConnectionInfo>>,
     listener: Arc<str>,
     current: RefCell<Current>,
     /// The requests under way.
@@ -89,6 +92,7 @@ impl Connection {
             ends,
             scheme: if tls.is_some() { Scheme::Https } else { Scheme::Http },
             server_name: tls.flatten(),
+            info: OnceCell::new(),
             listener: name,
             current: RefCell::new(Current { listener, http }),
             streams: RefCell::default(),
@@ -130,6 +134,19 @@ impl Connection {
     /// Notes that another protocol is spoken from now on.
     pub(crate) fn switched(&self) {
         self.moves.switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the connection as filters see it.
+    pub(crate) fn info(&self) -> Rc<ConnectionInfo> {
+        let new = || {
+            Rc::new(ConnectionInfo {
+                remote: self.ends.remote.clone(),
+                local: self.ends.local.clone(),
+                server_name: self.server_name.clone(),
+                tls: self.scheme == Scheme::Https,
+            })
+        };
+        self.info.get_or_init(new).clone()
     }
 
     pub(crate) fn listener(&self) -> &Arc<str> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attached::Attached;
 use crate::access_log::WorkerLog;
 use crate::clock::Clock;
 use crate::random::Random;
@@ -13,6 +14,7 @@ pub(crate) struct Context {
     pub(crate) worker: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstream: Client,
+    pub(crate) filters: Attached,
     pub(crate) log: WorkerLog,
     pub(crate) random: Random,
     pub(crate) clock: Clock,
@@ -24,6 +26,7 @@ impl Context {
             worker,
             shared,
             upstream: Client::new(worker),
+            filters: Attached::new(worker),
             log,
             random: Random::new(worker),
             clock: Clock::default(),

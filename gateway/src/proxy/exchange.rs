@@ -14,21 +14,25 @@ use hyper::upgrade::OnUpgrade;
 
 use super::body::{Content, ResponseBody};
 use super::connection::Connection;
-use super::filtered::Session;
+use super::filtered;
 use super::forward::{Forwarded, Forwarding};
 use super::record::Record;
-use super::routing::RouteChoice;
+use super::routing::{Chosen, RouteChoice};
+use super::session::{self, Instead, Session};
+use super::source::Source;
 use super::upgrade;
 use crate::body::{ClientBody, RequestBody};
 use crate::config::{HttpConnections, RouteAction};
-use crate::filter::Routing as _;
-use crate::filter::chain::{Chain, Surroundings};
 use crate::message::incoming::{self, Accepted, HeadRefusal};
-use crate::message::reply;
-use crate::message::{LocalReply, ReplyForm, RequestHead, ResponseHead};
+use crate::message::{LocalReply, ReplyForm, RequestHead, ResponseHead, hop, reply};
 use crate::stats::ResponseFlags;
 use crate::upstream::Lease;
 use crate::watch::Watch;
+
+/// The stream ends without a response: its connection is closed, or the stream reset.
+#[derive(Debug, thiserror::Error)]
+#[error("a filter ended the stream")]
+pub(crate) struct Ended;
 
 /// A request being answered.
 struct Exchange {
@@ -42,7 +46,7 @@ struct Exchange {
 /// What the router made of a request.
 enum Routed {
     Reply(LocalReply),
-    Response(ResponseHead, Content),
+    Response(ResponseHead, Source),
     Upgraded(Response<Incoming>, Lease),
 }
 
@@ -50,7 +54,7 @@ enum Routed {
 pub(crate) async fn answer(
     connection: Rc<Connection>,
     mut request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Result<Response<ResponseBody>, Ended> {
     let start = Instant::now();
     let http = connection.http();
     let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
@@ -66,12 +70,12 @@ pub(crate) async fn answer(
     let form = head.reply_form();
     let exchange = Exchange { connection, http, record, form, upgrade: upgrade.filter(|_| websocket) };
     match refusal {
-        Some(refusal) => exchange.refuse(refusal, head.version),
+        Some(refusal) => Ok(exchange.refuse(refusal, head.version)),
         None => {
             let (watch, server) = (exchange.record.watch.clone(), exchange.http.server_name.clone());
             unless_expired(&watch, pin!(exchange.run(head, body))).await.unwrap_or_else(|| {
                 let (head, body) = reply::stream_timeout(watch.request_complete.get()).into_parts(form);
-                response(head, ResponseBody::unrecorded(Content::Full(body)), server)
+                Ok(response(head, ResponseBody::unrecorded(Source::Full(body).into()), server))
             })
         }
     }
@@ -117,69 +121,98 @@ impl Exchange {
             reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let (head, body) = reply.into_parts(self.form);
-        self.send(head, Content::Full(body))
+        self.send(head, Source::Full(body))
     }
 
-    async fn run(mut self, head: RequestHead, body: Incoming) -> Response<ResponseBody> {
+    async fn run(mut self, head: RequestHead, body: Incoming) -> Result<Response<ResponseBody>, Ended> {
         let body = if body.is_end_stream() {
             self.record.watch.request_complete.set(true);
             RequestBody::Empty
         } else {
             RequestBody::Client(ClientBody::new(body, self.record.watch.clone()))
         };
-        let mut choice = RouteChoice::new(self.connection.context.shared.clone(), self.http.routes.clone());
-        let mut around = Surroundings { uses: &self.http.filters, routing: &mut choice };
-        match Chain::start(head, body.is_end_stream(), &mut around) {
-            Ok(head) => {
-                let route = choice.route(&head);
-                let outcome = self.route(head, route, body).await;
-                self.respond(outcome).await
+        let choice = RouteChoice::new(self.connection.context.clone(), self.http.routes.clone());
+        match session::start(&self.connection, &self.http, choice, head, body.is_end_stream()) {
+            Ok((head, chosen)) => {
+                let outcome = self.route(head, chosen, body).await;
+                Ok(self.respond(outcome))
             }
-            Err(chain) => {
-                let session = Session::new(chain, choice, self.http.clone());
+            Err(session) => {
+                let over = session.clone();
+                self.record.on_end = Some(Box::new(move |outcome| over.finish(outcome)));
                 self.run_filtered(session, body).await
             }
         }
     }
 
     /// Runs a request that filters work on. Their answer at any time takes the place of what is under way.
-    async fn run_filtered(mut self, session: Rc<Session>, body: RequestBody) -> Response<ResponseBody> {
-        let outcome = match session.request_head(body).await {
-            Err(reply) => Routed::Reply(reply),
+    async fn run_filtered(
+        mut self,
+        session: Rc<Session>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Ended> {
+        let instead = match filtered::request(&session, body).await {
+            Err(instead) => instead,
             Ok((head, body)) => {
-                let route = session.route(&head);
-                tokio::select! {
+                let chosen = session.route(&head);
+                let outcome = tokio::select! {
                     biased;
-                    reply = session.reply() => Routed::Reply(reply),
-                    outcome = self.route(head, route, body) => outcome,
+                    instead = session.instead() => Err(instead),
+                    outcome = self.route(head, chosen, body) => Ok(outcome),
+                };
+                let endpoint = self.record.trail.endpoint.as_ref();
+                session.answered_by(endpoint.map(|endpoint| endpoint.label.clone()));
+                match outcome {
+                    Ok(Routed::Upgraded(response, lease)) => {
+                        return self.switch_filtered(&session, response, lease).await;
+                    }
+                    Ok(Routed::Response(head, source)) => {
+                        return self.respond_filtered(&session, head, source).await;
+                    }
+                    Ok(Routed::Reply(reply)) => Instead::Reply(reply),
+                    Err(instead) => instead,
                 }
             }
         };
-        let (head, content) = match outcome {
-            Routed::Upgraded(response, lease) => return self.switch(response, lease),
-            Routed::Response(head, content) => (head, content),
-            Routed::Reply(reply) => {
+        match instead {
+            Instead::Reply(reply) => {
                 let (head, body) = reply.into_parts(self.form);
-                (head, Content::Full(body))
+                self.respond_filtered(&session, head, Source::Full(body)).await
             }
-        };
-        match session.response(head, content).await {
-            Ok((head, content)) => self.send(head, content),
-            Err(reply) => {
-                let (head, body) = reply.into_parts(self.form);
-                self.send(head, Content::Full(body))
-            }
+            Instead::End => self.end(),
         }
     }
 
+    /// Sends a response through the filters.
+    async fn respond_filtered(
+        self,
+        session: &Rc<Session>,
+        head: ResponseHead,
+        source: Source,
+    ) -> Result<Response<ResponseBody>, Ended> {
+        match filtered::response(session, head, source).await {
+            Ok((head, rest)) => Ok(self.send(head, rest)),
+            Err(instead) => self.instead(instead),
+        }
+    }
+
+    /// Does what a filter wants in the place of a response; that passes no filter again.
+    fn instead(self, instead: Instead) -> Result<Response<ResponseBody>, Ended> {
+        match instead {
+            Instead::Reply(reply) => Ok(self.respond(Routed::Reply(reply))),
+            Instead::End => self.end(),
+        }
+    }
+
+    /// Ends the stream without a response.
+    fn end(mut self) -> Result<Response<ResponseBody>, Ended> {
+        self.record.complete = true;
+        Err(Ended)
+    }
+
     /// Carries out the action of the route.
-    async fn route(
-        &mut self,
-        head: RequestHead,
-        route: Option<Arc<crate::config::Route>>,
-        body: RequestBody,
-    ) -> Routed {
-        let Some(route) = route else {
+    async fn route(&mut self, head: RequestHead, chosen: Option<Chosen>, body: RequestBody) -> Routed {
+        let Some(Chosen { route, target }) = chosen else {
             self.record.flags.add(ResponseFlags::NO_ROUTE);
             return Routed::Reply(reply::not_found());
         };
@@ -195,49 +228,76 @@ impl Exchange {
                     record: &mut self.record,
                     route: &route,
                     action,
+                    target,
                     websocket: self.upgrade.is_some(),
                 };
                 match forwarding.run(head, body).await {
                     Forwarded::Reply(reply) => Routed::Reply(reply),
-                    Forwarded::Response(head, content) => Routed::Response(head, content),
+                    Forwarded::Response(head, source) => Routed::Response(head, source),
                     Forwarded::Upgraded(response, lease) => Routed::Upgraded(response, lease),
                 }
             }
         }
     }
 
-    async fn respond(self, outcome: Routed) -> Response<ResponseBody> {
+    fn respond(self, outcome: Routed) -> Response<ResponseBody> {
         match outcome {
-            Routed::Response(head, content) => self.send(head, content),
-            Routed::Upgraded(response, lease) => self.switch(response, lease),
+            Routed::Response(head, source) => self.send(head, source),
+            Routed::Upgraded(response, lease) => {
+                let head = agreement(&response);
+                self.switch(head, response, lease)
+            }
             Routed::Reply(reply) => {
                 let (head, body) = reply.into_parts(self.form);
-                self.send(head, Content::Full(body))
+                self.send(head, Source::Full(body))
             }
         }
     }
 
     /// Hands the response over to the connection.
-    fn send(mut self, head: ResponseHead, content: Content) -> Response<ResponseBody> {
+    fn send(mut self, head: ResponseHead, content: impl Into<Content>) -> Response<ResponseBody> {
         self.record.code = head.status.as_u16();
-        response(head, ResponseBody::new(content, self.record), self.http.server_name.clone())
+        response(head, ResponseBody::new(content.into(), self.record), self.http.server_name.clone())
+    }
+
+    /// Lets filters see that another protocol follows, or answer in the place of that.
+    async fn switch_filtered(
+        self,
+        session: &Rc<Session>,
+        agreed: Response<Incoming>,
+        lease: Lease,
+    ) -> Result<Response<ResponseBody>, Ended> {
+        let head = agreement(&agreed);
+        match filtered::agreement(session, head).await {
+            Ok(head) => Ok(self.switch(head, agreed, lease)),
+            Err(instead) => self.instead(instead),
+        }
     }
 
     /// Agrees to the protocol that the upstream agreed to, and carries bytes from then on.
-    fn switch(mut self, mut agreed: Response<Incoming>, lease: Lease) -> Response<ResponseBody> {
+    fn switch(
+        mut self,
+        mut head: ResponseHead,
+        mut agreed: Response<Incoming>,
+        lease: Lease,
+    ) -> Response<ResponseBody> {
         let upstream = hyper::upgrade::on(&mut agreed);
-        let (parts, _) = agreed.into_parts();
-        let mut headers = parts.headers;
-        let protocol = headers.get(header::UPGRADE).cloned();
-        crate::message::hop::strip(&mut headers);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, protocol.unwrap_or_else(|| HeaderValue::from_static("websocket")));
-        self.record.code = parts.status.as_u16();
+        let protocol = agreed.headers().get(header::UPGRADE).cloned();
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.headers
+            .insert(header::UPGRADE, protocol.unwrap_or_else(|| HeaderValue::from_static("websocket")));
+        self.record.code = head.status.as_u16();
         self.connection.switched();
         if let Some(client) = self.upgrade.take() {
             upgrade::carry(client, upstream, lease, self.record);
         }
-        let head = ResponseHead { status: parts.status, headers };
-        response(head, ResponseBody::unrecorded(Content::Empty), self.http.server_name.clone())
+        response(head, ResponseBody::unrecorded(Source::Empty.into()), self.http.server_name.clone())
     }
+}
+
+/// Returns the head of a response that agrees to another protocol, without what says to which.
+fn agreement(agreed: &Response<Incoming>) -> ResponseHead {
+    let mut headers = agreed.headers().clone();
+    hop::strip(&mut headers);
+    ResponseHead { status: agreed.status(), headers }
 }

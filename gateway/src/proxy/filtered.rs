@@ -1,177 +1,87 @@
-//! Messages that pass through a filter chain: the head is driven here, the bodies filter themselves as they are read.
+//! Messages on their way through a stream: a head is waited for, a body filters itself as it is read.
 
-use std::cell::{RefCell, RefMut};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::Content;
-use super::routing::RouteChoice;
+use super::session::{Instead, Session};
+use super::source::Source;
 use crate::body::{BodyError, RequestBody};
-use crate::config::{HttpConnections, Route};
-use crate::filter::chain::{Chain, Passage, Passed, Surroundings};
-use crate::filter::{Routing as _, Signal};
-use crate::message::{LocalReply, RequestHead, ResponseHead};
+use crate::message::{RequestHead, ResponseHead, reply};
+use crate::stream::Side;
 
-/// The most that filters may hold of one message.
-const HELD_BYTES: usize = 1024 * 1024;
-
-/// A request in its filter chain. Shared by the task that answers it and the ones that read its bodies.
-pub(crate) struct Session {
-    inner: RefCell<Inner>,
-    signal: Rc<Signal>,
+/// Waits until a request's head has passed every filter, feeding them the body as far as they want it.
+pub(crate) async fn request(
+    session: &Rc<Session>,
+    body: RequestBody,
+) -> Result<(RequestHead, RequestBody), Instead> {
+    let source = (!body.is_end_stream()).then(|| Box::new(body));
+    let mut body = FilteredRequest { session: session.clone(), source, ended: false };
+    let head = poll_fn(|cx| body.poll_head(cx)).await?;
+    Ok((head, body.into_body()))
 }
 
-struct Inner {
-    chain: Box<Chain>,
-    choice: RouteChoice,
-    http: Arc<HttpConnections>,
+/// What is left of a response's body: as it came, or behind filters.
+pub(crate) enum Rest {
+    Direct(Source),
+    Filtered(Box<FilteredResponse>),
 }
 
-impl Inner {
-    fn with<R>(&mut self, call: impl FnOnce(&mut Chain, &mut Surroundings<'_>) -> R) -> R {
-        let mut around = Surroundings { uses: &self.http.filters, routing: &mut self.choice };
-        call(&mut self.chain, &mut around)
-    }
-}
-
-impl Session {
-    pub(crate) fn new(chain: Box<Chain>, choice: RouteChoice, http: Arc<HttpConnections>) -> Rc<Self> {
-        let signal = chain.signal.clone();
-        Rc::new(Self { inner: RefCell::new(Inner { chain, choice, http }), signal })
-    }
-
-    /// Returns the route of the request as it is now.
-    pub(crate) fn route(&self, head: &RequestHead) -> Option<Arc<Route>> {
-        self.inner.borrow_mut().choice.route(head)
-    }
-
-    /// Waits until the request's head has passed every filter, feeding them the body as far as they want it.
-    pub(crate) async fn request_head(
-        self: &Rc<Self>,
-        body: RequestBody,
-    ) -> Result<(RequestHead, RequestBody), LocalReply> {
-        let mut body = FilteredRequest::new(self.clone(), body);
-        let head = poll_fn(|cx| body.poll_head(cx)).await?;
-        Ok((head, body.into_body()))
-    }
-
-    /// Waits until a filter answers the request.
-    pub(crate) async fn reply(&self) -> LocalReply {
-        poll_fn(|cx| {
-            self.signal.register(cx.waker());
-            match self.settle().chain.reply.take() {
-                Some(reply) => Poll::Ready(reply),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// Sends a response through the filters. An answer of a filter takes its place, and passes no filter again.
-    pub(crate) async fn response(
-        self: &Rc<Self>,
-        head: ResponseHead,
-        content: Content,
-    ) -> Result<(ResponseHead, Content), LocalReply> {
-        let end = content.is_end_stream();
-        self.inner.borrow_mut().with(|chain, around| {
-            chain.reply = None;
-            chain.response_head(head, end, around);
-        });
-        let mut body =
-            FilteredResponse { session: self.clone(), source: Some(content).filter(|_| !end), ended: false };
-        let head = poll_fn(|cx| body.poll_head(cx)).await;
-        match head {
-            Ok(head) => Ok((head, body.into_content())),
-            Err(reply) => {
-                self.inner.borrow_mut().chain.discard_response();
-                Err(reply)
-            }
+/// Sends a response through the filters. What a filter wants instead takes its place, and passes no filter again.
+pub(crate) async fn response(
+    session: &Rc<Session>,
+    head: ResponseHead,
+    source: Source,
+) -> Result<(ResponseHead, Rest), Instead> {
+    let end = source.is_end_stream();
+    session.with(|stream, choice| stream.response_head(head, end, choice));
+    let mut body =
+        FilteredResponse { session: session.clone(), source: Some(source).filter(|_| !end), ended: false };
+    match poll_fn(|cx| body.poll_head(cx)).await {
+        Ok(head) => Ok((head, body.into_rest())),
+        Err(instead) => {
+            session.with(|stream, _| stream.discard_response());
+            Err(instead)
         }
-    }
-
-    fn settle(&self) -> RefMut<'_, Inner> {
-        let mut inner = self.inner.borrow_mut();
-        inner.with(|chain, around| chain.settle(around));
-        inner
     }
 }
 
-/// Returns the head if it is the next part to come out, and notes whether it is all there is.
-fn take_head<H>(passage: &mut Passage<H>, ended: &mut bool) -> Option<H> {
-    match passage.passed.pop_front() {
-        Some(Passed::Head { head, end }) => {
-            *ended = end;
-            Some(head)
-        }
-        Some(other) => {
-            passage.passed.push_front(other);
-            None
-        }
-        None => None,
-    }
-}
-
-/// Takes the next part of a body out. `Some(None)` is the end.
-fn take_body<H>(passage: &mut Passage<H>, ended: &mut bool) -> Option<Option<Frame<Bytes>>> {
-    loop {
-        if *ended {
-            return Some(None);
-        }
-        match passage.passed.pop_front()? {
-            Passed::Head { .. } => {}
-            Passed::Data { data, end } => {
-                *ended = end;
-                if !data.is_empty() {
-                    return Some(Some(Frame::data(data)));
-                }
-            }
-            Passed::Trailers(trailers) => {
-                *ended = true;
-                return Some(Some(Frame::trailers(trailers)));
-            }
-        }
-    }
+/// Sends the head of a response through the filters that another protocol follows: that one passes none.
+pub(crate) async fn agreement(session: &Rc<Session>, head: ResponseHead) -> Result<ResponseHead, Instead> {
+    session.with(|stream, choice| stream.response_head(head, false, choice));
+    let mut body = FilteredResponse { session: session.clone(), source: None, ended: false };
+    poll_fn(|cx| body.poll_head(cx)).await
 }
 
 /// A request's body on its way through the filters.
-pub(crate) struct FilteredRequest {
+struct FilteredRequest {
     session: Rc<Session>,
     source: Option<Box<RequestBody>>,
     ended: bool,
 }
 
 impl FilteredRequest {
-    fn new(session: Rc<Session>, body: RequestBody) -> Self {
-        let source = (!body.is_end_stream()).then(|| Box::new(body));
-        Self { session, source, ended: false }
-    }
-
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<RequestHead, LocalReply>> {
-        self.session.signal.register(cx.waker());
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<RequestHead, Instead>> {
+        self.session.register(cx);
         loop {
             let mut inner = self.session.settle();
-            if let Some(reply) = inner.chain.reply.take() {
-                return Poll::Ready(Err(reply));
+            if let Some(instead) = inner.instead() {
+                return Poll::Ready(Err(instead));
             }
-            if let Some(head) = take_head(&mut inner.chain.request, &mut self.ended) {
+            if let Some((head, end)) = inner.stream.request_out() {
+                self.ended = end;
                 return Poll::Ready(Ok(head));
             }
-            // A held head whose filter has no use for the body: it stays with the client meanwhile.
-            if !inner.chain.wants_request_body() {
+            if !inner.stream.wants_more(Side::Request) {
                 return Poll::Pending;
             }
             drop(inner);
-            match self.feed(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(crate::message::reply::bad_request())),
-                Poll::Pending => return Poll::Pending,
+            if ready!(self.feed(cx)).is_err() {
+                return Poll::Ready(Err(Instead::Reply(reply::bad_request())));
             }
         }
     }
@@ -179,34 +89,18 @@ impl FilteredRequest {
     /// Feeds the next part of the source.
     fn feed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         let Some(source) = &mut self.source else { return Poll::Pending };
-        let frame = std::task::ready!(Pin::new(&mut **source).poll_frame(cx)).transpose()?;
+        let frame = ready!(Pin::new(&mut **source).poll_frame(cx)).transpose()?;
         let end = frame.is_none() || source.is_end_stream();
         if end {
             self.source = None;
         }
-        let mut inner = self.session.inner.borrow_mut();
-        inner.with(|chain, around| {
-            match frame.map(Frame::into_data) {
-                None => chain.request_data(Bytes::new(), true, around),
-                Some(Ok(data)) => chain.request_data(data, end, around),
-                Some(Err(frame)) => {
-                    if let Ok(trailers) = frame.into_trailers() {
-                        chain.request_trailers(trailers, around);
-                    }
-                }
-            }
-            if chain.request.held_bytes() > HELD_BYTES {
-                chain.answer(LocalReply::new(http::StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large"));
-            }
-        });
+        self.session.feed(Side::Request, frame, end);
         Poll::Ready(Ok(()))
     }
 
     /// Returns the shortest form of what is left: the source itself when no filter looks at it.
     fn into_body(mut self) -> RequestBody {
-        let inner = self.session.inner.borrow();
-        let direct = inner.chain.request.passed.is_empty() && !inner.chain.takes_request_body();
-        drop(inner);
+        let direct = !self.session.with(|stream, _| stream.takes_body(Side::Request));
         match self.source.take() {
             _ if self.ended => RequestBody::Empty,
             Some(source) if direct => *source,
@@ -227,20 +121,21 @@ impl Body for FilteredRequest {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        this.session.signal.register(cx.waker());
+        this.session.register(cx);
         loop {
             let mut inner = this.session.settle();
-            if inner.chain.has_replied() {
+            if inner.stream.has_replied() || inner.stream.has_ended() {
                 return Poll::Ready(Some(Err(BodyError::Answered)));
             }
-            if let Some(frame) = take_body(&mut inner.chain.request, &mut this.ended) {
+            if let Some(frame) = inner.next_frame(Side::Request, &mut this.ended) {
                 return Poll::Ready(frame.map(Ok));
             }
+            if !inner.stream.wants_more(Side::Request) {
+                return Poll::Pending;
+            }
             drop(inner);
-            match this.feed(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Poll::Pending => return Poll::Pending,
+            if let Err(error) = ready!(this.feed(cx)) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
@@ -250,77 +145,59 @@ impl Body for FilteredRequest {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        rest(&self.session, Side::Request)
     }
 }
 
 /// A response's body on its way through the filters.
 pub(crate) struct FilteredResponse {
     session: Rc<Session>,
-    source: Option<Content>,
+    source: Option<Source>,
     ended: bool,
 }
 
 impl FilteredResponse {
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, LocalReply>> {
-        self.session.signal.register(cx.waker());
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Instead>> {
+        self.session.register(cx);
         loop {
             let mut inner = self.session.settle();
-            if let Some(reply) = inner.chain.reply.take() {
-                return Poll::Ready(Err(reply));
+            if let Some(instead) = inner.instead() {
+                return Poll::Ready(Err(instead));
             }
-            if let Some(head) = take_head(&mut inner.chain.response, &mut self.ended) {
+            if let Some((head, end)) = inner.stream.response_out() {
+                self.ended = end;
                 return Poll::Ready(Ok(head));
             }
-            if !inner.chain.wants_response_body() {
+            if !inner.stream.wants_more(Side::Response) {
                 return Poll::Pending;
             }
             drop(inner);
-            match self.feed(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => {
-                    return Poll::Ready(Err(crate::message::reply::upstream_failure(
-                        "connection termination",
-                    )));
-                }
-                Poll::Pending => return Poll::Pending,
+            if ready!(self.feed(cx)).is_err() {
+                let reply = reply::upstream_failure("connection termination");
+                return Poll::Ready(Err(Instead::Reply(reply)));
             }
         }
     }
 
     fn feed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         let Some(source) = &mut self.source else { return Poll::Pending };
-        let frame = std::task::ready!(source.poll_frame(cx)).transpose()?;
+        let frame = ready!(source.poll_frame(cx)).transpose()?;
         let end = frame.is_none() || source.is_end_stream();
         if end {
             self.source = None;
         }
-        let mut inner = self.session.inner.borrow_mut();
-        let held = inner.with(|chain, around| {
-            match frame.map(Frame::into_data) {
-                None => chain.response_data(Bytes::new(), true, around),
-                Some(Ok(data)) => chain.response_data(data, end, around),
-                Some(Err(frame)) => {
-                    if let Ok(trailers) = frame.into_trailers() {
-                        chain.response_trailers(trailers, around);
-                    }
-                }
-            }
-            chain.response.held_bytes()
-        });
-        Poll::Ready(if held > HELD_BYTES { Err(BodyError::TooLarge) } else { Ok(()) })
+        self.session.feed(Side::Response, frame, end);
+        Poll::Ready(Ok(()))
     }
 
-    fn into_content(mut self) -> Content {
-        let inner = self.session.inner.borrow();
-        let direct = inner.chain.response.passed.is_empty() && !inner.chain.takes_response_body();
-        drop(inner);
+    fn into_rest(mut self) -> Rest {
+        let direct = !self.session.with(|stream, _| stream.takes_body(Side::Response));
         match self.source.take() {
-            _ if self.ended => Content::Empty,
-            Some(source) if direct => source,
+            _ if self.ended => Rest::Direct(Source::Empty),
+            Some(source) if direct => Rest::Direct(source),
             source => {
                 self.source = source;
-                Content::Filtered(Box::new(self))
+                Rest::Filtered(Box::new(self))
             }
         }
     }
@@ -335,21 +212,22 @@ impl Body for FilteredResponse {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        this.session.signal.register(cx.waker());
+        this.session.register(cx);
         loop {
             let mut inner = this.session.settle();
-            if let Some(frame) = take_body(&mut inner.chain.response, &mut this.ended) {
+            if let Some(frame) = inner.next_frame(Side::Response, &mut this.ended) {
                 return Poll::Ready(frame.map(Ok));
             }
-            if inner.chain.reply.take().is_some() {
+            if inner.instead().is_some() {
                 // The head is out: all that is left is to end the response early.
                 return Poll::Ready(Some(Err(BodyError::Answered)));
             }
+            if !inner.stream.wants_more(Side::Response) {
+                return Poll::Pending;
+            }
             drop(inner);
-            match this.feed(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Poll::Pending => return Poll::Pending,
+            if let Err(error) = ready!(this.feed(cx)) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
@@ -359,6 +237,14 @@ impl Body for FilteredResponse {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        rest(&self.session, Side::Response)
+    }
+}
+
+/// Returns how long the rest of a body is, where filters have let all of it go on.
+fn rest(session: &Rc<Session>, side: Side) -> SizeHint {
+    match session.with(|stream, _| stream.rest(side)) {
+        Some(length) => SizeHint::with_exact(length as u64),
+        None => SizeHint::default(),
     }
 }

@@ -8,18 +8,18 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::body::Content;
 use super::context::Context;
 use super::record::Record;
 use super::rewrite::{self, Unsendable};
+use super::source::Source;
+use super::told::told;
 use crate::body::RequestBody;
-use crate::config::{Forward, HeaderEdits, Route, Targets};
+use crate::config::{Forward, HeaderEdits, Route};
 use crate::message::hop;
 use crate::message::reply;
 use crate::message::{LocalReply, RequestHead, ResponseHead};
 use crate::stats::ResponseFlags;
-use crate::upstream::{Answered, ConnectError, Failed, Failure, Lease, Outgoing, Plan, UpstreamBody};
-use crate::watch::Broken;
+use crate::upstream::{Answered, Failed, Failure, Lease, Outgoing, Plan, UpstreamBody};
 
 static EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 static ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
@@ -28,7 +28,7 @@ static SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-serv
 /// What forwarding ended in.
 pub(crate) enum Forwarded {
     Reply(LocalReply),
-    Response(ResponseHead, Content),
+    Response(ResponseHead, Source),
     /// The upstream agreed to another protocol.
     Upgraded(Response<Incoming>, Lease),
 }
@@ -39,12 +39,14 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) record: &'a mut Record,
     pub(crate) route: &'a Arc<Route>,
     pub(crate) action: &'a Forward,
+    /// Which of the action's targets was chosen.
+    pub(crate) target: usize,
     pub(crate) websocket: bool,
 }
 
 impl Forwarding<'_> {
     pub(crate) async fn run(mut self, mut head: RequestHead, body: RequestBody) -> Forwarded {
-        let (name, edits) = choose_target(&self.action.targets, self.context);
+        let (name, edits) = self.action.targets.get(self.target);
         let response_edits = edits.map(|(_, response)| response);
         let Some(cluster) = self.context.shared.snapshot.load().cluster(name).cloned() else {
             self.record.flags.add(ResponseFlags::NO_CLUSTER);
@@ -139,64 +141,6 @@ impl Forwarding<'_> {
         head.headers.insert(&SERVICE_TIME, HeaderValue::from(milliseconds));
         self.edit_response(&mut head.headers, edits);
         let body = UpstreamBody { incoming, lease: Some(lease), deadline };
-        Forwarded::Response(head, Content::Upstream(body))
-    }
-}
-
-/// Returns how a failure is told: by a flag in the log, and by an answer.
-fn told(failure: &Failure) -> (ResponseFlags, LocalReply) {
-    match failure {
-        Failure::NoEndpoint => (ResponseFlags::NO_HEALTHY_UPSTREAM, reply::no_healthy_upstream()),
-        Failure::Connect(ConnectError::Overflow) => {
-            (ResponseFlags::UPSTREAM_OVERFLOW, reply::upstream_failure("overflow"))
-        }
-        Failure::Connect(ConnectError::Timeout) => {
-            (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, reply::upstream_failure("connection timeout"))
-        }
-        Failure::Connect(ConnectError::Failed(_)) => {
-            (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, reply::upstream_failure("remote connection failure"))
-        }
-        Failure::Reset { by_peer: true, .. } => {
-            (ResponseFlags::UPSTREAM_REMOTE_RESET, reply::upstream_failure("remote reset"))
-        }
-        Failure::Reset { .. } => (
-            ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
-            reply::upstream_failure("connection termination"),
-        ),
-        Failure::Deadline | Failure::TryTimeout => {
-            (ResponseFlags::UPSTREAM_TIMEOUT, reply::upstream_timeout())
-        }
-        Failure::Unsendable => (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reply::unsendable()),
-        Failure::Malformed => (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reply::upstream_protocol_error()),
-        Failure::Client(Broken::Malformed) => {
-            (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, reply::bad_request())
-        }
-        Failure::Client(Broken::Gone) | Failure::BodyGone => {
-            (ResponseFlags::DOWNSTREAM_DISCONNECT, reply::bad_request())
-        }
-    }
-}
-
-/// Chooses the cluster by weight, with its edits of request and response.
-fn choose_target<'a>(
-    targets: &'a Targets,
-    context: &Context,
-) -> (&'a str, Option<(&'a HeaderEdits, &'a HeaderEdits)>) {
-    match targets {
-        Targets::Single(cluster) => (cluster, None),
-        Targets::Weighted { targets, total } => {
-            let mut drawn = context.random.below(*total);
-            let target = targets
-                .iter()
-                .find(|target| match drawn.checked_sub(target.weight) {
-                    Some(rest) => {
-                        drawn = rest;
-                        false
-                    }
-                    None => true,
-                })
-                .unwrap_or(&targets[0]);
-            (&target.cluster, Some((&target.request_headers, &target.response_headers)))
-        }
+        Forwarded::Response(head, Source::Upstream(body))
     }
 }

@@ -16,6 +16,7 @@ use crate::message::RequestHead;
 use crate::message::reply;
 use crate::state::Cluster;
 use crate::stats::ResponseFlags;
+use crate::stream::Outcome;
 use crate::upstream::Trail;
 use crate::watch::Watch;
 
@@ -32,8 +33,10 @@ pub(crate) struct Record {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) trail: Trail,
-    /// Whether the response went out as a whole.
+    /// Whether the response went out as a whole, or none was to go out.
     pub(crate) complete: bool,
+    /// Hears how the request ended.
+    pub(crate) on_end: Option<Box<dyn FnOnce(Outcome)>>,
 }
 
 struct LoggedRequest {
@@ -84,6 +87,7 @@ impl Record {
             cluster: None,
             trail: Trail::default(),
             complete: false,
+            on_end: None,
         })
     }
 
@@ -94,6 +98,18 @@ impl Record {
 
     pub(crate) fn connection(&self) -> Rc<Connection> {
         self.connection.clone()
+    }
+
+    fn outcome(&self, duration: Duration) -> Outcome {
+        Outcome {
+            code: self.code,
+            flags: self.flags.to_string(),
+            received: self.watch.received.get(),
+            sent: self.sent,
+            duration,
+            cluster: self.cluster.as_ref().map(|cluster| cluster.config.name.clone()),
+            complete: self.complete,
+        }
     }
 
     fn log(&self, request: &LoggedRequest, duration: Duration) {
@@ -141,6 +157,9 @@ impl Drop for Record {
         };
         requests.record(self.code, self.flags);
         durations.record(duration);
+        if let Some(on_end) = self.on_end.take() {
+            on_end(self.outcome(duration));
+        }
         if let Some(request) = &self.request {
             self.log(request, duration);
         }

@@ -1,6 +1,5 @@
 //! Serving a client connection: TLS and protocol are found out, then requests are answered until one side has enough.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,10 +107,7 @@ async fn serve_http<S>(
     let builder = builder(protocol, &connection.http());
     let service = service_fn({
         let connection = connection.clone();
-        move |request: hyper::Request<Incoming>| {
-            let connection = connection.clone();
-            async move { Ok::<_, Infallible>(exchange::answer(connection, request).await) }
-        }
+        move |request: hyper::Request<Incoming>| exchange::answer(connection.clone(), request)
     });
     let stream = WatchedIo::inspected(stream, connection.moves.clone());
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

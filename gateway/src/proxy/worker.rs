@@ -18,6 +18,7 @@ use super::context::Context;
 use super::serve::serve;
 use crate::access_log::{LogWriter, WorkerLog};
 use crate::shared::Shared;
+use crate::stream::Load;
 
 /// How often a worker looks after what stands still and hands over log lines; the unit of limits that need no
 /// precision.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Listen { name: Arc<str>, socket: std::net::TcpListener },
     /// Stop accepting, and drain the connections of a listener.
     Close { name: Arc<str> },
+    /// Start these configurations of filters, and end all others.
+    Filters(Arc<[Arc<Load>]>),
     /// Stop accepting, drain all connections, close what is left after `grace`, and end.
     Shutdown { grace: Duration },
 }
@@ -75,11 +78,16 @@ impl Workers {
         }
     }
 
+    /// Tells every worker.
+    pub(crate) fn tell_all(&self, command: impl Fn() -> Command) {
+        for index in 0..self.count() {
+            self.tell(index, command());
+        }
+    }
+
     /// Ends all workers and waits for them.
     pub(crate) fn shutdown(self, grace: Duration) {
-        for index in 0..self.count() {
-            self.tell(index, Command::Shutdown { grace });
-        }
+        self.tell_all(|| Command::Shutdown { grace });
         for (sender, thread) in self.threads {
             drop(sender);
             if thread.join().is_err() {
@@ -127,6 +135,7 @@ impl Worker {
                     }
                     self.connections.each(|connection| *connection.listener() == name, Connection::drain);
                 }
+                Some(Command::Filters(loads)) => self.context.filters.follow(&loads),
                 Some(Command::Shutdown { grace }) => break grace,
                 None => break Duration::ZERO,
             }

@@ -15,6 +15,7 @@ pub(crate) struct Wanted {
     pub(crate) endpoints: BTreeSet<String>,
     pub(crate) routes: BTreeSet<String>,
     pub(crate) secrets: BTreeSet<String>,
+    pub(crate) extensions: BTreeSet<String>,
     /// Whether virtual hosts are subscribed to.
     pub(crate) hosts: bool,
 }
@@ -25,6 +26,7 @@ impl Store {
         let mut wanted = Wanted {
             endpoints: self.services.keys().map(|name| name.to_string()).collect(),
             hosts: self.routes.values().any(|routes| routes.hosts_on_their_own),
+            extensions: self.wanted_extensions(),
             ..Wanted::default()
         };
         for config in self.listener_configs() {
@@ -44,7 +46,7 @@ impl Store {
         self.listener_configs().flat_map(|config| secrets(config)).collect()
     }
 
-    fn listener_configs(&self) -> impl Iterator<Item = &Arc<config::Listener>> {
+    pub(super) fn listener_configs(&self) -> impl Iterator<Item = &Arc<config::Listener>> {
         self.listeners
             .values()
             .flat_map(|slot| slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)))
@@ -91,6 +93,11 @@ impl Store {
                 .filter(|name| !self.secrets.knows(name))
                 .map(|name| format!("secret {name}")),
         );
+        let discovered = wanted
+            .extensions
+            .iter()
+            .filter(|name| !self.filters.discovered(&Arc::from(name.as_str())).is_known());
+        missing.extend(discovered.map(|name| format!("configuration of filter {name}")));
         missing.extend(
             self.listeners
                 .iter()

@@ -2,6 +2,7 @@
 //! snapshots, which workers read without a lock. Old snapshots are dropped on the control thread.
 
 mod apply_clusters;
+mod apply_extensions;
 mod apply_listeners;
 mod apply_routes;
 pub(crate) mod cluster;

@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::secrets::SecretStore;
 use super::snapshot::Snapshot;
 use crate::config::{self, Endpoints, FieldError, RouteConfiguration};
-use crate::filter::FilterRegistry;
+use crate::stream::{Load, Loader, Work};
 
 /// How long endpoints and secrets are kept that nobody names.
 const UNUSED: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ pub(crate) struct TypeCounts {
 
 /// What came over xDS and what is made of it.
 pub(crate) struct Store {
-    pub(super) filters: FilterRegistry,
+    pub(super) filters: Loader,
     pub(super) listeners: BTreeMap<Arc<str>, Slot<config::Listener, Listener>>,
     pub(super) clusters: BTreeMap<Arc<str>, Slot<config::Cluster, Cluster>>,
     /// The users of each endpoint resource.
@@ -64,10 +64,14 @@ pub(crate) struct Store {
     /// Route configurations about whose hosts the server has said something.
     pub(super) hosts_seen: BTreeSet<Arc<str>>,
     pub(super) secrets: SecretStore,
-    /// Endpoints and secrets that nobody names, by type and name, and since when.
+    /// Endpoints, secrets and configurations of filters that nobody names, by type and name, and since when.
     pub(super) unused: BTreeMap<(&'static str, Arc<str>), Instant>,
     accepted: BTreeMap<&'static str, BTreeMap<String, Accepted>>,
     pub(super) counts: BTreeMap<&'static str, TypeCounts>,
+    /// Discovered configurations of filters that are being loaded.
+    pub(super) extensions: BTreeMap<Arc<str>, Arc<Load>>,
+    /// The configurations of filters that listeners use, in order of their number.
+    pub(super) filters_in_use: Arc<[Arc<Load>]>,
     /// The next snapshot.
     pub(super) current: Snapshot,
 }
@@ -86,7 +90,7 @@ impl<C, L> Default for Slot<C, L> {
 }
 
 impl Store {
-    pub(crate) fn new(filters: FilterRegistry) -> Self {
+    pub(crate) fn new(filters: Loader) -> Self {
         Self {
             filters,
             listeners: BTreeMap::new(),
@@ -102,6 +106,8 @@ impl Store {
             unused: BTreeMap::new(),
             accepted: BTreeMap::new(),
             counts: BTreeMap::new(),
+            extensions: BTreeMap::new(),
+            filters_in_use: Arc::default(),
             current: Snapshot::default(),
         }
     }
@@ -123,11 +129,39 @@ impl Store {
             type_url::ROUTE => self.apply_routes(resources),
             type_url::VIRTUAL_HOST => self.apply_hosts(resources, &removed),
             type_url::SECRET => self.apply_secrets(resources),
+            type_url::EXTENSION_CONFIG => self.apply_extensions(resources, &removed),
             _ => Vec::new(),
         };
-        self.settle_listeners();
         self.remember(type_url, received, &removed, system_version, &rejected);
+        self.settle();
+        if matches!(type_url, type_url::LISTENER | type_url::EXTENSION_CONFIG) {
+            self.note_filters();
+        }
         rejected
+    }
+
+    /// Puts in effect what waited for filters that are loaded now.
+    pub(crate) fn loaded(&mut self) {
+        self.settle();
+        self.note_filters();
+    }
+
+    /// Makes live what waits for nothing any more.
+    fn settle(&mut self) {
+        self.settle_extensions();
+        if self.settle_listeners() {
+            self.note_filters();
+        }
+    }
+
+    /// Takes out the loading of filters that is to be done on threads of their own.
+    pub(crate) fn work(&self) -> Vec<Work> {
+        self.filters.work()
+    }
+
+    /// Returns the configurations of filters that listeners use. The same value is returned while they stay the same.
+    pub(crate) fn filters_in_use(&self) -> &Arc<[Arc<Load>]> {
+        &self.filters_in_use
     }
 
     /// Puts the addresses in effect that DNS gave for a cluster. Returns whether something changed.
@@ -154,7 +188,10 @@ impl Store {
         for name in self.wanted_secrets() {
             self.secrets.fail(&name);
         }
-        self.settle_listeners();
+        for name in self.wanted_extensions() {
+            self.filters.discovered(&name.into()).settle();
+        }
+        self.settle();
     }
 
     /// Returns the next snapshot; it shares everything that did not change.
@@ -214,7 +251,7 @@ impl Store {
         }
     }
 
-    /// Drops endpoints and secrets that nobody has named for a while. At once would be too early: when the last name
+    /// Drops endpoints, secrets and configurations of filters that nobody has named for a while. At once would be too early: when the last name
     /// goes and comes back before the server hears of either, it has no reason to send the resource again.
     pub(crate) fn forget_unused(&mut self, now: Instant) {
         let old = |since: &Instant| now.saturating_duration_since(*since) >= UNUSED;
@@ -223,6 +260,7 @@ impl Store {
             self.unused.remove(&key);
             match key {
                 (type_url::ENDPOINT, name) => drop(self.assignments.remove(&name)),
+                (type_url::EXTENSION_CONFIG, name) => self.filters.forget(&name),
                 (_, name) => self.secrets.remove(&name),
             }
         }
@@ -236,8 +274,8 @@ pub(super) fn rejection(name: &str, reason: &str) -> Rejected {
 /// Decodes and converts a resource, whose own name must be the one it is subscribed by.
 pub(super) fn read<M: XdsMessage, C>(
     resource: Received,
-    convert: impl FnOnce(M, &FilterRegistry) -> Result<C, FieldError>,
-    filters: &FilterRegistry,
+    convert: impl FnOnce(M, &Loader) -> Result<C, FieldError>,
+    filters: &Loader,
 ) -> Result<(Arc<str>, C), Rejected> {
     let name: Arc<str> = resource.name.as_str().into();
     let message: M =

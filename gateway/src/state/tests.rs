@@ -17,7 +17,7 @@ use gatewright_xds_client::{Received, Update};
 use proptest::prelude::*;
 
 use super::store::{Ports, Store};
-use crate::filter::FilterRegistry;
+use crate::stream::Loader;
 
 struct EveryPort;
 
@@ -169,7 +169,7 @@ fn update(change: &Change) -> Update {
 }
 
 fn store() -> Store {
-    Store::new(FilterRegistry::standard())
+    Store::new(Loader::new(crate::filters::standard()))
 }
 
 /// What a request could tell of the state.

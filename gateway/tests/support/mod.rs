@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of what is shared")]
 
 pub mod control_plane;
+pub mod filters;
 pub mod resources;
 
 use std::io::{Read as _, Write as _};

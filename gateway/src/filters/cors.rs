@@ -2,6 +2,7 @@
 
 use std::any::Any as AnySettings;
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,8 +12,9 @@ use gatewright_xds::google::protobuf::Any;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::{Filter, FilterContext, FilterFactory, FilterKind, Flow, LocalReply, RequestHead, ResponseHead};
 use crate::config::{CorsPolicy, FieldError, Route, RouteAction};
+use crate::message::{LocalReply, RequestHead, ResponseHead};
+use crate::stream::{Event, Factory, Filter, FilterKind, Host, Loading, Shared, Side, Start, Step, Worker};
 
 pub(super) struct CorsKind;
 
@@ -25,10 +27,11 @@ impl FilterKind for CorsKind {
         Some("type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy")
     }
 
-    fn factory(&self, message: Any) -> Result<Arc<dyn FilterFactory>, FieldError> {
-        gatewright_xds::unpack::<xds::Cors>(&message)
-            .map_err(|error| FieldError::new("typed_config", error.to_string()))?;
-        Ok(Arc::new(CorsFactory))
+    fn load(&self, message: Any) -> Loading {
+        let loaded = gatewright_xds::unpack::<xds::Cors>(&message)
+            .map(|_| -> Arc<dyn Shared> { Arc::new(Cors) })
+            .map_err(|error| FieldError::new("typed_config", error.to_string()));
+        Loading::Ready(loaded)
     }
 
     fn route_settings(&self, message: Any) -> Result<Arc<dyn AnySettings + Send + Sync>, FieldError> {
@@ -38,19 +41,27 @@ impl FilterKind for CorsKind {
     }
 }
 
-struct CorsFactory;
+/// The filter in a chain, which has no settings; its factory has no state.
+#[derive(Clone, Copy)]
+struct Cors;
 
-impl FilterFactory for CorsFactory {
-    fn filter(&self, head: &RequestHead, context: &mut FilterContext<'_>) -> Option<Box<dyn Filter>> {
-        let origin = origin(&head.headers)?;
-        let route = context.route(head)?;
+impl Shared for Cors {
+    fn attach(&self, _worker: &Worker) -> Rc<dyn Factory> {
+        Rc::new(*self)
+    }
+}
+
+impl Factory for Cors {
+    fn filter(&self, start: &Start<'_>) -> Option<Box<dyn Filter>> {
+        let origin = origin(&start.head().headers)?;
+        let route = start.route()?;
         if !matches!(route.action, RouteAction::Forward(_)) {
             // Envoy knows a policy only where it knows an upstream.
             return None;
         }
-        let policy: &CorsPolicy = route.filter_settings(context.name())?;
+        let policy: &CorsPolicy = route.filter_settings(start.name())?;
         let allowed = policy.origins.iter().any(|test| test.passes(origin.as_bytes()));
-        Some(Box::new(CorsFilter { origin, allowed, route, answered: false }))
+        Some(Box::new(CorsFilter { origin, allowed, route: route.clone(), answered: false }))
     }
 }
 
@@ -72,53 +83,53 @@ struct CorsFilter {
 }
 
 impl Filter for CorsFilter {
-    fn request_headers(
-        &mut self,
-        head: &mut RequestHead,
-        _end: bool,
-        context: &mut FilterContext<'_>,
-    ) -> Flow {
-        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes);
-        let preflight = origin::is_preflight(head.method.as_str(), asked);
-        let Some(policy) = self.route.filter_settings::<CorsPolicy>(context.name()) else {
-            return Flow::Continue;
-        };
-        match (preflight, self.allowed) {
-            (true, true) => {
-                self.answered = true;
-                Flow::Reply(self.preflight_answer(policy, head))
+    fn on(&mut self, event: Event<'_>, host: &mut Host<'_>) -> Step {
+        let route = self.route.clone();
+        let Some(policy) = route.filter_settings::<CorsPolicy>(host.name()) else { return Step::Continue };
+        match event {
+            Event::Head { side: Side::Request, .. } => match host.request() {
+                Some(head) => self.request(policy, head),
+                None => Step::Continue,
+            },
+            Event::Head { side: Side::Response, .. } => {
+                if let Some(head) = host.response_mut() {
+                    self.response(policy, head);
+                }
+                Step::Continue
             }
-            (true, false) if !policy.forward_foreign_preflights => {
-                Flow::Reply(LocalReply::new(StatusCode::OK, Bytes::new()))
-            }
-            _ => Flow::Continue,
+            _ => Step::Continue,
         }
-    }
-
-    fn response_headers(
-        &mut self,
-        head: &mut ResponseHead,
-        _end: bool,
-        context: &mut FilterContext<'_>,
-    ) -> Flow {
-        if self.answered || !self.allowed {
-            return Flow::Continue;
-        }
-        if let Some(policy) = self.route.filter_settings::<CorsPolicy>(context.name()) {
-            head.headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
-            if policy.credentials {
-                head.headers
-                    .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            }
-            if let Some(expose) = &policy.expose {
-                head.headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
-            }
-        }
-        Flow::Continue
     }
 }
 
 impl CorsFilter {
+    fn request(&mut self, policy: &CorsPolicy, head: &RequestHead) -> Step {
+        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes);
+        match (origin::is_preflight(head.method.as_str(), asked), self.allowed) {
+            (true, true) => {
+                self.answered = true;
+                Step::Reply(self.preflight_answer(policy, head))
+            }
+            (true, false) if !policy.forward_foreign_preflights => {
+                Step::Reply(LocalReply::new(StatusCode::OK, Bytes::new()))
+            }
+            _ => Step::Continue,
+        }
+    }
+
+    fn response(&self, policy: &CorsPolicy, head: &mut ResponseHead) {
+        if self.answered || !self.allowed {
+            return;
+        }
+        head.headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
+        if policy.credentials {
+            head.headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        if let Some(expose) = &policy.expose {
+            head.headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+        }
+    }
+
     fn preflight_answer(&self, policy: &CorsPolicy, head: &RequestHead) -> LocalReply {
         let mut reply = LocalReply::new(StatusCode::OK, Bytes::new());
         let mut set = |name: HeaderName, value: Option<&HeaderValue>| {
