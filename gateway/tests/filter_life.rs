@@ -7,6 +7,7 @@ mod support;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gatewright_gateway::stream::{Event, Host, Side, Step};
@@ -314,4 +315,24 @@ fn a_filter_that_does_not_run_is_not_even_asked() {
         assert_eq!(world.notes.count("asked"), 1);
         world.notes.take();
     }
+}
+
+#[test]
+fn a_configuration_calls_and_waits_on_its_worker_until_it_goes() {
+    let world = start(vec![filter("f", "mark A")], everything());
+    // Attached when it comes, which at the start may be before its cluster is there.
+    world.rig.wait_until_ready();
+    world.rig.control.put(vec![listener_of(vec![filter("f", "mark errand a 10")])]);
+    world.notes.wait_for("answered 200", 1);
+    world.notes.wait_for("ticked", 1);
+    world.rig.control.put(vec![listener_of(vec![filter("f", "mark errand nowhere 10")])]);
+    world.notes.wait_for("there is no such cluster", 1);
+    world.notes.wait_for("ticked", 2);
+    world.backend.take_requests();
+    world.rig.control.put(vec![listener_of(vec![filter("f", "mark errand a 400")])]);
+    eventually("the call", SOON, || world.backend.take_requests().pop().ok_or("none".to_owned()));
+    world.rig.control.put(vec![listener_of(vec![filter("f", "mark B")])]);
+    world.notes.wait_for("detach errand a 400 0", 1);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!((world.notes.count("answered 200"), world.notes.count("ticked")), (1, 2));
 }

@@ -43,6 +43,7 @@ fn behaviours() -> Behaviours {
         ("end", (false, false, end as _)),
         ("wake", (false, false, wake as _)),
         ("trail", (true, true, trail as _)),
+        ("review", (false, true, review as _)),
     ])
 }
 
@@ -315,6 +316,31 @@ fn trail(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
     Step::Continue
 }
 
+/// Asks a cluster about the response, all of which waits meanwhile.
+fn review(memory: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    match event {
+        Event::Head { side: Side::Response, .. } => {
+            let mut request = check(&memory.argument, None);
+            if let Some(wish) = host.request().unwrap().headers.get("x-review") {
+                request.headers.insert("x-echo-status", wish.clone());
+            }
+            memory.call = Some(host.call(request).unwrap());
+            Step::StopAll
+        }
+        Event::Data { side: Side::Response, data, .. } => {
+            *data = data.to_ascii_uppercase().into();
+            Step::Continue
+        }
+        Event::Called { answer: CallAnswer::Response(response), .. } if response.head.status == 200 => {
+            host.response_mut().unwrap().headers.insert("x-reviewed", value("yes"));
+            host.resume(Side::Response);
+            Step::Continue
+        }
+        Event::Called { .. } => reply(StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS, "reviewed"),
+        _ => Step::Continue,
+    }
+}
+
 /// A gateway whose chain has these filters, as (name, configuration), and what they noted. Cluster `a` has the backend,
 /// `auth` the other one, and `gone` an endpoint where nobody listens.
 struct World {
@@ -449,6 +475,19 @@ fn a_call_without_a_response_is_answered_by_the_gateway() {
             assert!(answer.text().starts_with(text), "{cluster}: {}", answer.text());
             assert_eq!(world.backend.take_requests().len(), 0);
         }
+    }
+}
+
+#[test]
+fn a_response_waits_for_a_call_and_goes_on_or_is_replaced_by_its_result() {
+    let world = world_with(&[("one", "tag"), ("review", "review auth")]);
+    for protocol in PROTOCOLS {
+        let answer = sent(world.get("/"), protocol);
+        assert_eq!((answer.status, answer.header("x-reviewed").as_deref()), (200, Some("yes")));
+        assert!(answer.text().contains("\"BACKEND\""), "the data was shown after the call");
+        let answer = sent(world.get("/").header("x-review", "403"), protocol);
+        assert_eq!((answer.status, answer.text().as_str()), (451, "reviewed"));
+        assert_eq!(answer.header("x-tag"), None, "it passes no filter again");
     }
 }
 

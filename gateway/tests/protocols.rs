@@ -8,12 +8,15 @@ use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gatewright_gateway::stream::{Event, Host, Side, Step};
 use gatewright_testkit::EchoBackend;
 use gatewright_testkit::http::{Call, Protocol};
+use gatewright_xds::Resource;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -21,13 +24,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use support::filters::{Behaviours, Gate, Memory, Notes, TestKind, filter};
 use support::resources::*;
 use support::{Rig, SOON, raw};
 use tokio::sync::mpsc;
 
 const HOST: &str = "a.example.com";
 
-fn rig(upstream: Vec<gatewright_xds::Resource>) -> Rig {
+fn rig(upstream: Vec<Resource>) -> Rig {
     Rig::start(world(vec![host(HTTP_ROUTES, HOST, vec![to(prefix("/"), forward("a"))])], vec![upstream]))
 }
 
@@ -149,7 +153,7 @@ fn grpc_passes_with_trailers_both_ways() {
 #[test]
 fn events_arrive_as_they_are_sent() {
     let (feed, source) = mpsc::channel::<Frame<Bytes>>(4);
-    let source = std::sync::Arc::new(std::sync::Mutex::new(Some(source)));
+    let source = Arc::new(std::sync::Mutex::new(Some(source)));
     let address = server(move |_request| {
         let body = source.lock().unwrap().take().unwrap();
         async move {
@@ -225,6 +229,39 @@ fn a_websocket_carries_bytes_both_ways() {
     drop(client);
     let line = rig.log.line("/ws");
     assert_eq!((&line["response_code"], &line["bytes_received"]), (&101.into(), &15.into()));
+}
+
+/// Marks what agrees to another protocol.
+fn agree(_: &mut Memory, event: Event<'_>, host: &mut Host<'_>) -> Step {
+    if let Event::Head { side: Side::Response, .. } = event {
+        let head = host.response_mut().unwrap();
+        let status = HeaderValue::from_str(head.status.as_str()).unwrap();
+        head.headers.insert("x-agreed", status);
+    }
+    Step::Continue
+}
+
+#[test]
+fn a_filter_sees_the_agreement_to_a_websocket() {
+    let hosts = vec![host(HTTP_ROUTES, HOST, vec![to(prefix("/"), forward("a"))])];
+    let mut all = world(hosts, vec![upstream("a", &[websocket_server()])]);
+    let chain = vec![filter("agree", "agree")];
+    all[0] = Resource::of(&listener_with(HTTP, 0, &manager(HTTP_ROUTES, chain)));
+    let behaviours = Behaviours::from([("agree", (false, false, agree as _))]);
+    let notes = Notes::default();
+    let kind = TestKind { behaviours, notes: notes.clone(), gate: Gate::default() };
+    let rig = Rig::launch(all, |options| options.filters.add(Arc::new(kind)));
+    rig.wait_until_ready();
+    let mut client = TcpStream::connect(rig.http()).unwrap();
+    client.set_read_timeout(Some(SOON)).unwrap();
+    write!(client, "GET /ws HTTP/1.1\r\nhost: {HOST}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: k\r\n\r\n").unwrap();
+    let head = read_until(&mut client, "\r\n\r\n").to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101 ") && head.contains("x-agreed: 101"), "{head}");
+    client.write_all(b"hello").unwrap();
+    assert_eq!(read_until(&mut client, "hello"), "hello");
+    assert_eq!(notes.count("delete "), 0, "the stream lasts as long as the tunnel");
+    drop(client);
+    notes.wait_for("delete ", 1);
 }
 
 #[test]
@@ -323,7 +360,7 @@ fn what_stands_still_too_long_is_ended() {
         vec![host(HTTP_ROUTES, HOST, vec![to(prefix("/"), forward("a"))])],
         vec![upstream("a", &[backend.address()])],
     );
-    all[0] = gatewright_xds::Resource::of(&listener_with(HTTP, 0, &manager));
+    all[0] = Resource::of(&listener_with(HTTP, 0, &manager));
     let rig = Rig::start(all);
     // A head that does not come to its end.
     let mut half = TcpStream::connect(rig.http()).unwrap();

@@ -48,12 +48,14 @@ impl FilterUse {
         }
     }
 
-    /// Returns the configuration in effect; none while a discovered one is missing.
+    /// Returns the configuration in effect; none while a discovered one is missing, or is of a type that was allowed when it
+    /// came and is not any more.
     pub(crate) fn load(&self) -> Option<Arc<Load>> {
         match &self.source {
             Source::Typed(load) => Some(load.clone()),
-            Source::Discovered { place, default, .. } => {
-                place.current.load_full().or_else(|| default.clone())
+            Source::Discovered { place, default, types, .. } => {
+                let allowed = |load: &Arc<Load>| types.iter().any(|allowed| **allowed == *load.type_url());
+                place.current.load_full().filter(allowed).or_else(|| default.clone())
             }
         }
     }

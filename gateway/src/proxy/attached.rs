@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::config::FilterUse;
+use crate::config::{FilterUse, Source};
 use crate::filters::Missing;
 use crate::stream::{Factory, Load, Worker};
 
@@ -16,8 +16,8 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    pub(crate) fn new(worker: usize) -> Self {
-        Self { worker: Worker::new(worker), factories: RefCell::default() }
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self { worker, factories: RefCell::default() }
     }
 
     /// Starts what is new of `loads`, and ends what is none of them any more; streams that use it keep it until their end.
@@ -37,13 +37,20 @@ impl Attached {
     /// Returns what makes the filters of a place in a chain. What this worker was not told of yet is started now; what is
     /// missing has filters that refuse.
     pub(crate) fn factory(&self, filter: &FilterUse) -> Rc<dyn Factory> {
-        let Some(load) = filter.load() else { return Rc::new(Missing) };
+        let made = match &filter.source {
+            Source::Typed(load) => self.made(load),
+            Source::Discovered { .. } => filter.load().and_then(|load| self.made(&load)),
+        };
+        made.unwrap_or_else(|| Rc::new(Missing))
+    }
+
+    fn made(&self, load: &Load) -> Option<Rc<dyn Factory>> {
         if let Some(factory) = self.factories.borrow().get(&load.id) {
-            return factory.clone();
+            return Some(factory.clone());
         }
-        let Some(factory) = self.attach(&load) else { return Rc::new(Missing) };
+        let factory = self.attach(load)?;
         self.factories.borrow_mut().insert(load.id, factory.clone());
-        factory
+        Some(factory)
     }
 
     fn attach(&self, load: &Load) -> Option<Rc<dyn Factory>> {

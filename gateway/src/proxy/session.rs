@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::task::AbortHandle;
 
-use super::call::call;
 use super::connection::Connection;
 use super::routing::{Chosen, RouteChoice};
 use crate::config::HttpConnections;
@@ -148,11 +147,11 @@ impl Session {
 
     fn carry_out(self: &Rc<Self>, orders: Vec<Order>) {
         for order in orders {
-            let (session, context) = (Rc::downgrade(self), self.connection.context.clone());
+            let (session, caller) = (Rc::downgrade(self), self.connection.context.caller.clone());
             let task = tokio::task::spawn_local(async move {
                 match order {
                     Order::Call { place, id, request } => {
-                        let answer = call(context, *request).await;
+                        let answer = caller.call(*request).await;
                         let Some(session) = session.upgrade() else { return };
                         session.with(|stream, choice| stream.called(place, id, answer, choice));
                         session.signal.wake();

@@ -3,9 +3,11 @@
 use std::any::Any as AnySettings;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatewright_xds::google::protobuf::Any;
 
+use super::call::{CallAnswer, CallError, CallRequest};
 use super::filter::Filter;
 use crate::config::{FieldError, Route};
 use crate::message::RequestHead;
@@ -48,20 +50,62 @@ pub trait Shared: Send + Sync {
     fn attach(&self, worker: &Worker) -> Rc<dyn Factory>;
 }
 
+/// What a worker does for the configurations that are attached to it.
+pub(crate) trait Outside {
+    /// Makes a call whose answer `then` gets.
+    fn call(&self, request: CallRequest, then: Box<dyn FnOnce(CallAnswer)>) -> Result<Task, CallError>;
+    /// Runs `then` after a time.
+    fn timer(&self, after: Duration, then: Box<dyn FnOnce()>) -> Task;
+}
+
 /// The worker that a configuration is attached to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Worker {
     index: usize,
+    outside: Rc<dyn Outside>,
 }
 
 impl Worker {
-    pub(crate) fn new(index: usize) -> Self {
-        Self { index }
+    pub(crate) fn new(index: usize, outside: Rc<dyn Outside>) -> Self {
+        Self { index, outside }
     }
 
     /// Returns the worker's number, counted from 0.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Sends a request to a cluster, on behalf of no stream. `then` gets what comes of it, unless the task is dropped before.
+    pub fn call(
+        &self,
+        request: CallRequest,
+        then: impl FnOnce(CallAnswer) + 'static,
+    ) -> Result<Task, CallError> {
+        self.outside.call(request, Box::new(then))
+    }
+
+    /// Runs `then` after a time, unless the task is dropped before.
+    pub fn timer(&self, after: Duration, then: impl FnOnce() + 'static) -> Task {
+        self.outside.timer(after, Box::new(then))
+    }
+}
+
+/// Something that a worker does for a configuration. Dropped, it is broken off.
+pub struct Task {
+    cancel: Option<Box<dyn FnOnce()>>,
+}
+
+impl Task {
+    pub(crate) fn new(cancel: impl FnOnce() + 'static) -> Self {
+        Self { cancel: Some(Box::new(cancel)) }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
+        }
     }
 }
 

@@ -23,13 +23,14 @@ pub use call::{CallAnswer, CallError, CallId, CallRequest, CallResponse, TimerId
 pub use filter::{Event, Filter, Interest, Side, Step};
 pub use host::Host;
 pub use info::{ConnectionInfo, Outcome};
-pub use kind::{Factory, FilterKind, Loaded, Loading, Shared, Start, Worker};
+pub use kind::{Factory, FilterKind, Loaded, Loading, Shared, Start, Task, Worker};
 pub use load::FilterRegistry;
 pub use signal::FilterWaker;
 
 pub(crate) use call::Order;
 pub(crate) use host::Around;
 pub(crate) use info::Info;
+pub(crate) use kind::Outside;
 pub(crate) use lane::Part;
 pub(crate) use load::{Discovered, Load, Loader, Work};
 pub(crate) use machine::{Place, Stream};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gatewright_gateway::FieldError;
 use gatewright_gateway::stream::{
-    CallId, CallRequest, Event, Factory, Filter, FilterKind, Host, Interest, Loading, Shared, Start, Step,
-    Worker,
+    CallAnswer, CallId, CallRequest, Event, Factory, Filter, FilterKind, Host, Interest, Loading, Shared,
+    Start, Step, Task, Worker,
 };
 use gatewright_testkit::wait::eventually;
 use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
@@ -148,9 +148,36 @@ struct Configured {
     notes: Notes,
 }
 
+impl Configured {
+    /// With the argument `errand CLUSTER MILLISECONDS`, asks the cluster, which answers after that time, and waits as long.
+    fn errands(&self, worker: &Worker) -> Vec<Task> {
+        let words: Vec<&str> = self.argument.split(' ').collect();
+        let ["errand", cluster, time] = words[..] else { return Vec::new() };
+        let mut request = check(cluster, None);
+        request.headers.insert("x-echo-delay-ms", HeaderValue::from_str(time).unwrap());
+        let (called, ticked) = (self.notes.clone(), self.notes.clone());
+        let call = worker.call(request, move |answer| match answer {
+            CallAnswer::Response(response) => {
+                called.note(format!("answered {}", response.head.status.as_u16()))
+            }
+            CallAnswer::Broken => called.note("broken"),
+        });
+        let after = Duration::from_millis(time.parse().unwrap());
+        let timer = worker.timer(after, move || ticked.note("ticked"));
+        match call {
+            Ok(call) => vec![call, timer],
+            Err(error) => {
+                self.notes.note(error.to_string());
+                vec![timer]
+            }
+        }
+    }
+}
+
 impl Shared for Configured {
     fn attach(&self, worker: &Worker) -> Rc<dyn Factory> {
         self.notes.note(format!("attach {} {}", self.argument, worker.index()));
+        let tasks = self.errands(worker);
         Rc::new(OnWorker {
             worker: worker.index(),
             argument: self.argument.clone(),
@@ -158,6 +185,7 @@ impl Shared for Configured {
             behave: self.behave,
             notes: self.notes.clone(),
             count: Rc::default(),
+            _tasks: tasks,
         })
     }
 }
@@ -169,6 +197,7 @@ struct OnWorker {
     behave: Behave,
     notes: Notes,
     count: Rc<std::cell::Cell<u32>>,
+    _tasks: Vec<Task>,
 }
 
 impl Drop for OnWorker {
