@@ -231,7 +231,8 @@ fn ask(gateway: SocketAddr, host: &str) -> (u16, String) {
 }
 
 fn serve(runtime: &Runtime, listener: TcpListener) -> SnapshotServer {
-    let server = SnapshotServer::new(ServeOptions::default());
+    // Everything that may come in several responses does.
+    let server = SnapshotServer::new(ServeOptions { response_budget: 1, ..ServeOptions::default() });
     let serving = server.clone();
     runtime.spawn(async move { serving.serve_tcp(listener).await.expect("serving") });
     server

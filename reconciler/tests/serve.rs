@@ -191,6 +191,28 @@ async fn a_gateway_follows_from_cold_to_the_last_edit() {
     assert_eq!(held, target.len());
 }
 
+/// A client takes 64 MiB at most.
+#[tokio::test]
+async fn more_than_a_message_may_hold_is_served_in_several_responses() {
+    const HOSTS: usize = 70;
+    let served = Served::anywhere().await;
+    let mut snapshot = snapshot(0);
+    let path = "x".repeat(1 << 20);
+    (0..HOSTS).for_each(|n| drop(snapshot.insert(host(&format!("http.80/h{n}"), &format!("{n}{path}")))));
+    let mut gateway = Gateway::start("gw", format!("http://{}", served.address));
+    served.nodes(1).await;
+    assert!(served.publish(&snapshot).await[0].acknowledged);
+    let (updates, held) = gateway.drain();
+    assert_eq!(held, HOSTS + 4);
+    let hosts: Vec<bool> = updates
+        .iter()
+        .filter(|update| update.type_url == type_url::VIRTUAL_HOST)
+        .map(|update| update.more_follows)
+        .collect();
+    assert_eq!(hosts.iter().filter(|more_follows| !**more_follows).count(), 1, "{hosts:?}");
+    assert_eq!(hosts.last(), Some(&false));
+}
+
 #[tokio::test]
 async fn a_socket_in_the_file_system_serves_as_well() {
     let folder = tempfile::tempdir().unwrap();
@@ -312,7 +334,8 @@ async fn a_type_that_is_not_served_is_answered_once() {
 async fn edits_in_quick_succession_reach_a_foreign_client_as_one() {
     let pause = Duration::from_secs(1);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let served = Served::with(listener, ServeOptions { pause_per_host: pause }).await;
+    let served =
+        Served::with(listener, ServeOptions { pause_per_host: pause, ..ServeOptions::default() }).await;
     let mut stream = Delta::open(served.address, "foreign").await;
     served.nodes(1).await;
     let mut target = snapshot(1);

@@ -61,6 +61,7 @@ impl Store {
                 missing.push(what.to_owned());
             }
         }
+        missing.extend(self.unfinished.iter().map(|kind| format!("the rest of {kind}")));
         for (name, slot) in &self.clusters {
             if slot.live.is_none() {
                 missing.push(match slot.warming.as_ref().map(|config| &config.discovery) {

@@ -63,6 +63,8 @@ pub(crate) struct Store {
     pub(super) hosts: BTreeMap<Arc<str>, HostSet>,
     /// Route configurations about whose hosts the server has said something.
     pub(super) hosts_seen: BTreeSet<Arc<str>>,
+    /// Types of which the server has announced more, by short name.
+    pub(super) unfinished: BTreeSet<&'static str>,
     pub(super) secrets: SecretStore,
     /// Endpoints, secrets and configurations of filters that nobody names, by type and name, and since when.
     pub(super) unused: BTreeMap<(&'static str, Arc<str>), Instant>,
@@ -102,6 +104,7 @@ impl Store {
             routes: BTreeMap::new(),
             hosts: BTreeMap::new(),
             hosts_seen: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
             secrets: SecretStore::default(),
             unused: BTreeMap::new(),
             accepted: BTreeMap::new(),
@@ -114,7 +117,12 @@ impl Store {
 
     /// Applies one response and returns what in it cannot be used; of that the predecessor stays.
     pub(crate) fn apply(&mut self, update: Update, ports: &mut dyn Ports) -> Vec<Rejected> {
-        let Update { type_url, resources, removed, system_version } = update;
+        let Update { type_url, resources, removed, system_version, more_follows } = update;
+        if more_follows {
+            self.unfinished.insert(type_url::short(type_url));
+        } else {
+            self.unfinished.remove(type_url::short(type_url));
+        }
         let received: Vec<(String, Accepted)> = resources
             .iter()
             .map(|resource| {
@@ -176,6 +184,7 @@ impl Store {
 
     /// Takes what has not come by now as absent, so that a silent server holds up nothing else.
     pub(crate) fn stop_waiting(&mut self) {
+        self.unfinished.clear();
         let silent: Vec<Arc<str>> = self
             .services
             .keys()

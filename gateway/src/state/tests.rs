@@ -165,6 +165,7 @@ fn update(change: &Change) -> Update {
             .collect(),
         removed: if resource.is_none() { vec![format!("{prefix}{}", change.name)] } else { Vec::new() },
         system_version: String::new(),
+        more_follows: false,
     }
 }
 
@@ -245,6 +246,23 @@ fn hosts_wait_for_their_routes() {
     store.apply(put(3, "r"), &mut EveryPort);
     assert_eq!(visible(&store)["host a-0"], "Some(\"r/a\")");
     assert_eq!(visible(&store)["listener a"], "\"0\"");
+}
+
+#[test]
+fn a_first_set_in_several_responses_is_complete_with_the_last_of_them() {
+    let mut store = store();
+    for (kind, name) in [(0, "a"), (1, "a"), (2, "a"), (3, "r")] {
+        store.apply(update(&Change { kind, name, variant: Some(0) }), &mut EveryPort);
+    }
+    let host = |name| update(&Change { kind: 4, name, variant: Some(0) });
+    store.apply(Update { more_follows: true, ..host("a") }, &mut EveryPort);
+    assert_eq!(store.missing(), ["the rest of VirtualHost"]);
+    store.apply(host("b"), &mut EveryPort);
+    assert!(store.missing().is_empty());
+    // A server that breaks off holds up nothing for ever.
+    store.apply(Update { more_follows: true, ..host("a") }, &mut EveryPort);
+    store.stop_waiting();
+    assert!(store.missing().is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use gatewright_xds::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
-use gatewright_xds::features::PER_RESOURCE_REJECTION;
+use gatewright_xds::features::{PER_RESOURCE_REJECTION, SERIES};
 use gatewright_xds::type_url;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -84,8 +84,10 @@ impl AdsClient {
             .keep_alive_while_idle(true);
         let (sender, interests) = watch::channel(options.interests);
         let mut node = options.node;
-        if !node.client_features.iter().any(|feature| feature == PER_RESOURCE_REJECTION) {
-            node.client_features.push(PER_RESOURCE_REJECTION.to_owned());
+        for feature in [PER_RESOURCE_REJECTION, SERIES] {
+            if !node.client_features.iter().any(|known| known == feature) {
+                node.client_features.push(feature.to_owned());
+            }
         }
         let client =
             Self { endpoint, node, backoff: options.backoff, interests, state: DeltaState::default() };

@@ -8,6 +8,7 @@ use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource,
 };
+use gatewright_xds::features::MORE_FOLLOWS;
 use gatewright_xds::google::protobuf::Any;
 use gatewright_xds::google::rpc::Status;
 use gatewright_xds::type_url;
@@ -28,6 +29,8 @@ pub struct Update {
     pub removed: Vec<String>,
     /// The server's word for its version of everything; for logs only.
     pub system_version: String,
+    /// Whether the server has cut what it had to say, and says more of this type next.
+    pub more_follows: bool,
 }
 
 /// One added or changed resource.
@@ -196,11 +199,13 @@ impl TypeState {
         for name in &response.removed_resources {
             self.held.remove(name);
         }
+        let more_follows = response.control_plane.is_some_and(|server| server.identifier == MORE_FOLLOWS);
         rejected.extend(handler.apply(Update {
             type_url,
             resources,
             removed: response.removed_resources,
             system_version: response.system_version_info,
+            more_follows,
         }));
         let refused: BTreeSet<&str> = rejected.iter().map(|rejected| rejected.name.as_str()).collect();
         self.held.extend(versions.into_iter().filter(|(name, _)| !refused.contains(name.as_str())));
@@ -232,6 +237,8 @@ fn rejection_text(rejected: &[Rejected]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gatewright_xds::envoy::config::core::v3::ControlPlane;
+
     use super::*;
 
     /// Rejects resources whose version starts with `bad`.
@@ -303,6 +310,20 @@ mod tests {
         let ack = state.receive(response(type_url::CLUSTER, &[("a", "1")], &["gone"]), &mut handler);
         assert_eq!((ack.response_nonce.as_str(), ack.error_detail), ("n1", None));
         assert_eq!(handler.updates[0].removed, ["gone"]);
+    }
+
+    #[test]
+    fn a_response_of_a_series_is_known_as_such() {
+        let mut state = DeltaState::default();
+        state.open(&Node::default(), &all(&[type_url::CLUSTER]));
+        let mut handler = Picky::default();
+        for identifier in [Some(MORE_FOLLOWS), Some("another server"), None] {
+            let server = identifier.map(|word| ControlPlane { identifier: word.to_owned() });
+            let part = response(type_url::CLUSTER, &[("a", "1")], &[]);
+            state.receive(DeltaDiscoveryResponse { control_plane: server, ..part }, &mut handler);
+        }
+        let marks: Vec<bool> = handler.updates.iter().map(|update| update.more_follows).collect();
+        assert_eq!(marks, [true, false, false]);
     }
 
     #[test]

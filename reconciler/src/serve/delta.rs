@@ -1,8 +1,11 @@
 //! The incremental form of the protocol on the wire.
 
+use gatewright_xds::envoy::config::core::v3::ControlPlane;
 use gatewright_xds::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as WireResource,
 };
+use gatewright_xds::features::MORE_FOLLOWS;
+use gatewright_xds::type_url::{LISTENER, SCOPED_ROUTE, VIRTUAL_HOST};
 use gatewright_xds::{Resource, type_url};
 
 use super::stream::{Incoming, Names, Outgoing, Reply, Request};
@@ -36,6 +39,12 @@ fn nothing_there(request: DeltaDiscoveryRequest) -> Option<DeltaDiscoveryRespons
     })
 }
 
+/// Returns whether several responses may bring what one would. Without knowledge of series a client serves by the first
+/// response about listeners or hosts as if it were all of them.
+pub(super) fn may_be_cut(type_url: &str, knows_series: bool) -> bool {
+    knows_series || !matches!(type_url, LISTENER | SCOPED_ROUTE | VIRTUAL_HOST)
+}
+
 /// Writes a response.
 pub(super) fn write(outgoing: Outgoing, system_version: &str) -> DeltaDiscoveryResponse {
     DeltaDiscoveryResponse {
@@ -44,6 +53,7 @@ pub(super) fn write(outgoing: Outgoing, system_version: &str) -> DeltaDiscoveryR
         nonce: outgoing.nonce,
         resources: outgoing.resources.iter().map(|resource| wire(resource)).collect(),
         removed_resources: outgoing.removed.iter().map(|name| name.to_string()).collect(),
+        control_plane: outgoing.more_follows.then(|| ControlPlane { identifier: MORE_FOLLOWS.to_owned() }),
         ..DeltaDiscoveryResponse::default()
     }
 }

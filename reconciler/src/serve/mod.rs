@@ -1,8 +1,10 @@
 //! The ADS server: brings every connected data plane to the newest published snapshot, in both forms of the protocol.
 //!
-//! `stream` is the state machine of one stream, `types` that of one resource type on it; both are synchronous.
+//! `stream` is the state machine of one stream, `types` that of one resource type on it; both are synchronous. `batch`
+//! is the content of one response, and cuts what is too large for one.
 //! `service` connects them to gRPC, and `status` tells how far every node is and what it rejects.
 
+mod batch;
 mod delta;
 mod service;
 mod sotw;

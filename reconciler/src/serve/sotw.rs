@@ -9,8 +9,9 @@ use gatewright_xds::{Resource, UnpackError, names, type_url};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
+use super::batch::Batch;
 use super::stream::{Incoming, Names, Outgoing, Reply, Request, is_full_set};
-use super::types::{Batch, Held, TypeState};
+use super::types::{Held, TypeState};
 
 /// The number of `virtual_hosts` in a RouteConfiguration.
 const VIRTUAL_HOSTS_FIELD: u32 = 2;
@@ -23,6 +24,11 @@ pub(super) fn read(request: DiscoveryRequest) -> Incoming<DiscoveryResponse> {
         (!request.response_nonce.is_empty()).then_some(Reply { nonce: request.response_nonce, error });
     let names = Names::Exactly(request.resource_names);
     Incoming::Request(Request { type_url, names, reply, held: Default::default() })
+}
+
+/// Returns whether several responses may bring what one would: not where one names everything there is.
+pub(super) fn may_be_cut(type_url: &str) -> bool {
+    matches!(type_url, type_url::ENDPOINT | type_url::SECRET)
 }
 
 /// Writes a response.

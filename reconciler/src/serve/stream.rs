@@ -13,8 +13,9 @@ use gatewright_xds::type_url::{
 };
 use gatewright_xds::{Resource, XdsSnapshot, names};
 
-use super::sotw;
-use super::types::{Batch, RemovalStyle, Scope, TypeState};
+use super::batch::Batch;
+use super::types::{RemovalStyle, Scope, TypeState};
+use super::{delta, sotw};
 
 /// Additions in groups that wait for each other.
 ///
@@ -100,6 +101,8 @@ pub(super) struct Outgoing {
     pub(super) nonce: String,
     pub(super) resources: Vec<Arc<Resource>>,
     pub(super) removed: Vec<Arc<str>>,
+    /// Whether the client is to be told that more of the same follows.
+    pub(super) more_follows: bool,
 }
 
 /// How far a stream is.
@@ -136,6 +139,10 @@ pub(super) struct StreamState {
     protocol: Protocol,
     /// Whether the client refuses resources by name and applies the rest.
     names_refusals: bool,
+    /// Whether the client waits for the end of a series of responses before it counts a set as whole.
+    knows_series: bool,
+    /// What a response may weigh, where the protocol allows for several.
+    budget: usize,
     types: BTreeMap<&'static str, TypeState>,
     target: Option<XdsSnapshot>,
     last_nonce: u64,
@@ -144,10 +151,12 @@ pub(super) struct StreamState {
 }
 
 impl StreamState {
-    pub(super) fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol, budget: usize) -> Self {
         Self {
             protocol,
             names_refusals: false,
+            knows_series: false,
+            budget,
             types: BTreeMap::new(),
             target: None,
             last_nonce: 0,
@@ -158,6 +167,11 @@ impl StreamState {
     /// Notes that the client refuses resources by name and applies the rest.
     pub(super) fn set_names_refusals(&mut self) {
         self.names_refusals = true;
+    }
+
+    /// Notes that the client waits for the end of a series of responses.
+    pub(super) fn set_knows_series(&mut self) {
+        self.knows_series = true;
     }
 
     /// Aims at another snapshot.
@@ -182,9 +196,9 @@ impl StreamState {
         if let Some(reply) = request.reply.filter(|_| !first) {
             self.take_reply(request.type_url, &reply);
         }
-        let protocol = self.protocol;
+        let (protocol, budget) = (self.protocol, self.budget_of(request.type_url));
         let state = self.types.entry(request.type_url).or_insert_with_key(|type_url| {
-            TypeState::new(protocol.scope(type_url), protocol.removal_style(type_url))
+            TypeState::new(protocol.scope(type_url), protocol.removal_style(type_url), budget)
         });
         let dropped = match request.names {
             Names::Change { subscribe, unsubscribe } => change_names(
@@ -203,6 +217,14 @@ impl StreamState {
                 self.forget_hosts_of(&name, Forget::All);
             }
         }
+    }
+
+    fn budget_of(&self, type_url: &str) -> usize {
+        let may_be_cut = match self.protocol {
+            Protocol::Delta => delta::may_be_cut(type_url, self.knows_series),
+            Protocol::StateOfTheWorld => sotw::may_be_cut(type_url),
+        };
+        if may_be_cut { self.budget } else { usize::MAX }
     }
 
     /// Takes an acknowledgement or a refusal in; one of an older response says nothing any more.
@@ -343,7 +365,9 @@ impl StreamState {
             }
             _ => batch.resources.clone(),
         };
-        let outgoing = Outgoing { type_url, nonce: nonce.clone(), resources, removed: batch.removed.clone() };
+        let more_follows = self.knows_series && self.types.get(type_url).is_some_and(TypeState::more_follows);
+        let removed = batch.removed.clone();
+        let outgoing = Outgoing { type_url, nonce: nonce.clone(), resources, removed, more_follows };
         if let Some(state) = self.types.get_mut(type_url) {
             state.sent(nonce, batch);
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use gatewright_xds::type_url::{ROUTE, VIRTUAL_HOST};
 use gatewright_xds::{Resource, XdsSnapshot, names};
 
+use super::batch::{Batch, Origin, name_size};
+
 /// The subscription to one type.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
@@ -84,21 +86,6 @@ pub(super) enum RemovalStyle {
     Silent,
 }
 
-/// The content of one response.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Batch {
-    pub(super) resources: Vec<Arc<Resource>>,
-    pub(super) removed: Vec<Arc<str>>,
-    /// Whether it is part of a refused batch: then a refusal may have been about the moment, not the resource.
-    part: bool,
-}
-
-impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.resources.is_empty() && self.removed.is_empty()
-    }
-}
-
 #[derive(Debug)]
 enum Need {
     Nothing,
@@ -111,6 +98,8 @@ enum Need {
 pub(super) struct TypeState {
     scope: Scope,
     removal: RemovalStyle,
+    /// What a response may weigh.
+    budget: usize,
     pub(super) wanted: Wanted,
     pub(super) held: BTreeMap<Arc<str>, Held>,
     pub(super) refused: BTreeMap<Arc<str>, Nack>,
@@ -121,17 +110,18 @@ pub(super) struct TypeState {
     /// Whether the client waits for a first response, which may be empty.
     greeting: bool,
     in_flight: Option<(String, Batch)>,
-    /// Parts of a refused batch, still to be tried.
+    /// Parts of a batch that was refused or too large, still to be sent.
     backlog: VecDeque<Batch>,
     /// Resources that were refused alone, to be tried once more after the rest.
     suspects: Vec<Arc<Resource>>,
 }
 
 impl TypeState {
-    pub(super) fn new(scope: Scope, removal: RemovalStyle) -> Self {
+    pub(super) fn new(scope: Scope, removal: RemovalStyle, budget: usize) -> Self {
         Self {
             scope,
             removal,
+            budget,
             wanted: Wanted::default(),
             held: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -236,7 +226,7 @@ impl TypeState {
 
     /// Returns whether a response or a part of a refused one is under way.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.is_some() || !self.backlog.is_empty() || !self.suspects.is_empty()
+        self.in_flight.is_some() || self.more_follows()
     }
 
     /// Returns whether the target holds resources of this type that the client has not asked for or cannot get yet.
@@ -257,11 +247,16 @@ impl TypeState {
         if self.in_flight.is_some() {
             return None;
         }
-        if let Some(part) = self.next_part(target) {
+        if let Some(part) = self.next_part(target, &ready) {
             return Some(part);
         }
         let batch = self.collect_additions(target, ready, goes_along);
-        (!batch.is_empty() || self.greeting).then_some(batch)
+        if batch.is_empty() && !self.greeting {
+            return None;
+        }
+        let held = |name: &str| self.held.get(name).and_then(|held| held.resource.as_ref());
+        self.backlog = batch.cut(self.budget, held);
+        self.backlog.pop_front()
     }
 
     fn collect_additions(
@@ -277,7 +272,6 @@ impl TypeState {
                     self.owed.remove(&name);
                 }
                 Need::Send(resource) if ready(&name) && self.has_carrier(&resource, &batch.resources) => {
-                    self.owed.remove(&name);
                     batch.resources.push(resource);
                 }
                 Need::Remove if !self.held.contains_key(&name) => {
@@ -311,12 +305,20 @@ impl TypeState {
             return None;
         }
         let mut batch = Batch::default();
+        let mut size = 0;
         for name in std::mem::take(&mut self.dirty) {
+            if size >= self.budget {
+                self.dirty.insert(name);
+                continue;
+            }
             match self.need(&name, target) {
                 Need::Remove if self.removal == RemovalStyle::Silent => {
                     self.held.remove(&name);
                 }
-                Need::Remove => batch.removed.push(name),
+                Need::Remove => {
+                    size += name_size(&name);
+                    batch.removed.push(name);
+                }
                 Need::Send(_) => {
                     self.dirty.insert(name);
                 }
@@ -350,8 +352,8 @@ impl TypeState {
         }
     }
 
-    /// Returns the next part of a refused batch that still fits the target.
-    fn next_part(&mut self, target: &XdsSnapshot) -> Option<Batch> {
+    /// Returns the next part of a refused or too large batch that still fits the target.
+    fn next_part(&mut self, target: &XdsSnapshot, ready: impl Fn(&str) -> bool) -> Option<Batch> {
         loop {
             let Some(mut part) = self.backlog.pop_front() else {
                 if self.suspects.is_empty() {
@@ -367,6 +369,9 @@ impl TypeState {
                 self.wants(resource.name())
                     && newest.is_some_and(|newest| newest.version() == resource.version())
             });
+            let (ready, waits) = part.resources.into_iter().partition(|resource| ready(resource.name()));
+            part.resources = ready;
+            self.dirty.extend(waits.iter().map(|resource: &Arc<Resource>| resource.shared_name()));
             part.removed.retain(|name| self.scope.find(name, target).is_none());
             let all = part.resources.clone();
             let (due, early) =
@@ -379,9 +384,17 @@ impl TypeState {
         }
     }
 
+    /// Returns whether parts of what is being sent are still to come.
+    pub(super) fn more_follows(&self) -> bool {
+        !self.backlog.is_empty() || !self.suspects.is_empty()
+    }
+
     /// Notes that a batch was sent.
     pub(super) fn sent(&mut self, nonce: String, batch: Batch) {
         self.greeting = false;
+        for resource in &batch.resources {
+            self.owed.remove(resource.name());
+        }
         self.in_flight = Some((nonce, batch));
     }
 
@@ -417,26 +430,19 @@ impl TypeState {
     /// Returns the content that was applied, or nothing, and no change, if the text does not name resources of it.
     pub(super) fn refused_by_name(&mut self, message: &str) -> Option<Batch> {
         let (_, batch) = self.in_flight.as_ref()?;
-        let mut reasons: BTreeMap<&str, &str> =
-            message.lines().filter_map(|line| line.split_once(": ")).collect();
-        if reasons.is_empty() || reasons.len() != message.lines().count() {
-            return None;
-        }
+        let reasons = batch.named_in(message)?;
+        let (_, batch) = self.in_flight.take()?;
         let (bad, good): (Vec<_>, Vec<_>) =
-            batch.resources.iter().cloned().partition(|resource| reasons.contains_key(resource.name()));
-        if bad.len() != reasons.len() {
-            return None;
+            batch.resources.into_iter().partition(|resource| reasons.contains_key(resource.name()));
+        if batch.origin == Origin::Cut {
+            // Another part may bring what they lack, or take away what is in their way.
+            self.backlog.push_back(Batch { resources: bad, ..Batch::default() });
+        } else {
+            for resource in &bad {
+                self.refuse(resource, reasons.get(resource.name()).cloned().unwrap_or_default());
+            }
         }
-        let removed = batch.removed.clone();
-        let reasons: Vec<_> = bad
-            .iter()
-            .map(|resource| reasons.remove(resource.name()).unwrap_or_default().to_owned())
-            .collect();
-        for (resource, reason) in bad.iter().zip(reasons) {
-            self.refuse(resource, reason);
-        }
-        self.in_flight = None;
-        let applied = Batch { resources: good, removed, part: false };
+        let applied = Batch { resources: good, removed: batch.removed, origin: Origin::Whole };
         self.commit(&applied);
         Some(applied)
     }
@@ -452,20 +458,20 @@ impl TypeState {
             0 => self.commit(&batch),
             1 => {
                 let resource = batch.resources.remove(0);
-                if batch.part {
+                if batch.origin != Origin::Whole {
                     self.suspects.push(resource);
                 } else {
                     self.refuse(&resource, message.to_owned());
                 }
-                self.try_before_the_rest([Batch { part: true, ..batch }]);
+                self.try_before_the_rest([Batch { origin: Origin::Narrowed, ..batch }]);
             }
             count => {
                 let second = batch.resources.split_off(count / 2);
                 let removed = std::mem::take(&mut batch.removed);
                 self.try_before_the_rest([
-                    Batch { resources: Vec::new(), removed, part: true },
-                    Batch { part: true, ..batch },
-                    Batch { resources: second, removed: Vec::new(), part: true },
+                    Batch { resources: Vec::new(), removed, origin: Origin::Narrowed },
+                    Batch { origin: Origin::Narrowed, ..batch },
+                    Batch { resources: second, removed: Vec::new(), origin: Origin::Narrowed },
                 ]);
             }
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what compiling, planning, pushing and serving cost, on seeded repositories.
 
 mod findings;
+mod follow;
 mod measure;
 mod push;
 mod report;
@@ -33,6 +34,12 @@ pub(crate) struct Arguments {
     /// Measure the programs that are built already.
     #[arg(long)]
     no_build: bool,
+    /// Measure programs of another profile, to try the bench itself.
+    #[arg(long, default_value = "release", requires = "no_build")]
+    profile: String,
+    /// Measure these alone: `cold compile`, `edit`, `plan`, `push`, `large`, `followed`, `findings`, `requests`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 /// Runs the bench and writes `target/bench/report.md`.
@@ -45,11 +52,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         build()?;
     }
     let programs = Programs {
-        gatewright: target.join("release/gatewright"),
-        bare: target.join("release/bench-bare"),
-        edit: target.join("release/bench-edit"),
+        gatewright: target.join(&arguments.profile).join("gatewright"),
+        bare: target.join(&arguments.profile).join("bench-bare"),
+        edit: target.join(&arguments.profile).join("bench-edit"),
     };
-    let mut report = Report::new();
+    let mut report = Report::new(arguments.only.clone());
     for &size in &arguments.sizes {
         let repository = Repository::make(&target.join("bench"), size, SEED)?;
         report.attempt("cold compile", |report| cold(&programs, &repository, report));
@@ -57,8 +64,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         report.attempt("plan", |report| plan(&programs, &repository, report));
         report.attempt("push", |report| push(&programs, &repository, report));
     }
-    report.attempt("findings", |report| findings::run(&programs.gatewright, &target.join("bench"), report));
-    report.attempt("requests", |report| requests(&programs, &target.join("bench"), report));
+    let (gatewright, scratch) = (&programs.gatewright, target.join("bench"));
+    let largest = arguments.sizes.iter().copied().max().unwrap_or(0);
+    report.attempt("large", |report| follow::large(gatewright, &scratch, largest * 3 / 2, report));
+    report.attempt("followed", |report| follow::edits(gatewright, &scratch, largest, report));
+    report.attempt("findings", |report| findings::run(gatewright, &scratch, report));
+    report.attempt("requests", |report| requests(&programs, &scratch, report));
     let text = report.render();
     let file = target.join("bench/report.md");
     std::fs::write(&file, &text)?;

@@ -53,22 +53,36 @@ pub(crate) fn bytes_of_an_edit(gatewright: &Path, repository: &Repository) -> Re
     Ok(pushed[EDITS / 2])
 }
 
-fn address(port: u16) -> String {
+/// Returns a port of this machine as an address.
+pub(super) fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
 /// A process that ends with its value.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    /// Starts it, without input and with its output thrown away.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Ok(Self(child.with_context(|| format!("{name} cannot be run"))?))
     }
 
-    fn runs(&mut self) -> Result<bool> {
+    /// Tells whether it has not ended yet.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub(super) fn runs(&mut self) -> Result<bool> {
         Ok(self.0.try_wait()?.is_none())
+    }
+
+    /// Returns the process's number.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
     }
 }
 

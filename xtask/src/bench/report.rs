@@ -8,13 +8,15 @@ use anyhow::Result;
 pub(crate) struct Report {
     machine: String,
     rows: Vec<[String; 3]>,
+    /// What is measured; everything if empty.
+    only: Vec<String>,
     failed: bool,
 }
 
 impl Report {
-    /// Starts a table for this machine.
-    pub(crate) fn new() -> Self {
-        Self { machine: machine(), rows: Vec::new(), failed: false }
+    /// Starts a table for this machine, with `only` these measurements if some are named.
+    pub(crate) fn new(only: Vec<String>) -> Self {
+        Self { machine: machine(), rows: Vec::new(), only, failed: false }
     }
 
     /// Adds and prints a row: what was measured, the figure, what it should be.
@@ -26,6 +28,9 @@ impl Report {
 
     /// Runs one measurement; what fails becomes a row that says so, and the others go on.
     pub(crate) fn attempt(&mut self, what: &str, measure: impl FnOnce(&mut Self) -> Result<()>) {
+        if !self.only.is_empty() && !self.only.iter().any(|only| only == what) {
+            return;
+        }
         if let Err(error) = measure(self) {
             self.failed = true;
             self.row(what, format!("not measured: {error:#}"), "");

@@ -1,5 +1,7 @@
 //! The incremental form.
 
+mod series;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatewright_xds::envoy::config::route::v3::VirtualHost;
@@ -35,9 +37,14 @@ struct Peer {
 
 impl Peer {
     fn new(manner: Manner) -> Self {
-        let mut stream = StreamState::new(Protocol::Delta);
+        Self::with_budget(manner, usize::MAX)
+    }
+
+    fn with_budget(manner: Manner, budget: usize) -> Self {
+        let mut stream = StreamState::new(Protocol::Delta, budget);
         if manner == Manner::ByName {
             stream.set_names_refusals();
+            stream.set_knows_series();
         }
         Self {
             stream,
@@ -557,7 +564,9 @@ fn any_history_ends_where_a_fresh_subscription_would() {
 fn wander(seed: u64) {
     let mut random = Random::new(seed);
     let manner = if seed.is_multiple_of(2) { Manner::Whole } else { Manner::ByName };
-    let mut peer = Peer::new(manner);
+    // A third of them knows no bounds, a third gets one resource after the other.
+    let budget = [usize::MAX, 1, 400][(seed % 3) as usize];
+    let mut peer = Peer::with_budget(manner, budget);
     peer.subscribe_all();
     let mut target: Vec<Resource> = Vec::new();
     // What is bad stays bad, for whoever reconnects.
@@ -570,7 +579,7 @@ fn wander(seed: u64) {
                 peer.aim(&target);
             }
             3 => {
-                let mut fresh = Peer::new(manner);
+                let mut fresh = Peer::with_budget(manner, budget);
                 fresh.held = std::mem::take(&mut peer.held);
                 fresh.bad = bad.clone();
                 fresh.aim(&target);

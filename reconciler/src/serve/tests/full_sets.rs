@@ -34,7 +34,7 @@ fn sent(stream: &mut StreamState) -> Vec<String> {
 }
 
 fn at(resources: &[Resource]) -> StreamState {
-    let mut stream = StreamState::new(Protocol::StateOfTheWorld);
+    let mut stream = StreamState::new(Protocol::StateOfTheWorld, usize::MAX);
     stream.set_target(snapshot(resources));
     stream
 }
