@@ -1,8 +1,8 @@
 //! Folders and files on disk: bytes are read once, kept shared, and read again only when the file's stamp changes.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
+use imbl::OrdMap;
 
+use super::edit::ReadingWork;
 use super::error::SourceError;
-use super::walk::{self, Contents, Entry, EntryKind, Tree};
+use super::walk::{self, Contents, Entry, EntryKind, Rules, Tree};
 
 /// A file changed this short before it was read may change again without a new stamp: file systems count time in
 /// steps of some milliseconds.
@@ -26,7 +28,16 @@ pub(super) struct FolderScan {
     files: Arc<FolderFiles>,
     /// What links lead to, for watching: folders with all below them, and folders that hold a single file.
     pub(super) linked: Linked,
+    /// Where the folder really lies.
+    pub(super) real: PathBuf,
+    /// What decided which files belong to the source.
+    pub(super) rules: Rules,
+    /// What the reading did.
+    pub(super) work: ReadingWork,
 }
+
+/// Files by path. Persistent, so that the next reading shares what has not changed.
+pub(super) type KeptFiles = OrdMap<Arc<str>, Arc<Kept>>;
 
 /// Real folders that links lead to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,12 +51,13 @@ pub(super) struct Linked {
 /// The files of one reading.
 struct FolderFiles {
     place: Place,
-    kept: BTreeMap<Arc<str>, Kept>,
+    kept: KeptFiles,
     /// Set where bytes are not kept for a second question.
     once: AtomicBool,
 }
 
 /// Where the files of a reading lie.
+#[derive(Clone)]
 enum Place {
     Folder(PathBuf),
     File(PathBuf),
@@ -60,9 +72,10 @@ impl Place {
     }
 }
 
-struct Kept {
+/// A file as it was read.
+pub(super) struct Kept {
     stamp: Option<Stamp>,
-    content: ContentId,
+    pub(super) content: ContentId,
     /// None after they were handed out for good.
     bytes: Mutex<Option<Arc<[u8]>>>,
 }
@@ -94,23 +107,58 @@ impl FolderScan {
     ) -> Result<Self, SourceError> {
         let canonical = fs::canonicalize(root).map_err(|error| SourceError::unreadable(shown, &error))?;
         let identity = identity(&canonical);
-        let tree =
-            DiskTree { shown: shown.to_owned(), boundary: boundary(&canonical), linked: RefCell::default() };
-        let found = walk::walk(&tree, &Folder { path: root.to_owned(), real: canonical }, &identity)?;
-        let mut kept = BTreeMap::new();
+        let tree = DiskTree {
+            shown: shown.to_owned(),
+            boundary: boundary(&canonical),
+            linked: RefCell::default(),
+            entries: Cell::default(),
+        };
+        let found = walk::walk(&tree, &Folder { path: root.to_owned(), real: canonical.clone() }, &identity)?;
+        let rules = found.rules;
+        let mut kept = KeptFiles::new();
+        let mut work = ReadingWork::default();
         let found = found.contents(|path, file| {
             let before = before.and_then(|scan| scan.files.kept.get(path));
-            let read = read(&file, &tree.name(path), before)?;
-            let content = read.content;
-            kept.insert(path.clone(), read);
+            let shown = tree.name(path);
+            let (file, is_new) = read(&file, &shown, &metadata(&file, &shown)?, before)?;
+            work.looks += 1;
+            work.reads += usize::from(is_new);
+            let content = file.content;
+            kept.insert(path.clone(), file);
             Ok(content)
         })?;
+        work.entries = tree.entries.get();
         let files = Arc::new(FolderFiles {
             place: Place::Folder(root.to_owned()),
             kept,
             once: AtomicBool::new(false),
         });
-        Ok(FolderScan { found, files, linked: tree.linked.into_inner() })
+        Ok(FolderScan { found, files, linked: tree.linked.into_inner(), real: canonical, rules, work })
+    }
+
+    /// Returns another state of the same folder.
+    pub(super) fn with(&self, found: Contents, kept: KeptFiles, work: ReadingWork) -> Self {
+        let files = FolderFiles { place: self.files.place.clone(), kept, once: AtomicBool::new(false) };
+        FolderScan {
+            found,
+            files: Arc::new(files),
+            linked: self.linked.clone(),
+            real: self.real.clone(),
+            rules: self.rules,
+            work,
+        }
+    }
+
+    /// Returns the files, by path.
+    pub(super) fn kept(&self) -> &KeptFiles {
+        &self.files.kept
+    }
+
+    /// Returns whether files lie below a path.
+    pub(super) fn has_below(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        let next = self.files.kept.range(Arc::<str>::from(below.as_str())..).next();
+        next.is_some_and(|(path, _)| path.starts_with(&below))
     }
 
     /// Reads one file, whatever its name.
@@ -121,12 +169,20 @@ impl FolderScan {
     ) -> Result<Self, SourceError> {
         let name = Path::new(shown).file_name().and_then(|name| name.to_str());
         let name: Arc<str> = name.ok_or_else(|| SourceError::Name(shown.to_owned()))?.into();
-        let kept = read(file, shown, before.and_then(|scan| scan.files.kept.get(&name)))?;
+        let before = before.and_then(|scan| scan.files.kept.get(&name));
+        let (kept, is_new) = read(file, shown, &metadata(file, shown)?, before)?;
         let found = Contents::of_file(name.clone(), kept.content);
         let place = Place::File(file.to_owned());
-        let kept = BTreeMap::from([(name, kept)]);
+        let kept = KeptFiles::unit(name, kept);
         let files = Arc::new(FolderFiles { place, kept, once: AtomicBool::new(false) });
-        Ok(FolderScan { found, files, linked: Linked::default() })
+        Ok(FolderScan {
+            found,
+            files,
+            linked: Linked::default(),
+            real: file.to_owned(),
+            rules: Rules::default(),
+            work: ReadingWork { entries: 0, looks: 1, reads: usize::from(is_new) },
+        })
     }
 
     /// Keeps bytes no longer than until they are asked for; after that they come from the disk.
@@ -157,27 +213,37 @@ impl ReadFile for FolderFiles {
     }
 }
 
-fn read(file: &Path, shown: &str, before: Option<&Kept>) -> Result<Kept, SourceError> {
-    let unreadable = |error: std::io::Error| SourceError::unreadable(shown, &error);
-    // The stamp is taken first: a change between the two calls then looks like a change after both.
-    let stamp = Stamp::of(&fs::metadata(file).map_err(unreadable)?);
+fn metadata(file: &Path, shown: &str) -> Result<Metadata, SourceError> {
+    fs::metadata(file).map_err(|error| SourceError::unreadable(shown, &error))
+}
+
+/// Reads a file, if what `before` knows has another stamp; says whether it did. `metadata` was taken before: a change
+/// between the two calls then looks like a change after both.
+pub(super) fn read(
+    file: &Path,
+    shown: &str,
+    metadata: &Metadata,
+    before: Option<&Arc<Kept>>,
+) -> Result<(Arc<Kept>, bool), SourceError> {
+    let stamp = Stamp::of(metadata);
     if let Some(before) = before
         && before.stamp == Some(stamp)
     {
-        return Ok(before.clone());
+        return Ok((before.clone(), false));
     }
-    let bytes: Arc<[u8]> = Arc::from(fs::read(file).map_err(unreadable)?);
+    let bytes: Arc<[u8]> = Arc::from(fs::read(file).map_err(|error| SourceError::unreadable(shown, &error))?);
     let content = ContentId::of_bytes(&bytes);
     let stamp = stamp.is_settled().then_some(stamp);
-    Ok(match before {
+    let kept = match before {
         // Who knows this content already does not ask for it.
-        Some(before) if before.content == content => Kept { stamp, ..before.clone() },
+        Some(before) if before.content == content => Kept { stamp, ..Kept::clone(before) },
         _ => Kept { stamp, content, bytes: Mutex::new(Some(bytes)) },
-    })
+    };
+    Ok((Arc::new(kept), true))
 }
 
 impl Stamp {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -206,6 +272,8 @@ struct DiskTree {
     shown: String,
     boundary: PathBuf,
     linked: RefCell<Linked>,
+    /// How many were listed.
+    entries: Cell<usize>,
 }
 
 /// A folder: the way to it, and where it really lies.
@@ -283,6 +351,7 @@ impl Tree for DiskTree {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&folder.path).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
+            self.entries.set(self.entries.get() + 1);
             match entry.file_name().into_string() {
                 Ok(name) => {
                     let path = walk::join(path, &name);

@@ -136,6 +136,7 @@ impl Holding {
             holds: holds.to_vec(),
             held,
             homes,
+            work: source.work,
         }
     }
 }

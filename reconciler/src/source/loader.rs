@@ -9,6 +9,7 @@ use gatewright_compiler::input::is_no_file;
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree, Unrendered};
 
 use super::credentials::Credentials;
+use super::edit::ReadingWork;
 use super::error::SourceError;
 use super::folder::{FolderScan, Linked};
 use super::hold::Hold;
@@ -46,6 +47,7 @@ pub struct Source {
     pub(super) holds: Vec<Hold>,
     pub(super) held: Vec<Arc<Part>>,
     pub(super) homes: Homes,
+    pub(super) work: ReadingWork,
 }
 
 /// Where the paths of a merged tree and of held objects come from: index of the part, those of held objects behind the
@@ -55,14 +57,15 @@ pub(super) type Homes = Arc<BTreeMap<Arc<str>, (usize, Arc<str>)>>;
 /// One SOURCE as it was read.
 pub(super) struct Part {
     pub(super) spec: SourceSpec,
-    state: State,
+    pub(super) state: State,
     /// What the user puts before a path to name the file.
     shown: String,
     /// The same for programs: relative to the working folder or to the source, never absolute.
     relative: String,
 }
 
-enum State {
+/// What was read.
+pub(super) enum State {
     Folder(FolderScan),
     File(FolderScan),
     Stdin(Contents, Arc<[u8]>),
@@ -84,26 +87,11 @@ impl Loader {
                 parts.push(Arc::new(self.read(spec, None)?));
             }
         }
-        Ok(Source::merge(parts))
+        let work = parts.iter().map(|part| part.work()).sum();
+        Ok(Source { work, ..Source::merge(parts) })
     }
 
-    /// Reads again what may have changed since `before`: folders, files, and revisions of the repository around the
-    /// working folder, but no remote and not standard input. Returns the new state, and whether it says anything else.
-    pub fn reload(&self, before: &Source) -> Result<(Source, bool), SourceError> {
-        let mut parts = Vec::new();
-        for part in &before.parts {
-            parts.push(match &part.spec {
-                SourceSpec::Stdin | SourceSpec::Remote { .. } => part.clone(),
-                SourceSpec::Revision { revision, .. } if self.is_at(part, revision)? => part.clone(),
-                spec => Arc::new(self.read(spec, Some(part))?),
-            });
-        }
-        let after = Source::merge(parts);
-        let changed = !after.same_content(before);
-        Ok((after, changed))
-    }
-
-    fn is_at(&self, part: &Part, revision: &str) -> Result<bool, SourceError> {
+    pub(super) fn is_at(&self, part: &Part, revision: &str) -> Result<bool, SourceError> {
         let State::Revision(id, _) = &part.state else { return Ok(false) };
         Ok(Commit::around(&self.working_folder, revision)?.id == *id)
     }
@@ -198,6 +186,16 @@ impl Source {
 }
 
 impl Part {
+    /// Returns the same SOURCE with something else in it.
+    pub(super) fn with(&self, state: State) -> Self {
+        let (shown, relative) = (self.shown.clone(), self.relative.clone());
+        Part { spec: self.spec.clone(), state, shown, relative }
+    }
+
+    pub(super) fn work(&self) -> ReadingWork {
+        self.scan().map(|scan| scan.work).unwrap_or_default()
+    }
+
     fn scan(&self) -> Option<&FolderScan> {
         match &self.state {
             State::Folder(scan) | State::File(scan) => Some(scan),
@@ -270,7 +268,12 @@ impl ReadFile for MergedFiles {
 }
 
 impl Source {
-    fn merge(parts: Vec<Arc<Part>>) -> Self {
+    /// Returns what the last reading did: that of what has not changed cost nothing.
+    pub fn work(&self) -> ReadingWork {
+        self.work
+    }
+
+    pub(super) fn merge(parts: Vec<Arc<Part>>) -> Self {
         match parts.as_slice() {
             [part] => Self::single(part.clone()),
             _ => Merge::of(parts),
@@ -293,6 +296,7 @@ impl Source {
             holds: Vec::new(),
             held: Vec::new(),
             homes: Homes::default(),
+            work: ReadingWork::default(),
         }
     }
 
@@ -404,7 +408,7 @@ impl Source {
         self.parts.get(index).unwrap_or_else(|| &self.held[index - self.parts.len()])
     }
 
-    fn same_content(&self, other: &Source) -> bool {
+    pub(super) fn same_content(&self, other: &Source) -> bool {
         self.tree.files == other.tree.files
             && self.tree.unrendered == other.tree.unrendered
             && self.tests == other.tests
@@ -455,7 +459,16 @@ impl Merge {
             expected: Arc::default(),
             reader,
         };
-        Source { tree, settings, tests, parts: merge.parts, holds: Vec::new(), held: Vec::new(), homes }
+        Source {
+            tree,
+            settings,
+            tests,
+            parts: merge.parts,
+            holds: Vec::new(),
+            held: Vec::new(),
+            homes,
+            work: ReadingWork::default(),
+        }
     }
 
     fn put<'a>(

@@ -7,6 +7,7 @@
 //! [`SourceTree`]: gatewright_compiler::source::SourceTree
 
 mod credentials;
+mod edit;
 mod error;
 mod folder;
 mod hold;
@@ -21,6 +22,7 @@ mod walk;
 mod watch;
 
 pub use credentials::Credentials;
+pub use edit::ReadingWork;
 pub use error::SourceError;
 pub use hold::Hold;
 pub use loader::{Loader, Source};

@@ -36,6 +36,11 @@ const NAMING: [&str; 17] = [
 /// Members of those that are texts of their own.
 const TEXTS: [&str; 5] = ["literals", "options", "patch", "target", "valuesInline"];
 
+/// Returns whether a file of this name can decide about others: whether they are parts of something.
+pub(super) fn decides(name: &str) -> bool {
+    name == CHART || KUSTOMIZATIONS.contains(&name)
+}
+
 /// Returns whether an entry of a chart's folder belongs to the chart.
 pub(super) fn is_of_chart(name: &str) -> bool {
     CHART_FOLDERS.contains(&name) || name == CHART || (name.starts_with("values") && is_yaml(name))

@@ -8,7 +8,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use gatewright_compiler::source::{ContentId, ReadError, ReadFile};
 
 use super::error::{SourceError, THIS_REPOSITORY};
-use super::walk::{self, Contents, Entry, EntryKind, Found, Tree};
+use super::walk::{self, Contents, Entry, EntryKind, Found, Rules, Tree};
 
 /// Digits of a commit id that are shown: a fixed number, so that every clone shows the same.
 const SHORT: usize = 10;
@@ -129,7 +129,13 @@ pub(super) struct RevisionScan {
 
 fn single(place: &str, file: GitFile) -> Found<GitFile> {
     let name = place.rsplit('/').next().unwrap_or(place).into();
-    Found { manifests: vec![(name, file)], settings: None, tests: Vec::new(), unrendered: Vec::new() }
+    Found {
+        manifests: vec![(name, file)],
+        settings: None,
+        tests: Vec::new(),
+        unrendered: Vec::new(),
+        rules: Rules::default(),
+    }
 }
 
 /// Reads blobs from several threads, each with a handle of its own.

@@ -12,7 +12,7 @@ use super::error::SourceError;
 use super::parts::{self, Kustomization};
 
 /// Names files and folders that are left out, in the syntax of .gitignore.
-const IGNORE_FILE: &str = ".gatewrightignore";
+pub(super) const IGNORE_FILE: &str = ".gatewrightignore";
 /// The settings file, which is no manifest.
 pub(super) const SETTINGS_FILE: &str = "gatewright.yaml";
 /// Ends of the names of route tests, which are no manifests.
@@ -64,10 +64,28 @@ pub(super) struct Found<F> {
     pub(super) tests: Vec<(Arc<str>, F)>,
     /// Charts and Kustomizations, sorted.
     pub(super) unrendered: Vec<Unrendered>,
+    /// What else than names decided.
+    pub(super) rules: Rules,
+}
+
+/// What decides which files belong to a source, beside their names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    /// There are links.
+    pub(super) links: bool,
+    /// There are ignore files, charts or Kustomizations.
+    pub(super) others: bool,
+}
+
+impl Rules {
+    /// Returns whether a file belongs by its name alone.
+    pub(super) fn are_by_name(self) -> bool {
+        !self.links && !self.others
+    }
 }
 
 /// What belongs to a source, with its content.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Contents {
     /// Manifest files. Persistent, as the trees of [`gatewright_compiler::source::SourceTree`] are.
     pub(super) manifests: OrdMap<Arc<str>, ContentId>,
@@ -83,6 +101,29 @@ impl Contents {
     /// Returns a source of one file.
     pub(super) fn of_file(path: Arc<str>, content: ContentId) -> Self {
         Contents { manifests: OrdMap::unit(path, content), ..Contents::default() }
+    }
+
+    /// Puts a file in, new or with other content, where its name says.
+    pub(super) fn put(&mut self, path: Arc<str>, content: ContentId) {
+        match place_of(name_of(&path), &path) {
+            Some(List::Manifests) => _ = self.manifests.insert(path, content),
+            Some(List::Settings) => self.settings = Some((path, content)),
+            Some(List::Tests) => match self.tests.binary_search_by(|(test, _)| test.cmp(&path)) {
+                Ok(index) => self.tests[index].1 = content,
+                Err(index) => self.tests.insert(index, (path, content)),
+            },
+            Some(List::Nothing) | None => {}
+        }
+    }
+
+    /// Takes a file out.
+    pub(super) fn remove(&mut self, path: &str) {
+        match place_of(name_of(path), path) {
+            Some(List::Manifests) => _ = self.manifests.remove(path),
+            Some(List::Settings) => self.settings = None,
+            Some(List::Tests) => self.tests.retain(|(test, _)| &**test != path),
+            Some(List::Nothing) | None => {}
+        }
     }
 }
 
@@ -121,7 +162,13 @@ pub(super) fn walk<T: Tree>(
         links: Vec::new(),
         chart: None,
         kustomizations: Vec::new(),
-        found: Found { manifests: Vec::new(), settings: None, tests: Vec::new(), unrendered: Vec::new() },
+        found: Found {
+            manifests: Vec::new(),
+            settings: None,
+            tests: Vec::new(),
+            unrendered: Vec::new(),
+            rules: Rules::default(),
+        },
     };
     walk.folder(root, "")?;
     walk.follow_links()?;
@@ -244,6 +291,7 @@ impl<T: Tree> Walk<'_, T> {
                 // Editors mark open files with hidden links to nothing.
                 let marker = entry.kind.is_err() && entry.name.starts_with('.');
                 if !marker {
+                    self.found.rules.links = true;
                     self.ignores = ignores;
                     self.visit(entry, path)?;
                 }
@@ -258,6 +306,7 @@ impl<T: Tree> Walk<'_, T> {
         let shown = join(path, IGNORE_FILE);
         let text = self.tree.read(file, &shown)?;
         let patterns = patterns(&String::from_utf8_lossy(&text), &shown)?;
+        self.found.rules.others = true;
         self.ignores.push((path.len(), patterns));
         Ok(())
     }
@@ -302,6 +351,7 @@ impl<T: Tree> Walk<'_, T> {
     }
 
     fn unrendered(&mut self, path: String, parts: Option<usize>) -> usize {
+        self.found.rules.others = true;
         self.found.unrendered.push(Unrendered { path, parts });
         self.found.unrendered.len() - 1
     }
@@ -365,6 +415,15 @@ fn place_of(name: &str, path: &str) -> Option<List> {
         return Some(List::Tests);
     }
     is_manifest(name).then_some(List::Manifests)
+}
+
+/// Returns whether a file belongs to a source, as far as its name and place say.
+pub(super) fn belongs(name: &str, path: &str) -> bool {
+    place_of(name, path).is_some_and(|list| !matches!(list, List::Nothing))
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// Returns whether a file of this name is read.

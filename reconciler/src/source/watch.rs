@@ -1,9 +1,9 @@
 //! Watches folders and hands out each new state once changes have settled.
 //!
-//! The system says that something changed, and a new reading says what: events are hints only. Where the system cannot
+//! The system says where something changed, and a new reading says what: events are hints only. Where the system cannot
 //! watch, and as a net below it, readings are repeated; they are cheap because unchanged files are not read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,24 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::edit::Hint;
 use super::error::SourceError;
 use super::folder::Linked;
 use super::loader::{Loader, Source};
 
 /// Changes have settled when nothing more comes for this long...
-const QUIET: Duration = Duration::from_millis(40);
+const QUIET: Duration = Duration::from_millis(4);
+/// ...which grows by as much with this many events, because they are a storm...
+const STORM: u32 = 16;
+/// ...up to this, which is also for files that somebody still writes, and for what only a walk can tell...
+const LONGEST_QUIET: Duration = Duration::from_millis(40);
 /// ...or when they have gone on for this long.
 const LONGEST_SETTLING: Duration = Duration::from_millis(150);
+/// More files than this are found by a walk.
+const MANY: usize = 1_000;
 /// Time between readings while the system watches.
 const NET: Duration = Duration::from_secs(5);
 /// Time between readings while the name of a revision may move.
@@ -93,12 +100,20 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.stop.stopped.store(true, Ordering::Relaxed);
         // Fails only when the thread has ended already.
-        self.stop.wake.send(()).ok();
+        self.stop.wake.send(Wake::Anything).ok();
     }
 }
 
+/// What ends the pause between two readings.
+enum Wake {
+    /// The system says where something changed.
+    Event(notify::Event),
+    /// Nobody says where.
+    Anything,
+}
+
 struct Stop {
-    wake: mpsc::Sender<()>,
+    wake: mpsc::Sender<Wake>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -106,7 +121,7 @@ struct Loop {
     loader: Loader,
     source: Arc<Source>,
     eyes: Option<Eyes>,
-    woken: mpsc::Receiver<()>,
+    woken: mpsc::Receiver<Wake>,
     stopped: Arc<AtomicBool>,
     send: tokio::sync::mpsc::Sender<Result<Arc<Source>, SourceError>>,
     /// The failure that the receiver knows of.
@@ -118,12 +133,12 @@ impl Loop {
         let mut reading = Duration::ZERO;
         loop {
             let watching = self.look();
-            self.wait(watching, reading);
+            let told = self.wait(watching, reading);
             if self.stopped.load(Ordering::Relaxed) {
                 return;
             }
             let begin = Instant::now();
-            if self.read().is_break() {
+            if self.read(told).is_break() {
                 return;
             }
             reading = begin.elapsed();
@@ -136,19 +151,31 @@ impl Loop {
         self.eyes.as_mut().is_some_and(|eyes| eyes.look_at(watched))
     }
 
-    fn wait(&self, watching: bool, reading: Duration) {
+    fn wait(&self, watching: bool, reading: Duration) -> Told {
+        let mut told = Told::default();
         let pause = if watching { NET } else { POLL.max(reading * POLL_SHARE) };
         let pause = if self.source.has_moving_revision() { pause.min(REVISION_POLL) } else { pause };
-        if self.woken.recv_timeout(pause).is_err() {
-            return;
+        let mut next = self.woken.recv_timeout(pause);
+        if next.is_err() {
+            told.anything = true;
+            return told;
         }
         let begin = Instant::now();
-        while begin.elapsed() < LONGEST_SETTLING && self.woken.recv_timeout(QUIET).is_ok() {}
+        while let Ok(wake) = next {
+            told.take(wake);
+            if begin.elapsed() >= LONGEST_SETTLING {
+                break;
+            }
+            next = self.woken.recv_timeout(told.quiet());
+        }
+        told
     }
 
     /// Reads once and tells the receiver what is new. Breaks when there is no receiver any more.
-    fn read(&mut self) -> std::ops::ControlFlow<()> {
-        let news = match self.reload() {
+    fn read(&mut self, told: Told) -> std::ops::ControlFlow<()> {
+        // What was named before a failure was not followed.
+        let hint = if self.failure.is_some() { Hint::Anything } else { told.hint() };
+        let news = match self.reload(&hint) {
             Ok((source, changed)) => {
                 self.source = Arc::new(source);
                 let recovered = self.failure.take().is_some();
@@ -166,17 +193,65 @@ impl Loop {
         }
     }
 
-    fn reload(&self) -> Result<(Source, bool), SourceError> {
-        self.loader.reload(&self.source).or_else(|_| {
+    fn reload(&self, hint: &Hint) -> Result<(Source, bool), SourceError> {
+        self.loader.reload_after(&self.source, hint).or_else(|_| {
             thread::sleep(LASTING);
             self.loader.reload(&self.source)
         })
     }
 }
 
+/// What the system has told since the last reading.
+#[derive(Default)]
+struct Told {
+    paths: BTreeSet<PathBuf>,
+    /// Files that were written and perhaps are still.
+    open: BTreeSet<PathBuf>,
+    anything: bool,
+    events: u32,
+}
+
+impl Told {
+    fn take(&mut self, wake: Wake) {
+        self.events += 1;
+        let event = match wake {
+            Wake::Event(event) if !event.need_rescan() && !event.paths.is_empty() => event,
+            Wake::Event(_) | Wake::Anything => {
+                self.anything = true;
+                return;
+            }
+        };
+        for path in event.paths {
+            match event.kind {
+                EventKind::Create(CreateKind::File)
+                | EventKind::Modify(ModifyKind::Any | ModifyKind::Data(_)) => {
+                    self.open.insert(path.clone());
+                }
+                EventKind::Modify(ModifyKind::Metadata(_)) => {}
+                EventKind::Create(CreateKind::Folder) => self.anything = true,
+                _ => _ = self.open.remove(&path),
+            }
+            self.paths.insert(path);
+        }
+        self.anything |= self.paths.len() > MANY;
+    }
+
+    /// Returns how long nothing must come now.
+    fn quiet(&self) -> Duration {
+        if self.anything || !self.open.is_empty() {
+            return LONGEST_QUIET;
+        }
+        LONGEST_QUIET.min(QUIET * (1 + self.events / STORM))
+    }
+
+    fn hint(self) -> Hint {
+        if self.anything { Hint::Anything } else { Hint::Paths(self.paths) }
+    }
+}
+
 /// The system's watch over a set of folders.
 struct Eyes {
-    wake: mpsc::Sender<()>,
+    wake: mpsc::Sender<Wake>,
     watcher: Option<RecommendedWatcher>,
     watched: Linked,
     /// Device and inode of each watched folder: another folder under the same name is not watched yet.
@@ -192,7 +267,7 @@ impl Eyes {
         self.watcher = self.open(&watched).ok();
         (self.watched, self.ids) = (watched, ids);
         // What happened before the eyes were open was seen by nobody.
-        self.wake.send(()).ok();
+        self.wake.send(Wake::Anything).ok();
         self.watcher.is_some()
     }
 
@@ -201,7 +276,7 @@ impl Eyes {
         let handler = move |event: notify::Result<notify::Event>| {
             if event.as_ref().map_or(true, matters) {
                 // Fails only when the watch has ended.
-                wake.send(()).ok();
+                wake.send(event.map_or(Wake::Anything, Wake::Event)).ok();
             }
         };
         // Links are resolved by the reading, which knows where they may lead.
@@ -240,3 +315,6 @@ fn link_parent(path: &Path) -> Option<&Path> {
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     path.parent().filter(|_| is_link)
 }
+
+#[cfg(test)]
+mod tests;
