@@ -76,14 +76,14 @@ impl Serving {
         }
         let source = Arc::new(source);
         match live.offer(source.clone())? {
-            Offer::Published { diagnostics, .. } => show(terminal, &source, &diagnostics, Severity::Warning),
-            Offer::Refused { diagnostics } => {
-                show(terminal, &source, &diagnostics, Severity::Warning);
+            Offer::Published { .. } => show_findings(terminal, &live, &source, Severity::Warning),
+            Offer::Refused => {
+                show_findings(terminal, &live, &source, Severity::Warning);
                 return Err(refused("nothing is served", KeepGoing::Possible));
             }
-            Offer::Shrunk { shrinkage, diagnostics } => {
+            Offer::Shrunk { shrinkage } => {
                 // What is left out, and why, is the first that one wants to know.
-                show(terminal, &source, &diagnostics, Severity::Warning);
+                show_findings(terminal, &live, &source, Severity::Warning);
                 resume(terminal, &loader, &mut live, &shrinkage)?;
             }
         }
@@ -152,21 +152,22 @@ impl Serving {
 
     /// Publishes a state, or tells why the last one stays.
     async fn offer(&self, source: Arc<Source>) {
-        match self.live.lock().await.offer(source.clone()) {
-            Ok(Offer::Published { version, changed, removed, diagnostics }) => {
-                show(&self.terminal, &source, &diagnostics, Severity::Error);
+        let mut live = self.live.lock().await;
+        match live.offer(source.clone()) {
+            Ok(Offer::Published { version, changed, removed }) => {
+                show_findings(&self.terminal, &live, &source, Severity::Error);
                 if changed + removed > 0 {
                     let text =
                         format!("serving version {version}: {changed} resources changed, {removed} removed");
                     self.terminal.remark(&text);
                 }
             }
-            Ok(Offer::Refused { diagnostics }) => {
-                show(&self.terminal, &source, &diagnostics, Severity::Error);
+            Ok(Offer::Refused) => {
+                show_findings(&self.terminal, &live, &source, Severity::Error);
                 self.terminal.remark("still serving the last state without errors");
             }
-            Ok(Offer::Shrunk { shrinkage, diagnostics }) => {
-                show(&self.terminal, &source, &diagnostics, Severity::Warning);
+            Ok(Offer::Shrunk { shrinkage }) => {
+                show_findings(&self.terminal, &live, &source, Severity::Warning);
                 self.terminal.tell(&suspicion(&shrinkage));
                 self.terminal.remark("still serving the last good state");
             }
@@ -212,9 +213,7 @@ fn resume(
             terminal.tell(&text);
             Ok(())
         }
-        Offer::Refused { .. } | Offer::Shrunk { .. } => {
-            Err(refused("nothing is served", KeepGoing::Possible))
-        }
+        Offer::Refused | Offer::Shrunk { .. } => Err(refused("nothing is served", KeepGoing::Possible)),
     }
 }
 
@@ -228,6 +227,15 @@ async fn next(feed: &mut Option<Feed>) -> Change {
     match feed {
         Some(feed) => feed.changed().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Tells what was found in a state that was offered. That a file cannot be read any more hinders nothing: the next state
+/// says what stands in it now.
+fn show_findings(terminal: &Terminal, live: &Live, source: &Source, severity: Severity) {
+    match live.findings(severity) {
+        Ok(found) => show(terminal, source, &found, severity),
+        Err(error) => terminal.remark(&format!("what was found cannot be shown: {error}")),
     }
 }
 

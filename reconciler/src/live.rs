@@ -36,7 +36,7 @@ impl From<Policy> for OnErrors {
     }
 }
 
-/// What became of a state.
+/// What became of a state. What was found in it is asked for apart, by [`Live::findings`].
 #[derive(Debug)]
 pub enum Offer {
     /// It is what nodes are brought to from now on.
@@ -47,20 +47,13 @@ pub enum Offer {
         changed: usize,
         /// Resources that are gone.
         removed: usize,
-        /// Findings that did not hinder it.
-        diagnostics: Vec<Diagnostic>,
     },
     /// It has errors; what was published before stays.
-    Refused {
-        /// Everything that was found.
-        diagnostics: Vec<Diagnostic>,
-    },
+    Refused,
     /// It serves so much less than the last good one that somebody must say it is meant; what was published before stays.
     Shrunk {
         /// What would be lost.
         shrinkage: Shrinkage,
-        /// Everything that was found.
-        diagnostics: Vec<Diagnostic>,
     },
 }
 
@@ -75,6 +68,8 @@ pub struct Live {
     guard: Option<Guard>,
     /// The files that held manifests in the last good state.
     expected: Arc<Paths>,
+    /// One finding for each certificate that is kept in the state that was offered last.
+    kept: Vec<Diagnostic>,
 }
 
 /// What keeps a state from being served that serves much less than the last good one.
@@ -108,6 +103,7 @@ impl Live {
             cluster: None,
             guard: None,
             expected: Arc::default(),
+            kept: Vec::new(),
         }
     }
 
@@ -163,13 +159,26 @@ impl Live {
         self.guard.as_ref()?.memory.as_ref()
     }
 
-    /// Compiles a state without publishing it, and returns the digest of its model and what was found.
+    /// Compiles a state without publishing it, and returns the digest of its model.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn consider(&mut self, source: &Source) -> Result<(String, Vec<Diagnostic>), ReadError> {
+    pub fn consider(&mut self, source: &Source) -> Result<String, ReadError> {
+        self.kept.clear();
         self.compile(source)?;
-        Ok((self.engine.ir().digest().hex(), self.engine.diagnostics()?))
+        Ok(self.engine.ir().digest().hex())
+    }
+
+    /// Returns what was found in the state that was offered or considered last and is at least as severe, sorted. Each
+    /// file with such a finding is read again for the places: who asks for errors alone pays for no milder ones.
+    ///
+    /// # Errors
+    /// A file cannot be read any more.
+    pub fn findings(&self, severity: Severity) -> Result<Vec<Diagnostic>, ReadError> {
+        let mut found = self.engine.diagnostics_at_least(severity)?;
+        found.extend(self.kept.iter().filter(|kept| kept.severity <= severity).cloned());
+        sort(&mut found);
+        Ok(found)
     }
 
     /// Brings the engine to a state, with live objects beside it.
@@ -207,26 +216,21 @@ impl Live {
         on_errors: OnErrors,
         consent: Consent,
     ) -> Result<Offer, ReadError> {
-        let (model, mut diagnostics) = self.consider(&source)?;
+        let model = self.consider(&source)?;
         if on_errors == OnErrors::Stop
             && self.engine.has_errors()
             && self.seen_alone(&source, Engine::has_errors)?
         {
-            return Ok(Offer::Refused { diagnostics });
+            return Ok(Offer::Refused);
         }
         if let Some(shrinkage) = self.measure(&source, &model, consent)? {
-            return Ok(Offer::Shrunk { shrinkage, diagnostics });
+            return Ok(Offer::Shrunk { shrinkage });
         }
-        let kept = self.keep_certificates(&source)?;
-        if !kept.is_empty() {
-            diagnostics = self.engine.diagnostics()?;
-            diagnostics.extend(kept);
-            sort(&mut diagnostics);
-        }
+        self.kept = self.keep_certificates(&source)?;
         let (changed, removed, version) = self.publish();
         self.expected = Arc::new(self.engine.files_with_manifests());
         self.published = Some(Published { version: version.clone(), model, source });
-        Ok(Offer::Published { version, changed, removed, diagnostics })
+        Ok(Offer::Published { version, changed, removed })
     }
 
     /// Measures a state that the engine has reached, and returns what speaks against serving it. Otherwise it is the last
@@ -310,3 +314,6 @@ impl Live {
         (changed, difference.removed.len(), self.server.publish(snapshot))
     }
 }
+
+#[cfg(test)]
+mod tests;

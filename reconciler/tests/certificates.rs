@@ -44,13 +44,11 @@ impl Bench {
         };
         let source = loader.load(&[self.folder.path().display().to_string().parse().unwrap()]).unwrap();
         match self.live.offer(Arc::new(source)).unwrap() {
-            Offer::Published { diagnostics, .. } => {
-                let errors = diagnostics
-                    .iter()
-                    .filter(|found| found.severity == gatewright_diagnostics::Severity::Error);
-                errors.map(|found| found.code.id).collect()
+            Offer::Published { .. } => {
+                let errors = self.live.findings(gatewright_diagnostics::Severity::Error).unwrap();
+                errors.iter().map(|found| found.code.id).collect()
             }
-            Offer::Refused { .. } | Offer::Shrunk { .. } => panic!("it is served in spite of errors"),
+            Offer::Refused | Offer::Shrunk { .. } => panic!("it is served in spite of errors"),
         }
     }
 

@@ -158,7 +158,7 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
         let reason = "another configuration is live than the one the plan was made for".into();
         return Err(Box::new(Answer::Stale { reason }));
     }
-    let (head, diagnostics) = live.consider(&source).map_err(|error| failed(error.to_string()))?;
+    let head = live.consider(&source).map_err(|error| failed(error.to_string()))?;
     if order.head_model.as_ref().is_some_and(|planned| *planned != head) {
         let reason = "the source does not compile to what was planned any more".into();
         return Err(Box::new(Answer::Stale { reason }));
@@ -170,16 +170,19 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
             live.remember(Some(Path::new(&order.working_folder)));
             Ok(version)
         }
-        Offer::Shrunk { shrinkage, .. } => {
+        Offer::Shrunk { shrinkage } => {
             Err(Box::new(Answer::Shrunk { reason: shrinkage.to_string(), consent: shrinkage.consent() }))
         }
-        Offer::Refused { .. } => Err(Box::new(Answer::Refused { errors: errors(&source, &diagnostics) })),
+        Offer::Refused => {
+            let errors = live.findings(Severity::Error).map_err(|error| failed(error.to_string()))?;
+            Err(Box::new(Answer::Refused { errors: told(&source, &errors) }))
+        }
     }
 }
 
-fn errors(source: &Source, diagnostics: &[Diagnostic]) -> Vec<String> {
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+fn told(source: &Source, errors: &[Diagnostic]) -> Vec<String> {
     errors
+        .iter()
         .map(|diagnostic| {
             let place = source.provenance(&diagnostic.primary.path, diagnostic.primary.span.start.line);
             format!("{} {place} {}", diagnostic.code.id, diagnostic.message)
