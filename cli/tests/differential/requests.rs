@@ -89,10 +89,11 @@ fn aimed(choices: &mut Choices, aim: &Aim<'_>) -> Request {
         path = format!("{path}?{}", pairs.join("&"));
     }
     request.path = path;
-    if let Some(cors) = aim.route.cors.as_ref().filter(|_| choices.one_in(2)) {
+    if let Some(cors) = aim.route.policy.cors.as_ref().filter(|_| choices.one_in(2)) {
         cross_origin(choices, &mut request, Some(cors));
     }
-    if matches!(&aim.route.action, RouteAction::Forward(forward) if forward.timeout_ms == Some(2000))
+    if matches!(aim.route.action, RouteAction::Forward(_))
+        && aim.route.policy.timeout_ms == Some(2000)
         && choices.one_in(20)
     {
         request = request.with_header(ECHO_DELAY, "2600");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gatewright_ir::{
     Certificate, ClusterName, Cors, Discovery, Forward, HeaderEdits, Ir, ListenerId, OriginMatch, PathMatch,
-    PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction, Target, TlsContext, TlsVersion,
-    UpstreamCluster, ValueMatch,
+    PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction, RoutePolicy, Target, TlsContext,
+    TlsVersion, UpstreamCluster, ValueMatch,
 };
 
 use crate::outcome::{
@@ -19,22 +19,13 @@ impl Outcome {
     /// Returns the outcome of a route of `ir` behind `listener`.
     pub fn of_route(ir: &Ir, listener: ListenerId, route: &Route) -> Self {
         // Who takes the route is no part of what it does, nor is where it was written.
-        let Route {
-            id: _,
-            name: _,
-            matches: _,
-            action,
-            request_headers: _,
-            response_headers,
-            cors: _,
-            plugins,
-        } = route;
+        let Route { id: _, name: _, matches: _, action, policy, plugins } = route;
         let answer = match action {
             RouteAction::Forward(forward) => Answer::Forward(forward_outcome(ir, route, forward)),
             RouteAction::Redirect(redirect) => Answer::Redirect(redirect_outcome(listener, route, redirect)),
             RouteAction::Refuse(refusal) => Answer::Refuse(RefuseOutcome {
                 refusal: Refusal::clone(refusal),
-                response_headers: HeaderOutcome::of(&[response_headers]),
+                response_headers: HeaderOutcome::of(&[&policy.response_headers]),
             }),
         };
         Outcome::Route(Arc::new(RouteOutcome { answer, plugins: plugins.clone() }))
@@ -110,12 +101,13 @@ impl HeaderOutcome {
 }
 
 fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome {
-    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
+    let Forward { targets, path_rewrite, host_rewrite } = forward;
+    let RoutePolicy { timeout_ms, retry, request_headers, response_headers, cors } = &*route.policy;
     ForwardOutcome {
-        targets: target_outcomes(ir, route, targets),
+        targets: target_outcomes(ir, [request_headers, response_headers], targets),
         path: path_outcome(route, path_rewrite.as_deref()),
         host: host_rewrite.clone(),
-        cors: route.cors.as_deref().and_then(cors_outcome),
+        cors: cors.as_deref().and_then(cors_outcome),
         plain: Plain {
             timeout_ms: timeout_ms.filter(|ms| *ms > 0),
             retry: retry.as_deref().filter(|retry| retry.num_retries > 0).map(retry_outcome),
@@ -123,15 +115,15 @@ fn forward_outcome(ir: &Ir, route: &Route, forward: &Forward) -> ForwardOutcome 
     }
 }
 
-fn target_outcomes(ir: &Ir, route: &Route, targets: &[Target]) -> Vec<TargetOutcome> {
+fn target_outcomes(ir: &Ir, of_route: [&HeaderEdits; 2], targets: &[Target]) -> Vec<TargetOutcome> {
     let mut weights: BTreeMap<TargetOutcome, u32> = BTreeMap::new();
     for Target { cluster, weight, fallbacks, request_headers, response_headers } in targets {
         let outcome = TargetOutcome {
             cluster: ClusterOutcome::of(ir, cluster),
             fallbacks: fallbacks.iter().map(|name| ClusterOutcome::of(ir, name)).collect(),
             weight: 0,
-            request_headers: HeaderOutcome::of(&[request_headers, &route.request_headers]),
-            response_headers: HeaderOutcome::of(&[response_headers, &route.response_headers]),
+            request_headers: HeaderOutcome::of(&[request_headers, of_route[0]]),
+            response_headers: HeaderOutcome::of(&[response_headers, of_route[1]]),
         };
         let sum = weights.entry(outcome).or_default();
         *sum = sum.saturating_add(*weight);
@@ -186,7 +178,7 @@ fn redirect_outcome(listener: ListenerId, route: &Route, redirect: &Redirect) ->
         host: host.clone(),
         port: *port,
         path: path.clone(),
-        response_headers: HeaderOutcome::of(&[&route.response_headers]),
+        response_headers: HeaderOutcome::of(&[&route.policy.response_headers]),
     }
 }
 

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use gatewright_ir::{
     Certificate, ClusterName, Conditions, Cors, Discovery, Forward, HeaderEdits, HostPattern, Ir, Listener,
     ListenerId, OriginMatch, PathMatch, PathRewrite, PluginApplication, Redirect, RetryPolicy, Route,
-    RouteAction, RouteId, RouteMatch, Target, TlsContext, TlsVersion, UpstreamCluster, ValueMatch,
+    RouteAction, RouteId, RouteMatch, RoutePolicy, Target, TlsContext, TlsVersion, UpstreamCluster,
+    ValueMatch,
 };
 use serde::Serialize;
 
@@ -220,8 +221,9 @@ fn fits(test: &ValueMatch, value: Option<String>) -> bool {
 }
 
 fn take_route(ir: &Ir, seen: &Seen<'_>, route: &Route, observed: &mut Observed) {
-    let Route { id, name: _, matches: _, action, request_headers: _, response_headers, cors, plugins } =
-        route;
+    let Route { id, name: _, matches: _, action, policy, plugins } = route;
+    // What concerns the way upstream is looked at there.
+    let RoutePolicy { timeout_ms: _, retry: _, request_headers: _, response_headers, cors } = &**policy;
     observed.route = Some(id.clone());
     for PluginApplication { plugin, module, config, fail_strategy, only_host } in plugins {
         let acts = match only_host.as_deref().map(str::to_lowercase) {
@@ -294,7 +296,9 @@ fn preflight_headers(cors: &Cors, seen: &Seen<'_>, headers: &mut BTreeMap<String
 }
 
 fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, observed: &mut Observed) {
-    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
+    let Forward { targets, path_rewrite, host_rewrite } = forward;
+    let RoutePolicy { timeout_ms, retry, request_headers: of_route, response_headers: back, cors: _ } =
+        &*route.policy;
     observed.timeout_ms = timeout_ms.unwrap_or(0);
     observed.retries = retry.as_ref().filter(|retry| retry.num_retries > 0).map(|retry| {
         let RetryPolicy { retry_on, num_retries, excluded_methods } = retry.as_ref();
@@ -316,8 +320,8 @@ fn forward_request(ir: &Ir, seen: &Seen<'_>, route: &Route, forward: &Forward, o
             clusters,
             path: seen.with_query(&new_path(route, path_rewrite.as_deref(), seen.path)),
             host: host_rewrite.clone().unwrap_or_else(|| seen.request.authority.clone()),
-            headers: edited(own_headers.clone(), &[request_headers, &route.request_headers]),
-            response_headers: edited(answer, &[response_headers, &route.response_headers]),
+            headers: edited(own_headers.clone(), &[request_headers, of_route]),
+            response_headers: edited(answer, &[response_headers, back]),
         };
         observed.upstreams.entry(upstream).or_insert((0, total)).0 += u64::from(*weight);
     }

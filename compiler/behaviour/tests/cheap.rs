@@ -6,8 +6,8 @@ use gatewright_behaviour::testing::route_id;
 use gatewright_behaviour::{BehaviourDiff, Facet, Options, diff, shadowed};
 use gatewright_ir::{
     ClusterName, Discovery, Endpoint, EndpointSet, Forward, HostPattern, Ir, ListenerId, LoadBalancing,
-    LoweredHost, PathMatch, Route, RouteAction, RouteMatch, Target, UpstreamCluster, UpstreamProtocol,
-    VirtualHost,
+    LoweredHost, PathMatch, Route, RouteAction, RouteMatch, RoutePolicy, Target, UpstreamCluster,
+    UpstreamProtocol, VirtualHost,
 };
 
 const CLUSTERS: usize = 200;
@@ -32,12 +32,8 @@ fn route(host: &str, path: PathMatch, index: usize) -> Route {
             targets: vec![target],
             path_rewrite: None,
             host_rewrite: None,
-            timeout_ms: None,
-            retry: None,
         })),
-        request_headers: Default::default(),
-        response_headers: Default::default(),
-        cors: None,
+        policy: Arc::default(),
         plugins: Vec::new(),
     }
 }
@@ -87,11 +83,8 @@ fn edit(ir: &Ir, name: &str, change: impl Fn(&mut Vec<Route>)) -> Ir {
     edited
 }
 
-fn forward(route: &mut Route) -> &mut Forward {
-    match &mut route.action {
-        RouteAction::Forward(forward) => Arc::make_mut(forward),
-        other => panic!("{other:?}"),
-    }
+fn policy(route: &mut Route) -> &mut RoutePolicy {
+    Arc::make_mut(&mut route.policy)
 }
 
 fn compare(a: &Ir, b: &Ir) -> BehaviourDiff {
@@ -106,7 +99,7 @@ fn diff_with(a: &Ir, b: &Ir, options: Options) -> BehaviourDiff {
 fn one_edit_among_many_hosts_opens_one_pair() {
     for hosts in [200, 20_000] {
         let before = shop(hosts);
-        let after = edit(&before, "h7.example.com", |routes| forward(&mut routes[2]).timeout_ms = Some(500));
+        let after = edit(&before, "h7.example.com", |routes| policy(&mut routes[2]).timeout_ms = Some(500));
         let diff = compare(&before, &after);
         assert_eq!((diff.counters.hosts_changed, diff.counters.pairs_opened), (1, 1));
         assert!(diff.counters.path_regions <= 8, "{:?}", diff.counters);
@@ -127,7 +120,7 @@ fn one_change_of_many_hosts_is_one_row() {
     for index in 0..400 {
         let name = format!("h{index}.example.com");
         after = edit(&after, &name, |routes| {
-            routes.iter_mut().for_each(|route| forward(route).timeout_ms = Some(9))
+            routes.iter_mut().for_each(|route| policy(route).timeout_ms = Some(9))
         });
     }
     let diff = compare(&before, &after);
@@ -153,7 +146,7 @@ fn many_changes_of_one_kind_are_one_row() {
 #[test]
 fn an_edit_of_a_wildcard_is_one_row() {
     let before = shop(400);
-    let after = edit(&before, "*.example.com", |routes| forward(&mut routes[0]).timeout_ms = Some(9));
+    let after = edit(&before, "*.example.com", |routes| policy(&mut routes[0]).timeout_ms = Some(9));
     let diff = compare(&before, &after);
     assert_eq!(diff.classes.len(), 1);
     let region = diff.classes[0].region();
@@ -192,16 +185,16 @@ fn only_hosts_that_use_a_changed_cluster_are_opened() {
 #[ignore = "times: run in a release build"]
 fn large_models_take_milliseconds() {
     let before = shop(20_000);
-    let one = edit(&before, "h7.example.com", |routes| forward(&mut routes[2]).timeout_ms = Some(500));
+    let one = edit(&before, "h7.example.com", |routes| policy(&mut routes[2]).timeout_ms = Some(500));
     timed("one edit of 20,000 hosts", 20, || compare(&before, &one));
-    let wild = edit(&before, "*.example.com", |routes| forward(&mut routes[0]).timeout_ms = Some(9));
+    let wild = edit(&before, "*.example.com", |routes| policy(&mut routes[0]).timeout_ms = Some(9));
     timed("a wildcard above 20,000 hosts", 2_000, || compare(&before, &wild));
     let mut all = before.clone();
     for index in 0..20_000 {
         let name = format!("h{index}.example.com");
         let mut routes =
             before.hosts[&(ListenerId::HTTP, HostPattern::Exact(name.as_str().into()))].host.routes.clone();
-        routes.iter_mut().for_each(|route| forward(route).timeout_ms = Some(9));
+        routes.iter_mut().for_each(|route| policy(route).timeout_ms = Some(9));
         put(&mut all, &name, routes);
     }
     timed("an edit of each of 20,000 hosts", 5_000, || compare(&before, &all));
@@ -210,7 +203,7 @@ fn large_models_take_milliseconds() {
         (0..1_000).map(|n| route("big", PathMatch::Prefix(format!("/p{n}/")), n)).collect();
     let mut big = shop(1);
     put(&mut big, "big.example.com", routes.clone());
-    let edited = edit(&big, "big.example.com", |routes| forward(&mut routes[500]).timeout_ms = Some(9));
+    let edited = edit(&big, "big.example.com", |routes| policy(&mut routes[500]).timeout_ms = Some(9));
     timed("one edit among 1,000 routes", 1_000, || compare(&big, &edited));
     let host = VirtualHost { listener: ListenerId::HTTP, host: HostPattern::Any, routes };
     timed("shadows among 1,000 routes", 2_000, || shadowed(&host, &Options::default()));

@@ -12,8 +12,8 @@ use gatewright_ir::{
     Certificate, ClusterName, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy, Forward,
     HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, LoweredHost, OriginMatch,
     PathMatch, PathRewrite, PluginApplication, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    RouteMatch, Scheme, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
-    ValueMatch, VirtualHost,
+    RouteMatch, RoutePolicy, Scheme, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster,
+    UpstreamProtocol, ValueMatch, VirtualHost,
 };
 use gatewright_kinds::{EntityKey, Kind};
 
@@ -32,7 +32,7 @@ fn target(name: &str, weight: u32) -> Target {
 }
 
 fn forward(targets: Vec<Target>) -> Forward {
-    Forward { targets, path_rewrite: None, host_rewrite: None, timeout_ms: None, retry: None }
+    Forward { targets, path_rewrite: None, host_rewrite: None }
 }
 
 /// A route of `shop/web` to one upstream.
@@ -42,9 +42,7 @@ fn route(path: PathMatch, upstream: &str) -> Route {
         name: "shop/web".into(),
         matches: RouteMatch::path(path),
         action: RouteAction::Forward(Arc::new(forward(vec![target(upstream, 100)]))),
-        request_headers: Default::default(),
-        response_headers: Default::default(),
-        cors: None,
+        policy: Arc::default(),
         plugins: Vec::new(),
     }
 }
@@ -60,6 +58,10 @@ fn prefix(path: &str) -> PathMatch {
 /// The two routes of a Higress prefix path.
 fn below(path: &str, upstream: &str) -> Vec<Route> {
     vec![route(exact(path), upstream), route(prefix(&format!("{path}/")), upstream)]
+}
+
+fn policy(route: &mut Route) -> &mut RoutePolicy {
+    Arc::make_mut(&mut route.policy)
 }
 
 fn of(route: &mut Route) -> &mut Forward {
@@ -214,7 +216,7 @@ fn a_rewrite_that_changes_nothing_is_no_row() {
 fn cors_changes_requests_with_an_allowed_origin_only() {
     let before = ir(&[("shop.example.com", vec![route(prefix("/"), "web")])]);
     let mut routes = vec![route(prefix("/"), "web")];
-    routes[0].cors = Some(Arc::new(Cors {
+    policy(&mut routes[0]).cors = Some(Arc::new(Cors {
         allow_origins: vec![OriginMatch::Exact("https://o.com".into())],
         allow_methods: "GET".into(),
         allow_headers: String::new(),
@@ -263,9 +265,9 @@ fn cors_answers_what_envoy_answers() {
         path: Some("/".into()),
     }));
     let any = cors(vec![OriginMatch::Exact("http://o.com".into()), OriginMatch::Regex(".*x".into())]);
-    routes.iter_mut().for_each(|route| route.cors = Some(any.clone().into()));
+    routes.iter_mut().for_each(|route| policy(route).cors = Some(any.clone().into()));
     let mut everybody = vec![route(prefix("/"), "web")];
-    everybody[0].cors = Some(cors(vec![OriginMatch::Regex(".*".into())]).into());
+    policy(&mut everybody[0]).cors = Some(cors(vec![OriginMatch::Regex(".*".into())]).into());
     let ir = ir(&[("a.com", routes), ("b.com", everybody)]);
     let kind =
         |text: &str| match Model::new(&ir).decide(&Request::parse(text).expect("a request")).effect.reply {
@@ -304,7 +306,7 @@ fn cors_answers_what_envoy_answers() {
 fn preflights_do_not_notice_another_upstream() {
     let with = |upstream: &str| {
         let mut routes = vec![route(prefix("/"), upstream)];
-        routes[0].cors = Some(cors(vec![OriginMatch::Exact("https://o.com".into())]).into());
+        policy(&mut routes[0]).cors = Some(cors(vec![OriginMatch::Exact("https://o.com".into())]).into());
         ir(&[("shop.example.com", routes)])
     };
     check(
@@ -406,10 +408,13 @@ fn each_facet_is_seen_by_itself() {
             Facet::RequestHeaders,
             Box::new(|route| of(route).targets[0].request_headers = edits.clone().into()),
         ),
-        (Facet::ResponseHeaders, Box::new(|route| route.response_headers = edits.clone().into())),
-        (Facet::Cors, Box::new(|route| route.cors = Some(cors(vec![OriginMatch::Exact("o".into())]).into()))),
-        (Facet::Timeout, Box::new(|route| of(route).timeout_ms = Some(5))),
-        (Facet::Retry, Box::new(|route| of(route).retry = Some(Arc::new(retry.clone())))),
+        (Facet::ResponseHeaders, Box::new(|route| policy(route).response_headers = edits.clone().into())),
+        (
+            Facet::Cors,
+            Box::new(|route| policy(route).cors = Some(cors(vec![OriginMatch::Exact("o".into())]).into())),
+        ),
+        (Facet::Timeout, Box::new(|route| policy(route).timeout_ms = Some(5))),
+        (Facet::Retry, Box::new(|route| policy(route).retry = Some(Arc::new(retry.clone())))),
         (Facet::Plugins, Box::new(|route| route.plugins = vec![plugin.clone()])),
     ];
     let facets = |after: &Ir| {
@@ -528,7 +533,7 @@ fn a_path_taken_by_another_namespace_is_captured() {
 fn a_backend_without_endpoints_and_a_longer_timeout_are_risks() {
     let with = |upstream: &str, timeout_ms| {
         let mut routes = vec![route(prefix("/"), upstream)];
-        of(&mut routes[0]).timeout_ms = timeout_ms;
+        policy(&mut routes[0]).timeout_ms = timeout_ms;
         ir(&[("shop.example.com", routes)])
     };
     check(

@@ -25,7 +25,7 @@ pub use model::{Digest, Ir, LoweredHost, VirtualHost};
 pub use plugin::{ConfigDigest, FailStrategy, Phase, PluginApplication, PluginRule, PluginUse, RouteType};
 pub use route::{
     Cors, Forward, HeaderEdits, OriginMatch, PathRewrite, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    SharedEdits, Target,
+    RoutePolicy, SharedEdits, Target,
 };
 pub use route_id::{PathKind, RouteId, RoutePart, RouteSource};
 pub use shared::{Optional, Shared};

@@ -202,9 +202,7 @@ mod tests {
             name: text.into(),
             matches: RouteMatch::path(path),
             action: RouteAction::Refuse(Arc::new(Refusal { code: "GW0000".into(), reason: String::new() })),
-            request_headers: Default::default(),
-            response_headers: Default::default(),
-            cors: None,
+            policy: Arc::default(),
             plugins: Vec::new(),
         };
         let lowered = LoweredHost::new(VirtualHost {

@@ -20,6 +20,23 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: RouteAction,
+    /// How.
+    #[serde(flatten)]
+    pub policy: Arc<RoutePolicy>,
+    /// Plugins whose scope covers this route, in execution order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginApplication>,
+}
+
+/// What is said of requests and answers beside where they go. The routes of an Ingress share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct RoutePolicy {
+    /// Time limit of the whole response of an upstream in milliseconds; none means unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// When a failed try of an upstream is repeated; none means never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Arc<RetryPolicy>>,
     /// Edits of the request before it goes upstream (after those of the chosen [`Target`]).
     #[serde(skip_serializing_if = "SharedEdits::is_empty")]
     pub request_headers: SharedEdits,
@@ -29,9 +46,6 @@ pub struct Route {
     /// CORS policy, applied before the action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Arc<Cors>>,
-    /// Plugins whose scope covers this route, in execution order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub plugins: Vec<PluginApplication>,
 }
 
 /// What a route does. Routes that do the same share it.
@@ -57,12 +71,6 @@ pub struct Forward {
     /// The `Host` that the upstream sees, where it is not the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_rewrite: Option<String>,
-    /// Time limit of the whole response in milliseconds; none means unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// When a failed try is repeated; none means never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Arc<RetryPolicy>>,
 }
 
 /// One upstream cluster of a [`Forward`].

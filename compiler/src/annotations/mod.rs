@@ -9,6 +9,7 @@ pub(crate) mod header_control;
 pub(crate) mod path;
 pub(crate) mod redirect;
 pub(crate) mod regex;
+pub(crate) mod route_policy;
 
 pub(crate) mod foreign;
 
@@ -23,17 +24,15 @@ pub(crate) mod words;
 
 use std::sync::Arc;
 
-use gatewright_diagnostics::code;
-use gatewright_ir::Cors;
+use gatewright_ir::RoutePolicy;
 use gatewright_kinds::EntityKey;
 
-use crate::finding::{Finding, Place};
+use crate::finding::Finding;
 use crate::manifest::Texts;
 use crate::options::Profile;
 use balancing::ServicePolicy;
 use canary::Canary;
 use destination::{Destination, Unusable};
-use header_control::HeaderControl;
 use matching::Conditions;
 pub(crate) use matching::METHODS_KEY;
 use path::PathPolicy;
@@ -51,9 +50,10 @@ pub(crate) struct Policy {
     pub(crate) ignore_case: Option<String>,
     pub(crate) path: PathPolicy,
     pub(crate) redirect: RedirectPolicy,
-    pub(crate) cors: Option<Arc<Cors>>,
-    pub(crate) timeout_s: Option<u64>,
-    pub(crate) headers: HeaderControl,
+    /// What all its routes share.
+    pub(crate) route: Arc<RoutePolicy>,
+    /// The `Host` that edits of headers set.
+    pub(crate) edited_host: Option<String>,
     pub(crate) fallback_service: Option<FallbackService>,
     pub(crate) protections: Protections,
     /// What it says of the Services that it routes to.
@@ -84,6 +84,7 @@ pub(crate) fn read(entity: &EntityKey, annotations: &Texts, profile: Profile) ->
         Some(_) => protection::of_canary(&reader, asked),
         None => protection::read(&mut reader, asked, profile),
     };
+    let (route, edited_host) = route_policy::read(&mut reader);
     let policy = Policy {
         canary,
         destinations: destination::read(&mut reader),
@@ -91,15 +92,14 @@ pub(crate) fn read(entity: &EntityKey, annotations: &Texts, profile: Profile) ->
         ignore_case: reader.boolean("ignore-path-case").filter(|found| found.value).map(|found| found.key),
         path: path::read(&mut reader),
         redirect: redirect::read(&mut reader),
-        cors: cors::read(&mut reader).map(Arc::new),
-        timeout_s: timeout(&mut reader),
-        headers: header_control::read(&mut reader),
+        route,
+        edited_host,
         fallback_service: fallback_service(&mut reader),
         protections,
         service: balancing::read(&mut reader).map(Arc::new),
     };
     let canary = policy.canary.is_some();
-    if policy.path.host.is_some() && policy.headers.host.is_some() {
+    if policy.path.host.is_some() && policy.edited_host.is_some() {
         header_control::host_loses(&mut reader);
     }
     variables::check(&mut reader);
@@ -107,24 +107,6 @@ pub(crate) fn read(entity: &EntityKey, annotations: &Texts, profile: Profile) ->
     let mut findings = reader.findings;
     findings.extend(known::check(entity, annotations, canary, &dead));
     (policy, findings)
-}
-
-/// `timeout` in seconds; zero and negative numbers mean none (Envoy would refuse negative ones).
-fn timeout(reader: &mut Reader<'_>) -> Option<u64> {
-    let found = reader.higress_integer("timeout")?;
-    match u64::try_from(found.value) {
-        Ok(0) => {
-            let place = Place::annotation(reader.entity, &found.key);
-            let message = format!("`{}` has no effect: Higress reads 0 as if it were missing", found.key);
-            reader.findings.push(Finding::new(&code::GW0445, place, message));
-            None
-        }
-        Ok(seconds) => Some(seconds),
-        Err(_) => {
-            reader.invalid(&found.key, "a timeout cannot be negative; none is used");
-            None
-        }
-    }
 }
 
 fn fallback_service(reader: &mut Reader<'_>) -> Option<FallbackService> {

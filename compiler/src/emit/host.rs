@@ -25,7 +25,7 @@ pub(crate) fn emit(routes_name: &str, chain: &[&Arc<LoweredHost>]) -> VirtualHos
 /// Returns the retry policy that all forwarding routes have: on the host it is said once, and Envoy keeps it once.
 fn common_retry<'a>(routes: impl Iterator<Item = &'a Route>) -> Option<&'a RetryPolicy> {
     let mut policies = routes.filter_map(|route| match &route.action {
-        RouteAction::Forward(forward) => Some(forward.retry.as_deref()),
+        RouteAction::Forward(_) => Some(route.policy.retry.as_deref()),
         _ => None,
     });
     let first = policies.next()??;
@@ -35,7 +35,8 @@ fn common_retry<'a>(routes: impl Iterator<Item = &'a Route>) -> Option<&'a Retry
 #[cfg(test)]
 mod tests {
     use gatewright_ir::{
-        Forward, HostPattern, ListenerId, PathMatch, RouteId, RouteMatch, RoutePart, VirtualHost as Model,
+        Forward, HostPattern, ListenerId, PathMatch, RouteId, RouteMatch, RoutePart, RoutePolicy,
+        VirtualHost as Model,
     };
     use gatewright_kinds::{EntityKey, Kind};
     use gatewright_xds::envoy::config::route::v3::route::Action;
@@ -46,8 +47,7 @@ mod tests {
         let retry = retries.map(|num_retries| {
             Arc::new(RetryPolicy { retry_on: Vec::new(), num_retries, excluded_methods: Vec::new() })
         });
-        let action =
-            Forward { targets: Vec::new(), path_rewrite: None, host_rewrite: None, timeout_ms: None, retry };
+        let action = Forward { targets: Vec::new(), path_rewrite: None, host_rewrite: None };
         Route {
             id: RouteId::new(
                 EntityKey::new(Kind::Ingress, "shop", "web"),
@@ -57,9 +57,7 @@ mod tests {
             name: "".into(),
             matches: RouteMatch::path(PathMatch::Prefix("/".into())),
             action: RouteAction::Forward(Arc::new(action)),
-            request_headers: Default::default(),
-            response_headers: Default::default(),
-            cors: None,
+            policy: Arc::new(RoutePolicy { retry, ..RoutePolicy::default() }),
             plugins: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatewright_ir::{
     Conditions, Cors, Forward, HeaderEdits, HeaderMatch, OriginMatch, PathMatch, PathRewrite, QueryMatch,
-    Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteMatch, Target, ValueMatch,
+    Redirect, Refusal, RetryPolicy, Route, RouteAction, RouteMatch, RoutePolicy, Target, ValueMatch,
 };
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::core::v3::{
@@ -28,7 +28,9 @@ const HOST_SELECTION_ATTEMPTS: i64 = 5;
 /// Emits a route. `common` is the retry policy that its host has already.
 pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
     // Plugins are not executed by this version: where one must not be passed over, the action is a refusal.
-    let Route { id: _, name, matches, action, request_headers, response_headers, cors, plugins: _ } = route;
+    let Route { id: _, name, matches, action, policy, plugins: _ } = route;
+    // What concerns the way upstream is part of the action.
+    let RoutePolicy { timeout_ms: _, retry: _, request_headers, response_headers, cors } = &**policy;
     let mut emitted = xds::Route {
         name: name.to_string(),
         r#match: Some(emit_match(matches)),
@@ -37,7 +39,7 @@ pub(super) fn emit(route: &Route, common: Option<&RetryPolicy>) -> xds::Route {
         response_headers_to_add: additions(response_headers),
         response_headers_to_remove: response_headers.remove.clone(),
         action: Some(match action {
-            RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward, common)),
+            RouteAction::Forward(forward) => xds::route::Action::Route(emit_forward(forward, policy, common)),
             RouteAction::Redirect(redirect) => xds::route::Action::Redirect(emit_redirect(redirect)),
             RouteAction::Refuse(refusal) => xds::route::Action::DirectResponse(emit_refusal(refusal)),
         }),
@@ -109,8 +111,9 @@ fn string_matcher(value: &ValueMatch) -> Option<StringMatcher> {
     Some(StringMatcher { ignore_case: false, match_pattern: Some(pattern) })
 }
 
-fn emit_forward(forward: &Forward, common: Option<&RetryPolicy>) -> xds::RouteAction {
-    let Forward { targets, path_rewrite, host_rewrite, timeout_ms, retry } = forward;
+fn emit_forward(forward: &Forward, policy: &RoutePolicy, common: Option<&RetryPolicy>) -> xds::RouteAction {
+    let Forward { targets, path_rewrite, host_rewrite } = forward;
+    let RoutePolicy { timeout_ms, retry, request_headers: _, response_headers: _, cors: _ } = policy;
     let timeout = Duration::from_millis(timeout_ms.unwrap_or_default());
     let mut action = xds::RouteAction {
         timeout: Some(timeout.into()),

@@ -1,13 +1,14 @@
 //! Canary Ingresses: they change the routes of their base and serve nothing by themselves.
 
 use gatewright_diagnostics::{Severity, code};
-use gatewright_ir::{Conditions, HeaderMatch, HostPattern, ListenerId};
+use gatewright_ir::{Conditions, HeaderMatch, HostPattern, ListenerId, RoutePolicy, SharedEdits};
 
 use super::backend::{self, Destination};
 use super::host::broken;
 use super::route::Draft;
 use crate::annotations::canary::Canary;
 use crate::annotations::protection::not_given;
+use crate::annotations::route_policy::with_headers;
 use crate::annotations::unread;
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, PathRule};
@@ -94,6 +95,7 @@ fn by_header(
 ) -> Draft {
     add_base_as_fallback(&mut destinations, base);
     let own = Draft::of_path(ingress, rule, Vec::new(), 0);
+    let RoutePolicy { request_headers, response_headers, .. } = &*ingress.policy.route;
     Draft {
         id: own.id,
         name: own.name,
@@ -102,8 +104,7 @@ fn by_header(
         conditions: Conditions { headers: vec![test.clone()], ..(*base.conditions).clone() }.into(),
         destinations,
         weight_total: 0,
-        request_headers: ingress.policy.headers.request.clone(),
-        response_headers: ingress.policy.headers.response.clone(),
+        policy: with_headers(&base.policy, request_headers.clone(), response_headers.clone()),
         refusal: base.refusal.clone().or_else(|| ingress.erroneous.then(broken)),
         ..base.clone()
     }
@@ -117,13 +118,15 @@ fn by_weight(
     total: Option<i64>,
 ) {
     if let [only] = base.destinations.as_mut_slice() {
-        only.request_headers = std::mem::take(&mut base.request_headers);
-        only.response_headers = std::mem::take(&mut base.response_headers);
+        only.request_headers = base.policy.request_headers.clone();
+        only.response_headers = base.policy.response_headers.clone();
+        base.policy = with_headers(&base.policy, SharedEdits::default(), SharedEdits::default());
     }
+    let RoutePolicy { request_headers, response_headers, .. } = &*ingress.policy.route;
     let mut added = [Destination {
         weight,
-        request_headers: ingress.policy.headers.request.clone(),
-        response_headers: ingress.policy.headers.response.clone(),
+        request_headers: request_headers.clone(),
+        response_headers: response_headers.clone(),
         ..first
     }];
     add_base_as_fallback(&mut added, base);

@@ -16,6 +16,7 @@ use super::{
     backend, canary, client_certificates, default_backend, plugin, preflight, service_policy, tls,
     unreachable, weights,
 };
+use crate::annotations::route_policy;
 use crate::finding::{Finding, Place};
 use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::order::higress_sort;
@@ -263,7 +264,8 @@ fn virtual_host(
     let mut routes: Vec<Route> = Vec::new();
     for route in drafts.iter().flat_map(|draft| draft.routes(listener, refusal, world)) {
         let ends = route.matches.is_catch_all();
-        routes.extend(plugin::apply(plugins, host, route, world.options.profile));
+        let with_plugins = plugin::apply(plugins, host, route, world.options.profile);
+        routes.extend(with_plugins.into_iter().map(finished));
         // Pilot stops at the first route that takes everything.
         if ends {
             break;
@@ -272,6 +274,14 @@ fn virtual_host(
     routes.shrink_to_fit();
     (!routes.is_empty())
         .then(|| Arc::new(LoweredHost::new(VirtualHost { listener, host: host.clone(), routes })))
+}
+
+/// A route that does not forward needs nothing of what concerns the way upstream.
+fn finished(mut route: Route) -> Route {
+    if !matches!(route.action, RouteAction::Forward(_)) {
+        route.policy = route_policy::without_upstream(&route.policy);
+    }
+    route
 }
 
 fn collect_clusters(unit: &mut HostUnit) {

@@ -36,7 +36,7 @@ pub(super) fn findings(host: &HostPattern, drafts: &[Draft]) -> Vec<Finding> {
 /// Refusals and redirects have no CORS.
 fn has_effect(draft: &Draft) -> bool {
     let forwards = draft.refusal.is_none() && draft.url_redirect.is_none();
-    forwards && draft.cors.is_some()
+    forwards && draft.policy.cors.is_some()
 }
 
 fn takes_options(draft: &Draft) -> bool {

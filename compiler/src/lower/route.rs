@@ -1,35 +1,20 @@
 //! A route in the making: what Higress builds before it sorts, and how it becomes routes of the model.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use gatewright_diagnostics::code;
 use gatewright_ir::{
-    Conditions, Cors, Forward, HostPattern, ListenerId, PathKind, PathMatch, PathRewrite, Redirect, Refusal,
-    RetryPolicy, Route, RouteAction, RouteId, RouteMatch, RoutePart, Shared, SharedEdits, Target,
+    Conditions, Forward, HostPattern, ListenerId, PathKind, PathMatch, PathRewrite, Redirect, Refusal, Route,
+    RouteAction, RouteId, RouteMatch, RoutePart, RoutePolicy, Shared, Target,
 };
 
 use super::backend::Destination;
 use crate::annotations::redirect::RedirectPolicy;
+use crate::annotations::route_policy;
 use crate::finding::Place;
 use crate::ingress::{AnalyzedIngress, PathRule};
 use crate::order::SortKey;
 use crate::world::World;
-
-/// Istio's default, with Higress' exclusion of methods.
-static DEFAULT_RETRY: LazyLock<Arc<RetryPolicy>> = LazyLock::new(|| {
-    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-    Arc::new(RetryPolicy {
-        retry_on: words(&[
-            "connect-failure",
-            "refused-stream",
-            "unavailable",
-            "cancelled",
-            "retriable-status-codes",
-        ]),
-        num_retries: 2,
-        excluded_methods: words(&["POST", "PATCH", "LOCK"]),
-    })
-});
 
 /// A route in the making.
 #[derive(Clone, Debug)]
@@ -48,13 +33,9 @@ pub(super) struct Draft {
     pub(super) weight_total: i64,
     pub(super) path_rewrite: Option<Arc<PathRewrite>>,
     pub(super) host_rewrite: Option<String>,
-    pub(super) timeout_ms: Option<u64>,
-    pub(super) retry: bool,
+    pub(super) policy: Arc<RoutePolicy>,
     pub(super) url_redirect: Option<Redirect>,
     pub(super) https_redirect: bool,
-    pub(super) cors: Option<Arc<Cors>>,
-    pub(super) request_headers: SharedEdits,
-    pub(super) response_headers: SharedEdits,
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -81,14 +62,10 @@ impl Draft {
             destinations,
             weight_total,
             path_rewrite: policy.path.rewrite(&rule.matches()).map(Arc::new),
-            host_rewrite: policy.path.host.clone().or_else(|| policy.headers.host.clone()),
-            timeout_ms: policy.timeout_s.map(|seconds| seconds.saturating_mul(1000)),
-            retry: true,
+            host_rewrite: policy.path.host.clone().or_else(|| policy.edited_host.clone()),
+            policy: policy.route.clone(),
             url_redirect: policy.redirect.url.clone(),
             https_redirect: policy.redirect.https.is_some(),
-            cors: policy.cors.clone(),
-            request_headers: policy.headers.request.clone(),
-            response_headers: policy.headers.response.clone(),
             refusal: policy.protections.everywhere.clone(),
         }
     }
@@ -116,13 +93,9 @@ impl Draft {
             weight_total: 0,
             path_rewrite: None,
             host_rewrite: None,
-            timeout_ms: None,
-            retry: true,
+            policy: route_policy::default(),
             url_redirect: None,
             https_redirect: false,
-            cors: None,
-            request_headers: SharedEdits::default(),
-            response_headers: SharedEdits::default(),
             refusal: None,
         }
     }
@@ -170,9 +143,7 @@ impl Draft {
                 conditions: self.conditions.clone(),
             },
             action: action.clone(),
-            request_headers: self.request_headers.clone(),
-            response_headers: self.response_headers.clone(),
-            cors: self.cors.clone(),
+            policy: self.policy.clone(),
             plugins: Vec::new(),
         })
     }
@@ -191,8 +162,6 @@ impl Draft {
             targets: self.targets(listener, world),
             path_rewrite: self.path_rewrite.clone(),
             host_rewrite: self.host_rewrite.clone(),
-            timeout_ms: self.timeout_ms,
-            retry: self.retry.then(|| DEFAULT_RETRY.clone()),
         }))
     }
 

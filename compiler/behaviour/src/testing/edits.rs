@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gatewright_ir::{
-    Discovery, HostPattern, Ir, ListenerId, LoadBalancing, RetryPolicy, Route, RouteAction, TlsContext,
-    UpstreamProtocol,
+    Discovery, HostPattern, Ir, ListenerId, LoadBalancing, RetryPolicy, Route, RouteAction, RoutePolicy,
+    TlsContext, UpstreamProtocol,
 };
 
 use super::Choices;
@@ -38,6 +38,7 @@ pub fn refactored(choices: &mut Choices, ir: &Ir) -> Ir {
             if let RouteAction::Forward(forward) = &mut route.action {
                 rewrite_forward(choices, Arc::make_mut(forward));
             }
+            rewrite_policy(Arc::make_mut(&mut route.policy));
         }
         if let Some(end) = routes.iter().position(|route| route.matches.is_catch_all()) {
             routes.extend(routes_of_path(choices, &host));
@@ -90,14 +91,17 @@ fn rewrite_forward(choices: &mut Choices, forward: &mut gatewright_ir::Forward) 
     } else if let Some(target) = forward.targets.first().cloned() {
         forward.targets.push(target);
     }
-    if forward.timeout_ms.is_none() {
-        forward.timeout_ms = Some(0);
+}
+
+fn rewrite_policy(policy: &mut RoutePolicy) {
+    if policy.timeout_ms.is_none() {
+        policy.timeout_ms = Some(0);
     }
-    if let Some(retry) = &forward.retry {
+    if let Some(retry) = &policy.retry {
         let mut retry: RetryPolicy = retry.as_ref().clone();
         retry.retry_on.reverse();
         retry.excluded_methods.reverse();
-        forward.retry = Some(Arc::new(retry));
+        policy.retry = Some(Arc::new(retry));
     }
 }
 
@@ -195,8 +199,8 @@ fn edit_routes(choices: &mut Choices, ir: &mut Ir) {
             routes.splice(index..index, new);
         }
         3 => routes[index].matches = route_match(choices),
-        4 => routes[index].request_headers = Default::default(),
-        5 => routes[index].cors = None,
+        4 => Arc::make_mut(&mut routes[index].policy).request_headers = Default::default(),
+        5 => Arc::make_mut(&mut routes[index].policy).cors = None,
         6 => routes[index].plugins.clear(),
         _ => edit_action(choices, &host, &mut routes[index]),
     }
@@ -206,13 +210,14 @@ fn edit_routes(choices: &mut Choices, ir: &mut Ir) {
 fn edit_action(choices: &mut Choices, host: &HostPattern, route: &mut Route) {
     let other = routes_of_path(choices, host);
     let Some(other) = other.into_iter().next() else { return };
+    let timeout_ms = other.policy.timeout_ms;
     match (&mut route.action, other.action) {
         (RouteAction::Forward(forward), RouteAction::Forward(other)) => {
             let (forward, other) = (Arc::make_mut(forward), Arc::unwrap_or_clone(other));
             match choices.below(4) {
                 0 => forward.targets = other.targets,
                 1 => forward.path_rewrite = other.path_rewrite,
-                2 => forward.timeout_ms = other.timeout_ms,
+                2 => Arc::make_mut(&mut route.policy).timeout_ms = timeout_ms,
                 _ => forward.host_rewrite = other.host_rewrite,
             }
         }

@@ -8,7 +8,8 @@ use gatewright_ir::{
     Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy,
     Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, OriginMatch, PathMatch,
     PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    RouteMatch, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch,
+    RouteMatch, RoutePolicy, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
+    ValueMatch,
 };
 
 use super::models::{put_host, route_id, tls_of};
@@ -74,9 +75,7 @@ impl Edits {
                 name: "shop/other".into(),
                 matches: RouteMatch::path(PathMatch::Prefix("/b".into())),
                 action: RouteAction::Redirect(Arc::new(redirect())),
-                request_headers: remove("x-user").into(),
-                response_headers: remove("x-up").into(),
-                cors: None,
+                policy: Arc::default(),
                 plugins: Vec::new(),
             }
         );
@@ -92,7 +91,10 @@ impl Edits {
             }
         );
         each_field!(
-            |field, edits: HeaderEdits| put(field, Route { request_headers: edits.into(), ..before.clone() }),
+            |field, edits: HeaderEdits| {
+                let policy = RoutePolicy { request_headers: edits.into(), ..policy() };
+                put(field, Route { policy: Arc::new(policy), ..before.clone() });
+            },
             header_edits(),
             HeaderEdits {
                 set: pair("x-user", "other"),
@@ -147,8 +149,6 @@ impl Edits {
                 targets: vec![Target { cluster: cluster("c1"), ..target() }],
                 path_rewrite: Some(PathRewrite::Prefix("/other/".into()).into()),
                 host_rewrite: Some("other.example".into()),
-                timeout_ms: Some(7),
-                retry: None,
             }
         );
         each_field!(
@@ -165,8 +165,26 @@ impl Edits {
                 response_headers: remove("x-up").into(),
             }
         );
+    }
+
+    fn policies(&mut self) {
+        let before = route(RouteAction::Forward(Arc::new(forward())));
+        let mut put = |field, policy| {
+            self.put_route(field, &before, Route { policy: Arc::new(policy), ..before.clone() });
+        };
         each_field!(
-            |field, retry| put(field, Forward { retry: Some(Arc::new(retry)), ..forward() }),
+            put,
+            policy(),
+            RoutePolicy {
+                timeout_ms: Some(7),
+                retry: None,
+                request_headers: remove("x-user").into(),
+                response_headers: remove("x-up").into(),
+                cors: None,
+            }
+        );
+        each_field!(
+            |field, retry| put(field, RoutePolicy { retry: Some(Arc::new(retry)), ..policy() }),
             retry(),
             RetryPolicy {
                 retry_on: vec!["5xx".into()],
@@ -174,14 +192,8 @@ impl Edits {
                 excluded_methods: vec!["POST".into()],
             }
         );
-    }
-
-    fn policies(&mut self) {
-        let before = route(RouteAction::Forward(Arc::new(forward())));
         each_field!(
-            |field, cors| {
-                self.put_route(field, &before, Route { cors: Some(Arc::new(cors)), ..before.clone() });
-            },
+            |field, cors| put(field, RoutePolicy { cors: Some(Arc::new(cors)), ..policy() }),
             cors(),
             Cors {
                 allow_origins: vec![OriginMatch::Exact("https://p.o.com".into())],
@@ -304,10 +316,18 @@ fn route(action: RouteAction) -> Route {
             conditions: conditions().into(),
         },
         action,
+        policy: Arc::new(policy()),
+        plugins: vec![plugin()],
+    }
+}
+
+fn policy() -> RoutePolicy {
+    RoutePolicy {
+        timeout_ms: None,
+        retry: Some(Arc::new(retry())),
         request_headers: header_edits().into(),
         response_headers: Default::default(),
         cors: Some(Arc::new(cors())),
-        plugins: vec![plugin()],
     }
 }
 
@@ -332,8 +352,6 @@ fn forward() -> Forward {
         targets: vec![target(), Target { cluster: cluster("c1"), ..target() }],
         path_rewrite: None,
         host_rewrite: None,
-        timeout_ms: None,
-        retry: Some(Arc::new(retry())),
     }
 }
 

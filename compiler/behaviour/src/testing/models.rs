@@ -7,8 +7,8 @@ use gatewright_ir::{
     Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy,
     Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, LoweredHost, OriginMatch,
     PathKind, PathMatch, PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route,
-    RouteAction, RouteId, RouteMatch, RoutePart, SecretRef, SharedEdits, Target, TlsContext, TlsVersion,
-    UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
+    RouteAction, RouteId, RouteMatch, RoutePart, RoutePolicy, SecretRef, SharedEdits, Target, TlsContext,
+    TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
 };
 use gatewright_kinds::{EntityKey, Kind};
 
@@ -155,9 +155,13 @@ fn route(choices: &mut Choices, host: &HostPattern) -> Route {
         name: name.into(),
         matches,
         action,
-        request_headers: header_edits(choices, 6),
-        response_headers: header_edits(choices, 6),
-        cors: choices.one_in(6).then(|| Arc::new(cors(choices))),
+        policy: Arc::new(RoutePolicy {
+            timeout_ms: choices.one_in(4).then(|| choices.pick(&[0, 1000, 30_000])),
+            retry: choices.one_in(3).then(|| Arc::new(retry(choices))),
+            request_headers: header_edits(choices, 6),
+            response_headers: header_edits(choices, 6),
+            cors: choices.one_in(6).then(|| Arc::new(cors(choices))),
+        }),
         plugins: if choices.one_in(8) { vec![plugin(choices)] } else { Vec::new() },
     }
 }
@@ -233,8 +237,6 @@ fn forward(choices: &mut Choices, path: &PathMatch) -> Forward {
         targets,
         path_rewrite: path_rewrite.map(Arc::new),
         host_rewrite: choices.one_in(8).then(|| choices.pick(&["up.example", "a.com"]).to_owned()),
-        timeout_ms: choices.one_in(4).then(|| choices.pick(&[0, 1000, 30_000])),
-        retry: choices.one_in(3).then(|| Arc::new(retry(choices))),
     }
 }
 

@@ -103,12 +103,8 @@ fn route(host: &str, path: &str, targets: &[(&str, u32)]) -> Route {
             targets: targets.iter().map(target).collect(),
             path_rewrite: None,
             host_rewrite: None,
-            timeout_ms: None,
-            retry: None,
         })),
-        request_headers: Default::default(),
-        response_headers: Default::default(),
-        cors: None,
+        policy: Arc::default(),
         plugins: Vec::new(),
     }
 }
