@@ -428,6 +428,22 @@ fn a_plugin_is_lost_with_the_last_host_that_it_covers() {
 }
 
 #[test]
+fn an_edit_of_a_plugin_lowers_the_hosts_that_it_covers() {
+    let mut files: BTreeMap<String, String> =
+        (0..HOSTS.len()).map(|host| (format!("f{host}.yaml"), ingress(&plain(host, host)))).collect();
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    files.insert("plugin.yaml".into(), plugin(true, 0));
+    engine.update(&tree(&files)).unwrap();
+    // `x.a.com` and what is wider; then also what the new rule takes; then that alone.
+    for (rule, config, hosts) in [(0, "a: 2", 4), (1, "a: 2", 4), (1, "a: 3", 1)] {
+        files.insert("plugin.yaml".into(), plugin(true, rule).replace("a: 1", config));
+        let delta = engine.update(&tree(&files)).unwrap();
+        assert_eq!(delta.counters.hosts_lowered, hosts, "rule {rule}, {config}");
+        assert_eq!(shown(&engine), cold(&files));
+    }
+}
+
+#[test]
 fn comments_and_moves_change_no_resource() {
     let spec = plain(1, 0);
     let mut engine = Engine::new(CompileOptions::higress_defaults());

@@ -4,8 +4,35 @@
 use gatewright_diagnostics::code;
 use gatewright_ir::LoadBalancing;
 
+use super::known::Support::{Implemented, NotImplemented, Unread};
+use super::known::{KnownAnnotation, row};
 use super::reader::{Found, Reader};
 use crate::finding::{Finding, Place};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row("load-balance", true, Implemented, false, "how an endpoint of the Service is chosen"),
+    row("upstream-hash-by", true, NotImplemented, false, "consistent hashing"),
+    row("affinity", true, NotImplemented, false, "session affinity by cookie"),
+    row("affinity-mode", true, Unread, false, "mode of the affinity"),
+    row("affinity-canary-behavior", true, Unread, false, "affinity beside canaries"),
+    row("session-cookie-name", true, NotImplemented, false, "affinity cookie"),
+    row("session-cookie-path", true, NotImplemented, false, "path of the affinity cookie"),
+    row("session-cookie-max-age", true, NotImplemented, false, "lifetime of the affinity cookie"),
+    row("session-cookie-expires", true, NotImplemented, false, "lifetime of the affinity cookie"),
+    row(
+        "mcp-sse-stateful-param-name",
+        true,
+        NotImplemented,
+        false,
+        "session parameter of `mcp-sse` balancing",
+    ),
+    row("backend-protocol", true, NotImplemented, false, "protocol spoken to the Service"),
+    row("proxy-ssl-secret", true, NotImplemented, false, "client certificate for the Service"),
+    row("proxy-ssl-verify", true, NotImplemented, false, "checks the Service's certificate"),
+    row("proxy-ssl-name", true, NotImplemented, false, "server name sent to the Service"),
+    row("proxy-ssl-server-name", true, NotImplemented, false, "whether a server name is sent"),
+];
 
 /// Keys that make Higress keep the policy.
 const AFFINITY: [&str; 3] = ["affinity", "session-cookie-name", "session-cookie-path"];

@@ -3,8 +3,39 @@
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderMatch, ValueMatch};
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::Reader;
 use crate::finding::{Finding, Place};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row(
+        "canary",
+        true,
+        Implemented,
+        false,
+        "marks the Ingress as a canary of the route with the same host and path",
+    ),
+    row("canary-by-header", true, Implemented, false, "sends requests with this header to the canary"),
+    row(
+        "canary-by-header-value",
+        true,
+        Implemented,
+        false,
+        "value of the canary header, a regular expression",
+    ),
+    row("canary-by-header-pattern", true, Implemented, false, "pattern inside the canary header's value"),
+    row(
+        "canary-by-cookie",
+        true,
+        Implemented,
+        false,
+        "sends requests with this cookie set to `always` to the canary",
+    ),
+    row("canary-weight", true, Implemented, false, "share of the requests that the canary gets"),
+    row("canary-weight-total", true, Implemented, false, "what `canary-weight` is a share of"),
+];
 
 /// How a canary Ingress gets its requests.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,21 @@
 
 use gatewright_ir::{Cors, OriginMatch};
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::{Reader, comma_list};
 use super::regex::validate;
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row("enable-cors", true, Implemented, true, "turns CORS on"),
+    row("cors-allow-origin", true, Implemented, true, "origins that may read answers"),
+    row("cors-allow-methods", true, Implemented, true, "methods told to preflights"),
+    row("cors-allow-headers", true, Implemented, true, "headers told to preflights"),
+    row("cors-expose-headers", true, Implemented, true, "answer headers that scripts may read"),
+    row("cors-allow-credentials", true, Implemented, true, "whether credentials may be sent"),
+    row("cors-max-age", true, Implemented, true, "seconds that a preflight may be cached"),
+];
 
 const METHODS: &str = "GET, PUT, POST, DELETE, PATCH, OPTIONS";
 const HEADERS: &str = "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,\

@@ -2,8 +2,14 @@
 
 use gatewright_diagnostics::code;
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::Reader;
 use crate::finding::{Finding, Place, Within};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] =
+    &[row("destination", false, Implemented, false, "weighted list of upstream services")];
 
 /// The annotation's key.
 pub(crate) const KEY: &str = "higress.io/destination";

@@ -5,8 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderEdits, SharedEdits};
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::{HIGRESS, Reader};
 use crate::finding::{Finding, Place, Within};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row("request-header-control-add", false, Implemented, false, "adds request headers"),
+    row("request-header-control-update", false, Implemented, false, "sets request headers"),
+    row("request-header-control-remove", false, Implemented, false, "removes request headers"),
+    row("response-header-control-add", false, Implemented, false, "adds response headers"),
+    row("response-header-control-update", false, Implemented, false, "sets response headers"),
+    row("response-header-control-remove", false, Implemented, false, "removes response headers"),
+];
 
 /// Edits of requests and responses, and the host that a request edit of `host` asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

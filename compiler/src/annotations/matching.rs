@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use gatewright_diagnostics::code;
 use gatewright_ir::{HeaderMatch, QueryMatch, Shared, ValueMatch};
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::{Found, HIGRESS, Reader};
 use crate::finding::{Finding, Place};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] =
+    &[row("match-method", false, Implemented, false, "methods that the routes take")];
 
 /// The annotation with the methods of a route.
 pub(crate) const METHODS_KEY: &str = "higress.io/match-method";

@@ -2,7 +2,31 @@
 
 use gatewright_ir::{PathKind, PathMatch, PathRewrite};
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::{Found, Reader};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row(
+        "rewrite-target",
+        true,
+        Implemented,
+        false,
+        "replaces the matched path, with groups of a regular expression",
+    ),
+    row("rewrite-path", false, Implemented, true, "replaces the matched prefix or path"),
+    row("use-regex", true, Implemented, false, "reads paths as regular expressions"),
+    row(
+        "full-path-regex",
+        false,
+        Implemented,
+        false,
+        "reads paths as regular expressions for the whole path",
+    ),
+    row("upstream-vhost", true, Implemented, true, "Host header that the upstream sees"),
+    row("ignore-path-case", true, Implemented, true, "compares paths without regard to case"),
+];
 
 /// What the family says of an Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

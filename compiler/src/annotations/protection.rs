@@ -6,9 +6,24 @@ use gatewright_diagnostics::{Code, code};
 use gatewright_ir::Refusal;
 
 use super::known;
+use super::known::Support::Protection;
+use super::known::{KnownAnnotation, row};
 use super::reader::Reader;
 use crate::finding::{Finding, Place};
 use crate::options::Profile;
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row("whitelist-source-range", true, Protection, true, "source addresses that may use the routes"),
+    row("auth-tls-secret", true, Protection, true, "asks clients for certificates"),
+    row("route-limit-rpm", false, Protection, true, "requests a minute"),
+    row("route-limit-rps", false, Protection, true, "requests a second"),
+    row("route-limit-burst-multiplier", false, Protection, true, "burst of the rate limit"),
+    row("auth-type", true, Protection, false, "basic authentication, removed from Higress 2"),
+    row("auth-secret", true, Protection, false, "credentials of `auth-type`"),
+    row("auth-realm", true, Protection, false, "realm of `auth-type`"),
+    row("auth-secret-type", true, Protection, false, "form of `auth-secret`"),
+];
 
 /// The refusals that an Ingress' protections ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, asked: Vec<String>, profile: Profile
 
 /// Returns the annotations of Higress that ask for a protection.
 fn of_higress(reader: &Reader<'_>) -> impl Iterator<Item = String> {
-    let known = |key: &&str| known::lookup(key).is_some_and(known::KnownAnnotation::protects);
+    let known = |key: &&str| known::lookup(key).is_some_and(KnownAnnotation::protects);
     reader.annotations().keys().filter(known).map(str::to_owned)
 }
 

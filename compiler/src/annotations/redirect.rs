@@ -3,8 +3,20 @@
 use gatewright_diagnostics::code;
 use gatewright_ir::Redirect;
 
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::{Found, Reader};
 use crate::finding::{Finding, Place};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] = &[
+    row("app-root", true, Implemented, true, "redirects `/` of the host"),
+    row("temporal-redirect", true, Implemented, true, "redirects with 302"),
+    row("permanent-redirect", true, Implemented, true, "redirects with 301 or `permanent-redirect-code`"),
+    row("permanent-redirect-code", true, Implemented, true, "code of `permanent-redirect`"),
+    row("ssl-redirect", true, Implemented, true, "redirects clear-text requests to HTTPS with 308"),
+    row("force-ssl-redirect", true, Implemented, true, "redirects clear-text requests to HTTPS with 308"),
+];
 
 /// What the family says of an Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,14 @@ use gatewright_ir::{RetryPolicy, RoutePolicy, SharedEdits};
 
 use super::cors;
 use super::header_control::{self, HeaderControl};
+use super::known::Support::Implemented;
+use super::known::{KnownAnnotation, row};
 use super::reader::Reader;
 use crate::finding::{Finding, Place};
+
+/// The rows of the family.
+pub(super) const ROWS: &[KnownAnnotation] =
+    &[row("timeout", false, Implemented, true, "seconds that an answer may take")];
 
 /// The policy of routes without annotation: Istio's default retries, with Higress' exclusion of methods.
 static DEFAULT: LazyLock<Arc<RoutePolicy>> = LazyLock::new(|| {

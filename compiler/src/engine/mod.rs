@@ -14,6 +14,7 @@ mod globals;
 pub mod graph;
 mod lost_plugins;
 mod output;
+mod plugins;
 mod provenance;
 mod references;
 mod registries;
@@ -39,7 +40,7 @@ use crate::ingress::{self, AnalyzedIngress};
 use crate::input::Input;
 use crate::lower::cluster;
 use crate::lower::host::{self, HostUnit};
-use crate::lower::plugin::{self, PluginScope};
+use crate::lower::plugin::PluginScope;
 use crate::manifest::{Body, Manifest};
 use crate::options::CompileOptions;
 use crate::registry::Registries;
@@ -355,22 +356,6 @@ impl Engine {
             }
         }
         stale.clusters.extend(self.clusters_of(&services));
-    }
-
-    /// Plugins stand in every route: a change of one lowers all hosts again.
-    fn update_plugins(&mut self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {
-        if !changed.keys().any(|key| key.kind == Kind::WasmPlugin) {
-            return;
-        }
-        let manifests = self.manifests.values().filter(|manifest| manifest.key.kind == Kind::WasmPlugin);
-        let (plugins, findings) = plugin::read(manifests, &self.poisoned, &self.options);
-        self.plugin_findings = findings;
-        if plugins != self.plugins {
-            let runs = plugins.iter().filter(|scope| scope.runs());
-            self.ir.plugins = runs.map(|scope| scope.plugin.clone()).collect();
-            self.plugins = plugins;
-            stale.hosts.extend(self.by_host.keys().cloned());
-        }
     }
 
     fn mark_readers(&self, changed: &BTreeMap<EntityKey, Option<Arc<Manifest>>>, stale: &mut Stale) {

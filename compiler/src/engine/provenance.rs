@@ -168,6 +168,7 @@ impl Engine {
         classed.flat_map(|ingress| ingress.hosts.iter().cloned()).collect()
     }
 
+    /// Returns the hosts with a route that a plugin acts on.
     fn covered_by(&self, plugin: &str) -> BTreeSet<HostPattern> {
         let covered = self.ir.hosts.iter().filter(|(_, host)| {
             host.host
