@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatewright_testkit::git::TempRepo;
 use gatewright_testkit::http::Call;
@@ -125,6 +125,10 @@ fn an_edited_folder_goes_live_without_a_failed_request_and_a_broken_one_does_not
     assert_eq!(gateway.backend("/move"), "new");
     std::fs::write(&file, manifests(&[("/stay", &old), ("/move", &old)])).unwrap();
     gateway.expect("/move", "old");
+    let begin = Instant::now();
+    while sent.load(Ordering::Relaxed) <= 20 && begin.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(1));
+    }
     stop.store(true, Ordering::Relaxed);
     client.join().unwrap();
     assert!(sent.load(Ordering::Relaxed) > 20);
@@ -319,7 +323,7 @@ fn the_admin_pages_answer_when_no_descriptor_is_left() {
     ]);
     let mut gateway = ChildProcess::spawn("gateway", command.args(["--admin", &admin.to_string()]));
     gateway.wait_for_http(admin, "/ready", PATIENCE);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let _open: Vec<_> = (0..250).map(|_| std::net::TcpStream::connect(http).unwrap()).collect();
     let warning = "connections cannot be accepted";
     gateway.wait_for_log(warning, PATIENCE);
