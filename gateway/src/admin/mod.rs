@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use gatewright_diagnostics::outlet::{Form, released, visible};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +36,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
+
+/// The body of an answer.
+type Page = UnsyncBoxBody<Bytes, Infallible>;
 
 /// What the admin endpoint can see.
 #[derive(Clone)]
@@ -105,7 +110,7 @@ async fn serve_connection(stream: TcpStream, view: View) {
     }
 }
 
-async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Page>, Infallible> {
     if !hosts::may_ask(&request) {
         let text = "the admin pages are served for localhost and for addresses, not for other names\n";
         return Ok(response(StatusCode::MISDIRECTED_REQUEST, TEXT, text.to_owned()));
@@ -119,7 +124,7 @@ async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<
         "/clusters" => response(StatusCode::OK, TEXT, clusters::text(&view.shared.snapshot.load())),
         "/listeners" => response(StatusCode::OK, TEXT, listeners(&view)),
         "/config_dump" => match dump(&view, true).await {
-            Some(dump) => response(StatusCode::OK, JSON, config_dump::json(&dump)),
+            Some(dump) => in_pieces(config_dump::pieces(dump)),
             None => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the gateway is ending\n".to_owned()),
         },
         "/" => response(
@@ -131,7 +136,7 @@ async fn answer(request: Request<Incoming>, view: View) -> Result<Response<Full<
     })
 }
 
-fn ready(view: &View) -> Response<Full<Bytes>> {
+fn ready(view: &View) -> Response<Page> {
     let progress = view.progress.borrow();
     if progress.ready {
         return response(StatusCode::OK, TEXT, "LIVE\n".to_owned());
@@ -168,9 +173,19 @@ async fn dump(view: &View, resources: bool) -> Option<crate::control::Dump> {
 }
 
 /// Returns an answer with nothing in it that steers a terminal or is secret by its shape, whoever put it in.
-fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let form = if content_type == JSON { Form::Json } else { Form::Text { color: false } };
-    let mut response = Response::new(Full::new(Bytes::from(released(form, body))));
+fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Page> {
+    let text = released(Form::Text { color: false }, text);
+    page(status, content_type, Full::new(Bytes::from(text)).boxed_unsync())
+}
+
+/// Returns an answer in JSON that is made as the client takes it.
+fn in_pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Response<Page> {
+    let frames = stream::iter(pieces.map(|piece| Ok(Frame::data(piece))));
+    page(StatusCode::OK, JSON, StreamBody::new(frames).boxed_unsync())
+}
+
+fn page(status: StatusCode, content_type: &'static str, body: Page) -> Response<Page> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -49,7 +49,7 @@ pub(crate) struct Progress {
 /// What xDS says at one moment, for the admin endpoint.
 #[derive(Debug)]
 pub(crate) struct Dump {
-    pub(crate) accepted: BTreeMap<&'static str, BTreeMap<String, Accepted>>,
+    pub(crate) accepted: BTreeMap<&'static str, BTreeMap<String, Arc<Accepted>>>,
     pub(crate) counts: BTreeMap<&'static str, crate::state::store::TypeCounts>,
 }
 

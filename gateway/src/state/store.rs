@@ -68,7 +68,7 @@ pub(crate) struct Store {
     pub(super) secrets: SecretStore,
     /// Endpoints, secrets and configurations of filters that nobody names, by type and name, and since when.
     pub(super) unused: BTreeMap<(&'static str, Arc<str>), Instant>,
-    accepted: BTreeMap<&'static str, BTreeMap<String, Accepted>>,
+    accepted: BTreeMap<&'static str, BTreeMap<String, Arc<Accepted>>>,
     pub(super) counts: BTreeMap<&'static str, TypeCounts>,
     /// Discovered configurations of filters that are being loaded.
     pub(super) extensions: BTreeMap<Arc<str>, Arc<Load>>,
@@ -123,11 +123,11 @@ impl Store {
         } else {
             self.unfinished.remove(type_url::short(type_url));
         }
-        let received: Vec<(String, Accepted)> = resources
+        let received: Vec<(String, Arc<Accepted>)> = resources
             .iter()
             .map(|resource| {
                 let (version, body) = (resource.version.clone(), resource.body.clone());
-                (resource.name.clone(), Accepted { version, body, updated: SystemTime::now() })
+                (resource.name.clone(), Arc::new(Accepted { version, body, updated: SystemTime::now() }))
             })
             .collect();
         let rejected = match type_url {
@@ -213,7 +213,7 @@ impl Store {
     }
 
     /// Returns every resource in effect or warming, by type and name.
-    pub(crate) fn accepted(&self) -> &BTreeMap<&'static str, BTreeMap<String, Accepted>> {
+    pub(crate) fn accepted(&self) -> &BTreeMap<&'static str, BTreeMap<String, Arc<Accepted>>> {
         &self.accepted
     }
 
@@ -232,7 +232,7 @@ impl Store {
     fn remember(
         &mut self,
         type_url: &'static str,
-        received: Vec<(String, Accepted)>,
+        received: Vec<(String, Arc<Accepted>)>,
         removed: &[String],
         version: String,
         rejected: &[Rejected],
