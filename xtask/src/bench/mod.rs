@@ -3,6 +3,7 @@
 mod findings;
 mod follow;
 mod measure;
+mod nginx;
 mod push;
 mod report;
 mod repository;
@@ -170,9 +171,11 @@ fn push(programs: &Programs, repository: &Repository, report: &mut Report) -> Re
 fn requests(programs: &Programs, folder: &Path, report: &mut Report) -> Result<()> {
     let repository = Repository::make(folder, 1_000, SEED)?;
     let found = serve::compare(&programs.gatewright, &repository, folder)?;
+    report.row("CPU per request: nginx", microseconds(found.nginx), "");
     report.row("CPU per request: Envoy", microseconds(found.envoy), "");
     report.row("CPU per request: bundled gateway", microseconds(found.gateway), "");
-    report.row("CPU per request: gateway / Envoy", ratio(found.gateway, found.envoy), "at most 0.6x");
+    report.row("CPU per request: gateway / nginx", ratio(found.gateway, found.nginx), "at most 1.05x");
+    report.row("CPU per request: gateway / Envoy", ratio(found.gateway, found.envoy), "at most 0.5x");
     Ok(())
 }
 

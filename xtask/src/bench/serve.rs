@@ -1,4 +1,4 @@
-//! Processor time per request: the bundled gateway against Envoy on the same configuration, one core each.
+//! Processor time per request: the bundled gateway against Envoy and nginx with the same hosts, one core each.
 //!
 //! The proxy runs alone on core 0; the load and the upstream share core 1. Requests per second say little there, the
 //! proxy's processor time per request says what serving costs.
@@ -13,30 +13,34 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::measure::Usage;
+use super::nginx;
 use super::repository::{Repository, UPSTREAM_PORT};
 use crate::{machine, process, testbed};
 
 const HTTP_PORT: u16 = 18_081;
 const HTTPS_PORT: u16 = 18_082;
 const ADMIN_PORT: u16 = 18_083;
+/// Not on every path.
+const NGINX: &str = "/usr/sbin/nginx";
 const CONNECTIONS: &str = "64";
 const READY: Duration = Duration::from_secs(60);
 const LOAD: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 5;
 const BODY: usize = 1024;
 
-/// Median processor time per request of both proxies.
+/// Median processor time per request of each proxy.
 pub(crate) struct Comparison {
+    pub(crate) nginx: Duration,
     pub(crate) envoy: Duration,
     pub(crate) gateway: Duration,
 }
 
-/// Measures both, in turns.
+/// Measures them in turns.
 ///
 /// # Errors
-/// When wrk, taskset or Envoy cannot be had, or a proxy answers anything but 200.
+/// When wrk, taskset, nginx or Envoy cannot be had, or a proxy answers anything but 200.
 pub(crate) fn compare(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<Comparison> {
-    for (tool, package) in [("wrk", "wrk"), ("taskset", "util-linux")] {
+    for (tool, package) in [("wrk", "wrk"), ("taskset", "util-linux"), (NGINX, "nginx-light")] {
         if !machine::has_program(tool) {
             ensure!(machine::may_install(false), "there is no {tool} (Debian: {package})");
             machine::install(&[package])?;
@@ -53,12 +57,15 @@ fn rounds(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<C
     let script = folder.join("hosts.lua");
     fs::write(&script, HOSTS)?;
     let bootstrap = bootstrap(gatewright, repository, folder)?;
-    let (mut envoy, mut gateway) = (Vec::new(), Vec::new());
+    let (mut nginx, mut envoy, mut gateway) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
+        let (program, ports) = (pinned(Path::new(NGINX)), (HTTP_PORT, ADMIN_PORT));
+        let mut command = nginx::command(program, folder, repository.ingresses, ports)?;
+        nginx.push(round(&mut command, &script)?);
         envoy.push(round(&mut envoy_command(&bootstrap)?, &script)?);
         gateway.push(round(&mut gateway_command(gatewright, repository), &script)?);
     }
-    Ok(Comparison { envoy: median(envoy), gateway: median(gateway) })
+    Ok(Comparison { nginx: median(nginx), envoy: median(envoy), gateway: median(gateway) })
 }
 
 /// Each connection takes its hosts in turn, so that no proxy lives from one cached decision.
