@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Ingresses of one folder.
 const PER_FOLDER: usize = 1_000;
 /// An annotation that Higress does not read, so that its file has a finding.
-const UNREAD: &str = "  annotations:\n    nginx.ingress.kubernetes.io/whitelist-source-rang: 10.0.0.0/8\n";
+const UNREAD: &str = "  annotations:\n    higress.io/tiemout: \"5\"\n";
 
 /// Starts a gateway on many hosts with many paths, and waits until it is ready.
 ///
