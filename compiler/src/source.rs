@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_kinds::EntityKey;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 /// Identifies a file's content: BLAKE3 of the bytes, or in git the blob id padded with zeros. Only equality matters.
@@ -45,7 +45,7 @@ pub struct SourceTree {
     /// Objects that are taken as another state had them: what `files` say about such an object does not count.
     pub held: BTreeMap<EntityKey, HeldFile>,
     /// Files that held manifests in the last good state. Such a file is not passed over, whatever stands in it.
-    pub expected: Arc<Paths>,
+    pub expected: Paths,
     /// Access to the bytes, those of held files included.
     pub reader: Arc<dyn ReadFile>,
 }
@@ -83,30 +83,32 @@ impl SourceTree {
             files: contents.iter().map(|(path, bytes)| (path.clone(), ContentId::of_bytes(bytes))).collect(),
             unrendered: Vec::new(),
             held: BTreeMap::new(),
-            expected: Arc::default(),
+            expected: Paths::default(),
             reader: Arc::new(MemoryFiles(contents)),
         }
     }
 }
 
-/// A set of paths, kept as digests: it says of many files which were among them, and does not name them.
+/// A set of paths, kept as digests: it says of many files which were among them, and does not name them. A copy costs the
+/// same however many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Paths(Vec<u64>);
+pub struct Paths(OrdSet<u64>);
 
 impl Paths {
     /// Returns whether a path is among them.
     pub fn contains(&self, path: &str) -> bool {
-        self.0.binary_search(&digest(path)).is_ok()
+        self.0.contains(&digest(path))
     }
-}
 
-impl<'p> FromIterator<&'p str> for Paths {
-    fn from_iter<I: IntoIterator<Item = &'p str>>(paths: I) -> Self {
-        let mut digests: Vec<u64> = paths.into_iter().map(digest).collect();
-        digests.sort_unstable();
-        digests.dedup();
-        Paths(digests)
+    /// Puts a path in.
+    pub fn insert(&mut self, path: &str) {
+        self.0.insert(digest(path));
+    }
+
+    /// Takes a path out.
+    pub fn remove(&mut self, path: &str) {
+        self.0.remove(&digest(path));
     }
 }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::parse::REGISTRY_LOCK;
-use gatewright_compiler::source::SourceTree;
+use gatewright_compiler::source::{Paths, SourceTree};
 use gatewright_compiler::{Engine, compile};
-use gatewright_diagnostics::Diagnostic;
+use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_kinds::{EntityKey, Kind};
 use proptest::prelude::*;
 
@@ -19,10 +19,24 @@ struct Shown {
     xds: Vec<(String, String, Vec<u8>)>,
     ir: String,
     diagnostics: Vec<Diagnostic>,
+    objects: BTreeMap<Kind, usize>,
+    files: Paths,
 }
 
+/// Returns all that is asked of an engine; what it knows by an index is what a look at the whole finds.
 fn shown(engine: &Engine) -> Shown {
-    Shown { xds: resources(engine), ir: model(engine), diagnostics: engine.diagnostics().unwrap() }
+    let diagnostics = engine.diagnostics().unwrap();
+    let errors: Vec<&Diagnostic> =
+        diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
+    assert_eq!(engine.diagnostics_at_least(Severity::Error).unwrap().iter().collect::<Vec<_>>(), errors);
+    assert_eq!(engine.has_errors(), !errors.is_empty());
+    Shown {
+        xds: resources(engine),
+        ir: model(engine),
+        diagnostics,
+        objects: engine.object_counts().clone(),
+        files: engine.files_with_manifests(),
+    }
 }
 
 fn resources(engine: &Engine) -> Vec<(String, String, Vec<u8>)> {

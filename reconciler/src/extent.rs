@@ -11,20 +11,23 @@ use std::sync::Arc;
 use gatewright_cluster::decide::{Excess, PruneBudget};
 use gatewright_compiler::Engine;
 use gatewright_compiler::source::{Paths, digest};
-use gatewright_ir::{Certificate, PathMatch};
+use gatewright_ir::{Certificate, HostPattern, Ir, ListenerId, PathMatch, TlsContext};
 use gatewright_kinds::Kind;
+use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, OrdSet, ordset};
 use serde::{Deserialize, Serialize};
 
 /// Names that a refusal lists; the rest is counted.
 const LISTED: usize = 3;
 
-/// What a state serves, in names and numbers.
+/// What a state serves, in names and numbers. A copy costs the same whatever it holds, and what two copies differ by is found
+/// in the time that the difference asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
     /// Digests of the paths that each host has routes for, sorted. A path is the same whatever else its route asks for.
-    hosts: BTreeMap<String, Vec<u64>>,
+    hosts: OrdMap<Arc<str>, Arc<[u64]>>,
     /// Server names with a certificate.
-    certificates: BTreeSet<String>,
+    certificates: OrdSet<Arc<str>>,
     /// How many objects there are of each kind beside Ingresses, which hosts and paths stand for.
     objects: BTreeMap<String, usize>,
     /// The files that hold manifests.
@@ -105,28 +108,12 @@ impl std::error::Error for Shrinkage {}
 impl Extent {
     /// Measures the state that an engine has reached.
     pub fn of(engine: &Engine) -> Self {
-        let mut extent = Extent::default();
-        for ((_, host), lowered) in &engine.ir().hosts {
-            let paths = extent.hosts.entry(host.to_string()).or_default();
-            paths.extend(lowered.host.routes.iter().map(|route| digest_of(&route.matches.path)));
-        }
-        for paths in extent.hosts.values_mut() {
-            paths.sort_unstable();
-            paths.dedup();
-        }
-        let served =
-            engine.ir().tls_contexts().filter(|tls| matches!(tls.certificate, Certificate::Secret(_)));
-        extent.certificates = served.map(|tls| tls.host.to_string()).collect();
-        for key in engine.manifests().keys().filter(|key| key.kind != Kind::Ingress) {
-            *extent.objects.entry(key.kind.as_str().to_owned()).or_default() += 1;
-        }
-        extent.files = engine.files_with_manifests();
-        extent
+        Gauge::default().read(engine)
     }
 
     /// Returns the files that hold manifests, which the next state must not lose by a mistake.
-    pub fn files(&self) -> Arc<Paths> {
-        Arc::new(self.files.clone())
+    pub fn files(&self) -> Paths {
+        self.files.clone()
     }
 
     /// Returns what speaks against serving `next` in the place of `last`, where there is one.
@@ -146,31 +133,33 @@ impl Extent {
     }
 
     fn losses(&self, next: &Extent) -> [Loss; 4] {
-        let stay = || self.hosts.iter().filter(|(host, _)| next.hosts.contains_key(*host));
-        let gone: Vec<&str> =
-            self.hosts.keys().filter(|host| !next.hosts.contains_key(*host)).map(String::as_str).collect();
-        let mut poorer = Vec::new();
-        let mut lost_paths = 0;
-        for (host, paths) in stay() {
-            let lost = paths.iter().filter(|path| next.hosts[host].binary_search(path).is_err()).count();
-            lost_paths += lost;
-            if lost > 0 {
-                poorer.push(host.as_str());
+        let (mut gone, mut poorer): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        let (mut lost_paths, mut gone_paths) = (0, 0);
+        for item in self.hosts.diff(&next.hosts) {
+            match item {
+                DiffItem::Add(..) => {}
+                DiffItem::Remove(host, paths) => {
+                    gone.push(host);
+                    gone_paths += paths.len();
+                }
+                DiffItem::Update { old: (host, paths), new: (_, now) } => {
+                    let lost = paths.iter().filter(|path| now.binary_search(path).is_err()).count();
+                    lost_paths += lost;
+                    if lost > 0 {
+                        poorer.push(host);
+                    }
+                }
             }
         }
-        let bare: Vec<&str> = self
-            .certificates
-            .iter()
-            .filter(|name| next.hosts.contains_key(*name) && !next.certificates.contains(*name))
-            .map(String::as_str)
-            .collect();
+        let all_paths = || self.hosts.values().map(|paths| paths.len()).sum::<usize>() - gone_paths;
+        let bare: Vec<&str> = self.bare(next).collect();
         let fewer: Vec<(&str, usize)> = self.fewer(next).collect();
         let kinds: Vec<&str> = fewer.iter().map(|(kind, _)| *kind).collect();
         [
             Loss::new(gone.len(), self.hosts.len(), "hosts left the source", &gone),
             Loss::new(
                 lost_paths,
-                stay().map(|(_, paths)| paths.len()).sum(),
+                if lost_paths > 0 { all_paths() } else { 0 },
                 "paths left hosts that stay",
                 &poorer,
             ),
@@ -184,12 +173,91 @@ impl Extent {
         ]
     }
 
+    /// Returns the hosts that stay and have no certificate any more.
+    fn bare<'a>(&'a self, next: &'a Extent) -> impl Iterator<Item = &'a str> {
+        self.certificates.diff(&next.certificates).filter_map(|item| match item {
+            ordset::DiffItem::Remove(name) => next.hosts.contains_key(name).then_some(&**name),
+            ordset::DiffItem::Add(_) => None,
+        })
+    }
+
     /// Returns the kinds that there are fewer objects of. One that was renamed is no loss.
     fn fewer<'a>(&'a self, next: &'a Extent) -> impl Iterator<Item = (&'a str, usize)> {
         self.objects.iter().filter_map(|(kind, count)| {
             let lost = count.saturating_sub(next.objects.get(kind).copied().unwrap_or_default());
             (lost > 0).then_some((kind.as_str(), lost))
         })
+    }
+}
+
+/// Measures states of an engine one after the other, each in the time that its difference to the one before asks for.
+#[derive(Default)]
+pub struct Gauge {
+    /// The model that was measured last.
+    model: Ir,
+    extent: Extent,
+}
+
+impl Gauge {
+    /// Measures the state that an engine has reached.
+    pub fn read(&mut self, engine: &Engine) -> Extent {
+        let before = std::mem::replace(&mut self.model, engine.ir().clone());
+        let (now, extent) = (&self.model, &mut self.extent);
+        let listeners: BTreeSet<ListenerId> = [&before, now].into_iter().flat_map(listeners_of).collect();
+        for host in changed_hosts(&before, now) {
+            extent.put_host(host, &listeners, now);
+        }
+        for listener in &listeners {
+            for item in before.tls(*listener).diff(now.tls(*listener)) {
+                extent.put_certificate(key_of(item), &listeners, now);
+            }
+        }
+        let counts = engine.object_counts().iter().filter(|(kind, _)| **kind != Kind::Ingress);
+        extent.objects = counts.map(|(kind, count)| (kind.as_str().to_owned(), *count)).collect();
+        extent.files = engine.files_with_manifests();
+        extent.clone()
+    }
+}
+
+impl Extent {
+    /// Measures the paths of one host anew.
+    fn put_host(&mut self, host: &HostPattern, listeners: &BTreeSet<ListenerId>, model: &Ir) {
+        let served = listeners.iter().filter_map(|listener| model.hosts.get(&(*listener, host.clone())));
+        let mut served = served.peekable();
+        if served.peek().is_none() {
+            self.hosts.remove(&*host.to_string());
+            return;
+        }
+        let routes = served.flat_map(|lowered| &lowered.host.routes);
+        let paths: BTreeSet<u64> = routes.map(|route| digest_of(&route.matches.path)).collect();
+        self.hosts.insert(host.to_string().into(), paths.into_iter().collect());
+    }
+
+    /// Looks anew whether a server name has a certificate.
+    fn put_certificate(&mut self, name: &HostPattern, listeners: &BTreeSet<ListenerId>, model: &Ir) {
+        let context = |listener: &ListenerId| model.tls(*listener).get(name);
+        let has_one = |tls: &Arc<TlsContext>| matches!(tls.certificate, Certificate::Secret(_));
+        if listeners.iter().filter_map(context).any(has_one) {
+            self.certificates.insert(name.to_string().into());
+        } else {
+            self.certificates.remove(&*name.to_string());
+        }
+    }
+}
+
+/// Returns the listeners that a model may have hosts for.
+fn listeners_of(model: &Ir) -> impl Iterator<Item = ListenerId> {
+    model.listeners.keys().copied().chain(ListenerId::OF_INGRESSES)
+}
+
+/// Returns the hosts of which two models do not have the same virtual hosts.
+fn changed_hosts<'m>(before: &'m Ir, now: &'m Ir) -> BTreeSet<&'m HostPattern> {
+    before.hosts.diff(&now.hosts).map(|item| &key_of(item).1).collect()
+}
+
+fn key_of<'m, K, V>(item: DiffItem<'m, 'm, K, V>) -> &'m K {
+    match item {
+        DiffItem::Add(key, _) | DiffItem::Update { new: (key, _), .. } | DiffItem::Remove(key, _) => key,
     }
 }
 

@@ -2,17 +2,18 @@
 //! serving while a later one has errors.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gatewright_compiler::Engine;
 use gatewright_compiler::input::{Input, Objects};
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{Paths, ReadError, SourceTree};
 use gatewright_diagnostics::{Diagnostic, Severity, code, sort};
+use gatewright_ir::Ir;
 use gatewright_xds::type_url;
 
 use crate::certificates::Kept;
-use crate::extent::{Consent, Extent, Shrinkage};
+use crate::extent::{Consent, Extent, Gauge, Shrinkage};
 use crate::memory::Memory;
 use crate::quarantine::Policy;
 use crate::serve::{Rejection, SnapshotServer};
@@ -67,7 +68,7 @@ pub struct Live {
     cluster: Option<Objects>,
     guard: Option<Guard>,
     /// The files that held manifests in the last good state.
-    expected: Arc<Paths>,
+    expected: Paths,
     /// One finding for each certificate that is kept in the state that was offered last.
     kept: Vec<Diagnostic>,
 }
@@ -77,6 +78,7 @@ struct Guard {
     consent: Consent,
     /// What the last good state serves, without live objects.
     last: Option<Extent>,
+    gauge: Gauge,
     memory: Option<Memory>,
 }
 
@@ -85,11 +87,34 @@ struct Guard {
 pub struct Published {
     /// Version of the xDS snapshot.
     pub version: String,
-    /// Digest of the model, which does not depend on listener addresses. It is that of the moment when the source was
-    /// published: live objects of a cluster may have moved since.
-    pub model: String,
+    /// The model of the moment when the source was published: live objects of a cluster may have moved since.
+    model: Arc<Model>,
     /// The source that it was made from.
     pub source: Arc<Source>,
+}
+
+impl Published {
+    /// Returns the digest of the model, which does not depend on listener addresses. It is made when it is asked for: it
+    /// costs a look at the whole.
+    pub fn model(&self) -> &str {
+        self.model.digest()
+    }
+}
+
+/// A model whose digest is made once, when it is asked for.
+struct Model {
+    ir: Ir,
+    digest: OnceLock<String>,
+}
+
+impl Model {
+    fn new(ir: Ir) -> Self {
+        Model { ir, digest: OnceLock::new() }
+    }
+
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.ir.digest().hex())
+    }
 }
 
 impl Live {
@@ -102,7 +127,7 @@ impl Live {
             published: None,
             cluster: None,
             guard: None,
-            expected: Arc::default(),
+            expected: Paths::default(),
             kept: Vec::new(),
         }
     }
@@ -151,7 +176,7 @@ impl Live {
     pub fn guard(&mut self, consent: Consent, memory: Option<Memory>) {
         let last = memory.as_ref().and_then(Memory::extent).cloned();
         self.expected = last.as_ref().map(Extent::files).unwrap_or_default();
-        self.guard = Some(Guard { consent, last, memory });
+        self.guard = Some(Guard { consent, last, gauge: Gauge::default(), memory });
     }
 
     /// Returns what remembers the last good state.
@@ -159,14 +184,18 @@ impl Live {
         self.guard.as_ref()?.memory.as_ref()
     }
 
-    /// Compiles a state without publishing it, and returns the digest of its model.
+    /// Compiles a state without publishing it.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn consider(&mut self, source: &Source) -> Result<String, ReadError> {
+    pub fn consider(&mut self, source: &Source) -> Result<(), ReadError> {
         self.kept.clear();
-        self.compile(source)?;
-        Ok(self.engine.ir().digest().hex())
+        self.compile(source)
+    }
+
+    /// Returns the digest of the model of the state that was offered or considered last.
+    pub fn model(&self) -> String {
+        self.engine.ir().digest().hex()
     }
 
     /// Returns what was found in the state that was offered or considered last and is at least as severe, sorted. Each
@@ -216,19 +245,20 @@ impl Live {
         on_errors: OnErrors,
         consent: Consent,
     ) -> Result<Offer, ReadError> {
-        let model = self.consider(&source)?;
+        self.consider(&source)?;
         if on_errors == OnErrors::Stop
             && self.engine.has_errors()
             && self.seen_alone(&source, Engine::has_errors)?
         {
             return Ok(Offer::Refused);
         }
+        let model = Arc::new(Model::new(self.engine.ir().clone()));
         if let Some(shrinkage) = self.measure(&source, &model, consent)? {
             return Ok(Offer::Shrunk { shrinkage });
         }
         self.kept = self.keep_certificates(&source)?;
         let (changed, removed, version) = self.publish();
-        self.expected = Arc::new(self.engine.files_with_manifests());
+        self.expected = self.engine.files_with_manifests();
         self.published = Some(Published { version: version.clone(), model, source });
         Ok(Offer::Published { version, changed, removed })
     }
@@ -238,35 +268,40 @@ impl Live {
     fn measure(
         &mut self,
         source: &Source,
-        model: &str,
+        model: &Model,
         consent: Consent,
     ) -> Result<Option<Shrinkage>, ReadError> {
-        if self.guard.is_none() {
-            return Ok(None);
-        }
-        let served = self.seen_alone(source, Extent::of)?;
-        let Some(guard) = &mut self.guard else { return Ok(None) };
-        let same = self.published.as_ref().is_some_and(|published| published.model == *model);
-        let shrinkage = Extent::shrinkage(guard.last.as_ref(), &served, guard.consent.or(consent));
-        if shrinkage.is_some() && !same {
-            return Ok(shrinkage);
-        }
-        guard.last = Some(served);
-        Ok(None)
+        let Some(mut guard) = self.guard.take() else { return Ok(None) };
+        let served = self.seen_alone(source, |engine| guard.gauge.read(engine));
+        let judged = served.map(|served| {
+            let shrinkage = Extent::shrinkage(guard.last.as_ref(), &served, guard.consent.or(consent));
+            let same =
+                || self.published.as_ref().is_some_and(|published| published.model() == model.digest());
+            if shrinkage.is_some() && !same() {
+                return shrinkage;
+            }
+            guard.last = Some(served);
+            None
+        });
+        self.guard = Some(guard);
+        judged
     }
 
-    /// Remembers what was published last. That it cannot be remembered hinders nothing.
+    /// Remembers what was published last.
     pub fn remember(&mut self, working_folder: Option<&Path>) {
         let (Some(guard), Some(published)) = (&mut self.guard, &self.published) else { return };
-        let (Some(memory), Some(last)) = (&mut guard.memory, &guard.last) else { return };
-        if let Err(error) = memory.remember(&published.source, working_folder, last) {
-            tracing::warn!(%error, "the state file cannot be written: the next start will not know what is served");
+        if let (Some(memory), Some(last)) = (&mut guard.memory, &guard.last) {
+            memory.remember(&published.source, working_folder, last);
+            // What was ordered is remembered before it is said to be done.
+            if working_folder.is_some() {
+                memory.settle();
+            }
         }
     }
 
     /// Returns what a look at the engine says of a state without live objects. The engine is at the state with them before
     /// and after.
-    fn seen_alone<T>(&mut self, source: &Source, look: impl Fn(&Engine) -> T) -> Result<T, ReadError> {
+    fn seen_alone<T>(&mut self, source: &Source, look: impl FnOnce(&Engine) -> T) -> Result<T, ReadError> {
         if self.cluster.is_none() {
             return Ok(look(&self.engine));
         }

@@ -2,7 +2,6 @@
 
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use gatewright_compiler::Engine;
@@ -136,7 +135,7 @@ impl Plan {
         engine.update(&base.source.tree)?;
         let before = ManuallyDrop::new(State::of(&engine, &base.source)?);
         // What held manifests in the base is not lost by a mistake.
-        let expected = Arc::new(engine.files_with_manifests());
+        let expected = engine.files_with_manifests();
         let tree = SourceTree { expected, ..head.source.tree.clone() };
         if base.options != head.options {
             // Other settings are another compilation altogether.

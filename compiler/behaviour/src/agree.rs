@@ -93,8 +93,8 @@ impl Compared<'_, '_, '_> {
 
     fn host(&mut self, listener: ListenerId, set: &HostSet, http: &HttpPart) -> bool {
         let (model, wanted) = (self.model.ir, self.agreement.wanted.ir);
-        let keys = model.hosts.keys().chain(wanted.hosts.keys());
-        let keys = keys.filter(|(other, _)| *other == listener).map(|(_, pattern)| pattern);
+        let hosts = model.hosts.iter().chain(wanted.hosts.iter()).map(|(key, _)| key);
+        let keys = hosts.filter(|(other, _)| *other == listener).map(|(_, pattern)| pattern);
         let patterns = patterns_in(set, keys.clone());
         patterns.iter().all(|pattern| {
             let host = match patterns.len() {

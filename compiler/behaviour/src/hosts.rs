@@ -1,10 +1,12 @@
 //! Host atoms: the patterns of both sides cut the host names so that each atom picks one chain of virtual hosts on
 //! either side. Only atoms whose chain has a changed virtual host are worth a look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gatewright_ir::{ClusterName, HostPattern, Ir, ListenerId, LoweredHost, RouteAction, TlsContext};
+use gatewright_ir::{ClusterName, HostPattern, Ir, ListenerId, LoweredHost, RouteAction, TlsTable};
+use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 
 use crate::class::Counters;
 use crate::outcome::{ClusterOutcome, Handshake};
@@ -15,8 +17,8 @@ pub(crate) type Key = (ListenerId, HostPattern);
 
 /// Steps through two ordered maps side by side.
 fn joined<'m, K: Ord, V>(
-    a: &'m BTreeMap<K, V>,
-    b: &'m BTreeMap<K, V>,
+    a: &'m OrdMap<K, V>,
+    b: &'m OrdMap<K, V>,
 ) -> impl Iterator<Item = (&'m K, Option<&'m V>, Option<&'m V>)> {
     let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
     std::iter::from_fn(move || {
@@ -33,17 +35,25 @@ fn joined<'m, K: Ord, V>(
     })
 }
 
-/// Returns the upstream clusters that requests meet differently. Equal parts are told by their pointers.
+/// Returns the entries that two ordered maps do not have alike. Of maps that were made from one another, only the parts that
+/// differ are looked at.
+fn differing<'m, K: Ord, V: PartialEq>(
+    a: &'m OrdMap<K, V>,
+    b: &'m OrdMap<K, V>,
+) -> impl Iterator<Item = (&'m K, Option<&'m V>, Option<&'m V>)> {
+    a.diff(b).map(|item| match item {
+        DiffItem::Add(key, after) => (key, None, Some(after)),
+        DiffItem::Update { old: (key, before), new: (_, after) } => (key, Some(before), Some(after)),
+        DiffItem::Remove(key, before) => (key, Some(before), None),
+    })
+}
+
+/// Returns the upstream clusters that requests meet differently.
 pub(crate) fn changed_clusters(a: &Ir, b: &Ir) -> BTreeSet<ClusterName> {
     let mut suspects: BTreeSet<&ClusterName> = BTreeSet::new();
-    let same = |a: Option<&Arc<_>>, b: Option<&Arc<_>>| match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-        _ => false,
-    };
-    suspects
-        .extend(joined(&a.clusters, &b.clusters).filter(|(_, a, b)| !same(*a, *b)).map(|(name, ..)| name));
-    let moved = joined(&a.endpoints, &b.endpoints).filter(|(_, a, b)| match (a, b) {
-        (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a.endpoints.is_empty() != b.endpoints.is_empty(),
+    suspects.extend(differing(&a.clusters, &b.clusters).map(|(name, ..)| name));
+    let moved = differing(&a.endpoints, &b.endpoints).filter(|(_, a, b)| match (a, b) {
+        (Some(a), Some(b)) => a.endpoints.is_empty() != b.endpoints.is_empty(),
         _ => true,
     });
     suspects.extend(moved.map(|(name, ..)| name));
@@ -141,9 +151,6 @@ pub(crate) fn tls_listeners(a: &Ir, b: &Ir) -> BTreeSet<ListenerId> {
     ids.filter(|listener| listener.is_tls()).collect()
 }
 
-/// What a listener does for server names.
-pub(crate) type TlsTable = BTreeMap<HostPattern, Arc<TlsContext>>;
-
 /// Returns which server names get a certificate on both sides. For the others the handshake is the whole difference.
 pub(crate) fn served_names(a: &TlsTable, b: &TlsTable) -> ServedNames {
     let served = |table: &TlsTable, pattern: &HostPattern| handshake_at(table, pattern).is_served();
@@ -153,11 +160,7 @@ pub(crate) fn served_names(a: &TlsTable, b: &TlsTable) -> ServedNames {
 
 /// Returns the server-name atoms whose handshakes differ, with both.
 pub(crate) fn changed_handshakes(a: &TlsTable, b: &TlsTable) -> Vec<(HostPattern, Handshake, Handshake)> {
-    let suspects = joined(a, b).filter(|(_, a, b)| match (a, b) {
-        (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
-        _ => true,
-    });
-    suspects
+    differing(a, b)
         .map(|(pattern, ..)| (pattern.clone(), handshake_at(a, pattern), handshake_at(b, pattern)))
         .filter(|(_, before, after)| before != after)
         .collect()

@@ -15,7 +15,7 @@ fn shadowed_routes_take_no_request() {
         let mut choices = Choices::new(seed);
         let ir = model(&mut choices, Sizes { hosts: 4, routes: 8 });
         for (key, host) in &ir.hosts {
-            let alone = Ir { hosts: [(key.clone(), host.clone())].into(), ..Ir::default() };
+            let alone = Ir { hosts: [(key.clone(), host.clone())].into_iter().collect(), ..Ir::default() };
             let shadows = shadowed(&host.host, &Options::default());
             let indices: BTreeSet<usize> = shadows.iter().map(|shadow| shadow.index).collect();
             found += indices.len();
@@ -52,7 +52,7 @@ fn other_routes_take_one() {
             shadows.iter().for_each(|shadow| {
                 missing.remove(&shadow.index);
             });
-            let alone = Ir { hosts: [(key.clone(), host.clone())].into(), ..Ir::default() };
+            let alone = Ir { hosts: [(key.clone(), host.clone())].into_iter().collect(), ..Ir::default() };
             for index in missing {
                 let without = shadow_probe(&alone, key, index);
                 assert!(!without.is_empty(), "seed {seed}: route {index} of {} takes nothing", key.1);
@@ -76,7 +76,7 @@ fn shadow_probe(
     }));
     host.routes[index] = marked;
     let lowered = std::sync::Arc::new(gatewright_ir::LoweredHost::new(host));
-    let changed = Ir { hosts: [(key.clone(), lowered)].into(), ..ir.clone() };
+    let changed = Ir { hosts: [(key.clone(), lowered)].into_iter().collect(), ..ir.clone() };
     let diff = gatewright_behaviour::diff(ir, &changed, &Options::default());
     diff.classes.iter().filter_map(|class| class.witness().cloned()).collect()
 }

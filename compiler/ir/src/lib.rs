@@ -19,7 +19,7 @@ pub use cluster::{
     ClusterName, Discovery, Endpoint, EndpointSet, LoadBalancing, UpstreamCluster, UpstreamProtocol,
 };
 pub use host::{HostPattern, HostPatternError};
-pub use listener::{Listener, ListenerId, Scheme};
+pub use listener::{Listener, ListenerId, Scheme, TlsTable};
 pub use matching::{Conditions, HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
 pub use model::{Digest, Ir, LoweredHost, VirtualHost};
 pub use plugin::{ConfigDigest, FailStrategy, Phase, PluginApplication, PluginRule, PluginUse, RouteType};

@@ -1,10 +1,10 @@
 //! Listeners: where requests come in, and with which certificates.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use serde::{Serialize, Serializer};
 
 use crate::{HostPattern, TlsContext};
@@ -90,9 +90,12 @@ impl Serialize for ListenerId {
     }
 }
 
+/// What a TLS listener does for server names.
+pub type TlsTable = OrdMap<HostPattern, Arc<TlsContext>>;
+
 /// What a listener does before there is a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listener {
     /// TLS by server name; empty in clear text.
-    pub tls: BTreeMap<HostPattern, Arc<TlsContext>>,
+    pub tls: TlsTable,
 }

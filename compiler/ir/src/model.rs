@@ -1,13 +1,14 @@
 //! The whole model, and the host walk that decides which virtual hosts a request meets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use gatewright_kinds::EntityKey;
+use imbl::OrdMap;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    ClusterName, EndpointSet, HostPattern, Listener, ListenerId, PluginUse, Route, TlsContext,
+    ClusterName, EndpointSet, HostPattern, Listener, ListenerId, PluginUse, Route, TlsContext, TlsTable,
     UpstreamCluster,
 };
 
@@ -92,7 +93,8 @@ impl Serialize for LoweredHost {
     }
 }
 
-/// Everything that the data plane does, as a value. Cloning shares every part.
+/// Everything that the data plane does, as a value. A copy shares every part, and costs the same whatever the model holds;
+/// what differs between it and its edited successor is found in the time that the edit asks for (`OrdMap::diff`).
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Ir {
     /// Listeners. One without virtual hosts answers 404.
@@ -100,12 +102,12 @@ pub struct Ir {
     pub listeners: BTreeMap<ListenerId, Listener>,
     /// Virtual hosts by listener and host.
     #[serde(serialize_with = "values")]
-    pub hosts: BTreeMap<(ListenerId, HostPattern), Arc<LoweredHost>>,
+    pub hosts: OrdMap<(ListenerId, HostPattern), Arc<LoweredHost>>,
     /// Upstream clusters by name.
     #[serde(serialize_with = "values")]
-    pub clusters: BTreeMap<ClusterName, Arc<UpstreamCluster>>,
+    pub clusters: OrdMap<ClusterName, Arc<UpstreamCluster>>,
     /// Endpoints of the clusters with [`crate::Discovery::Endpoints`]; a missing entry is an empty set.
-    pub endpoints: BTreeMap<ClusterName, Arc<EndpointSet>>,
+    pub endpoints: OrdMap<ClusterName, Arc<EndpointSet>>,
     /// Plugins in execution order.
     pub plugins: Vec<Arc<PluginUse>>,
     /// What asks for a protection that nothing gives and is served open nevertheless: by object, the annotations or the
@@ -147,8 +149,8 @@ impl Ir {
     }
 
     /// Returns the TLS table of a listener by server name; an empty one where there is no such listener.
-    pub fn tls(&self, listener: ListenerId) -> &BTreeMap<HostPattern, Arc<TlsContext>> {
-        static NOTHING: BTreeMap<HostPattern, Arc<TlsContext>> = BTreeMap::new();
+    pub fn tls(&self, listener: ListenerId) -> &TlsTable {
+        static NOTHING: LazyLock<TlsTable> = LazyLock::new(OrdMap::new);
         self.listeners.get(&listener).map_or(&NOTHING, |listener| &listener.tls)
     }
 
@@ -180,7 +182,7 @@ fn by_text<S: Serializer>(
     serializer.collect_map(map.iter().map(|(key, value)| (key.to_string(), value)))
 }
 
-fn values<K, V: Serialize, S: Serializer>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error> {
+fn values<K: Ord, V: Serialize, S: Serializer>(map: &OrdMap<K, V>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(map.values())
 }
 
@@ -216,11 +218,13 @@ mod tests {
     #[test]
     fn the_chain_stops_at_a_catch_all() {
         let ir = Ir {
-            hosts: BTreeMap::from([
+            hosts: [
                 host("www.foo.com", PathMatch::Exact("/bar".into())),
                 host("*.foo.com", PathMatch::Prefix("/".into())),
                 host("*", PathMatch::Prefix("/".into())),
-            ]),
+            ]
+            .into_iter()
+            .collect(),
             ..Ir::default()
         };
         let exact: HostPattern = "www.foo.com".parse().unwrap();

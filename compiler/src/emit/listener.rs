@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use gatewright_ir::{
-    Certificate, HostPattern, Listener as Model, ListenerId, Scheme, SecretRef, TlsContext, TlsVersion,
+    Certificate, HostPattern, Listener as Model, ListenerId, Scheme, SecretRef, TlsContext, TlsTable,
+    TlsVersion,
 };
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::accesslog::v3::{AccessLog, access_log};
@@ -91,11 +91,7 @@ pub(crate) fn emit(id: ListenerId, model: &Model, address: SocketAddr, parts: &P
 
 /// Emits one filter chain for each set of TLS parameters, so that a host with a known certificate adds a name and no
 /// chain.
-fn chains(
-    contexts: &BTreeMap<HostPattern, Arc<TlsContext>>,
-    manager: &Filter,
-    parts: &Parts<'_>,
-) -> Vec<FilterChain> {
+fn chains(contexts: &TlsTable, manager: &Filter, parts: &Parts<'_>) -> Vec<FilterChain> {
     let mut chains: Vec<(TlsContext, Vec<String>)> = Vec::new();
     let mut known: BTreeMap<TlsContext, usize> = BTreeMap::new();
     let mut anyone: Vec<TlsContext> = Vec::new();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gatewright_diagnostics::Severity;
 use gatewright_kinds::EntityKey;
 
 use super::Engine;
@@ -21,14 +20,13 @@ impl Engine {
     /// Returns what errors stand against. Held objects count by the state that they are taken from.
     pub fn broken(&self) -> Broken {
         let mut broken = Broken::default();
-        for (path, finding) in self.files.findings().filter(|(_, finding)| finding.is_error()) {
+        for (path, finding) in self.files.errors() {
             match &finding.entity {
                 Some(key) => broken.objects.insert(key.clone()),
                 None => broken.files.insert(path.clone()),
             };
         }
-        let errors = self.findings().filter(|finding| finding.code.severity == Severity::Error);
-        broken.objects.extend(errors.map(|finding| finding.place.entity.clone()));
+        broken.objects.extend(self.errors().map(|finding| finding.place.entity.clone()));
         broken.objects.extend(self.files.duplicates().map(|(key, _)| key.clone()));
         broken
     }

@@ -40,7 +40,7 @@ pub fn check(tree: &SourceTree, options: &CompileOptions) -> Result<Checked, Rea
 impl Engine {
     /// Lets everything go but what was found before it becomes diagnostics: both together would be most of the memory.
     fn into_diagnostics(mut self) -> Result<Vec<Diagnostic>, ReadError> {
-        let (asked, several) = (self.asked_findings(), self.told_of_several());
+        let (asked, several) = (self.asked_findings(&|_| true), self.told_of_several());
         let of_files = self.files.take_findings();
         let sites: BTreeMap<EntityKey, Site> = self.files.sites().collect();
         let tree = self.files.tree().cloned();

@@ -11,6 +11,7 @@ use imbl::ordmap::DiffItem;
 use rayon::prelude::*;
 
 use super::drafts::{Site, Sites};
+use super::index::FileIndex;
 use super::output::WorkCounters;
 use super::put_all;
 use super::suppose::Said;
@@ -30,8 +31,11 @@ pub(super) struct Files {
     /// Objects that count whatever the files say.
     kept: Objects,
     by_path: BTreeMap<Arc<str>, Arc<ParsedFile>>,
+    index: FileIndex,
     /// Paths that define an entity; more than one, or one path twice, means that it is defined several times.
     definitions: BTreeMap<EntityKey, Vec<Definition>>,
+    /// Entities with more than one of them.
+    several: BTreeSet<EntityKey>,
     /// Objects that are taken from another state, where its file has them without an error.
     held: BTreeMap<EntityKey, Held>,
     /// Objects that files speak of without showing them, with what each file says.
@@ -116,6 +120,7 @@ impl Files {
                     .or_default()
                     .insert(path.clone(), promise.clone());
             }
+            self.index.add(&path, &parsed);
             new.push((path, parsed));
         }
         put_all(&mut self.by_path, new);
@@ -137,10 +142,14 @@ impl Files {
         for (key, definition) in defined {
             match (self.definitions.get_mut(&key), new.last_mut()) {
                 (Some(definitions), _) => {
+                    self.several.insert(key);
                     definitions.push(definition);
                     definitions.sort_by(|one, two| one.place().cmp(&two.place()));
                 }
-                (None, Some((last, definitions))) if *last == key => definitions.push(definition),
+                (None, Some((last, definitions))) if *last == key => {
+                    self.several.insert(key);
+                    definitions.push(definition);
+                }
                 // Hardly any entity is defined twice.
                 (None, _) => new.push((key, vec![definition])),
             }
@@ -248,6 +257,7 @@ impl Files {
 
     fn forget(&mut self, path: &Arc<str>, touched: &mut Touched) {
         let Some(parsed) = self.by_path.remove(path) else { return };
+        self.index.remove(path);
         for Promise { object, .. } in &parsed.promises {
             touched.promised.insert(object.clone());
             if let Some(promises) = self.promises.get_mut(object) {
@@ -261,6 +271,9 @@ impl Files {
             touched.objects.insert(manifest.key.clone());
             if let Some(definitions) = self.definitions.get_mut(&manifest.key) {
                 definitions.retain(|definition| definition.path != *path);
+                if definitions.len() < 2 {
+                    self.several.remove(&manifest.key);
+                }
                 if definitions.is_empty() {
                     self.definitions.remove(&manifest.key);
                 }
@@ -347,7 +360,8 @@ impl Files {
 
     /// Returns the entities that are defined more than once, and are not held.
     pub(super) fn duplicates(&self) -> impl Iterator<Item = (&EntityKey, &Vec<Definition>)> {
-        self.definitions.iter().filter(|(key, definitions)| definitions.len() > 1 && self.held(key).is_none())
+        let several = self.several.iter().filter(|key| self.held(key).is_none());
+        several.filter_map(|key| self.definitions.get_key_value(key))
     }
 
     /// Returns whether an object is taken from another state.
@@ -362,7 +376,20 @@ impl Files {
 
     /// Returns what the parser found, without what it found about definitions that do not count.
     pub(super) fn findings(&self) -> impl Iterator<Item = (&Arc<str>, &FileFinding)> {
-        let all = self.parsed().flat_map(|(path, parsed)| {
+        self.found_in(self.parsed())
+    }
+
+    /// Returns the errors among [`findings`](Self::findings), without a look at files that have none.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&Arc<str>, &FileFinding)> {
+        let faulty = self.index.faulty.iter().filter_map(|path| self.by_path.get_key_value(path));
+        self.found_in(faulty).filter(|(_, finding)| finding.is_error())
+    }
+
+    fn found_in<'f>(
+        &'f self,
+        files: impl Iterator<Item = (&'f Arc<str>, &'f Arc<ParsedFile>)>,
+    ) -> impl Iterator<Item = (&'f Arc<str>, &'f FileFinding)> {
+        let all = files.flat_map(|(path, parsed)| {
             let unread = self.is_lost(path, parsed).then_some(&parsed.unread).into_iter().flatten();
             parsed.findings.iter().chain(unread).map(move |found| (path, found))
         });
@@ -394,10 +421,12 @@ impl Files {
 
     /// Returns the files that hold manifests, and those that held some and hold something else by mistake.
     pub(super) fn with_manifests(&self) -> Paths {
-        let holds = |path: &str, parsed: &ParsedFile| {
-            !parsed.manifests.is_empty() || !parsed.promises.is_empty() || self.is_lost(path, parsed)
-        };
-        self.parsed().filter(|(path, parsed)| holds(path, parsed)).map(|(path, _)| &**path).collect()
+        let mut paths = self.index.holding.clone();
+        let unread = self.index.unread.iter().filter_map(|path| self.by_path.get_key_value(path));
+        for (path, _) in unread.filter(|(path, parsed)| self.is_lost(path, parsed)) {
+            paths.insert(path);
+        }
+        paths
     }
 
     /// Returns whether what a file held is lost by mistake: it held manifests, and what stands in it now is none.

@@ -12,6 +12,7 @@ mod drafts;
 mod files;
 mod globals;
 pub mod graph;
+mod index;
 mod lost_plugins;
 mod output;
 mod plugins;
@@ -31,6 +32,7 @@ use gatewright_diagnostics::Severity;
 use gatewright_ir::{ClusterName, HostPattern, Ir, Listener, ListenerId, LoweredHost, RouteId, TlsContext};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::XdsSnapshot;
+use imbl::OrdMap;
 use rayon::prelude::*;
 
 use crate::class::DefaultClass;
@@ -50,6 +52,7 @@ use crate::source::ReadError;
 use crate::world::{self, Dependency, Offered, Parts, World};
 
 use files::{Files, Touched};
+use index::Faulty;
 
 pub use broken::Broken;
 pub use check::{Checked, check};
@@ -68,11 +71,14 @@ pub struct Engine {
     files: Files,
     /// The one manifest of each entity; entities that are defined twice are left out.
     manifests: BTreeMap<EntityKey, Arc<Manifest>>,
+    /// How many manifests there are of each kind.
+    counts: BTreeMap<Kind, usize>,
     /// Entities that are defined several times.
     ambiguous: BTreeSet<EntityKey>,
     /// Those of them against which the parser found an error.
     poisoned: BTreeSet<EntityKey>,
     ingresses: BTreeMap<EntityKey, IngressUnit>,
+    faulty: Faulty,
     /// Ingresses by the hosts that they name; those with a default backend also stand under `*`.
     by_host: BTreeMap<HostPattern, SmallSet<EntityKey>>,
     slices: BTreeMap<EntityKey, BTreeSet<EntityKey>>,
@@ -133,9 +139,11 @@ impl Engine {
             extent: Extent::All,
             files: Files::default(),
             manifests: BTreeMap::new(),
+            counts: BTreeMap::new(),
             ambiguous: BTreeSet::new(),
             poisoned: BTreeSet::new(),
             ingresses: BTreeMap::new(),
+            faulty: Faulty::default(),
             by_host: BTreeMap::new(),
             slices: BTreeMap::new(),
             default_class: None,
@@ -215,6 +223,11 @@ impl Engine {
         &self.manifests
     }
 
+    /// Returns how many manifests there are of each kind.
+    pub fn object_counts(&self) -> &BTreeMap<Kind, usize> {
+        &self.counts
+    }
+
     /// Returns where a route came from.
     pub fn origin(&self, route: &RouteId) -> Option<Place> {
         self.ingresses.get(&route.object)?.analyzed.as_ref()?.place_of(route)
@@ -240,6 +253,12 @@ impl Engine {
                 self.ambiguous.insert(key.clone());
             }
             let old = self.manifests.remove(&key);
+            if old.is_some() {
+                release(&mut self.counts, &key.kind);
+            }
+            if new.is_some() {
+                *self.counts.entry(key.kind).or_default() += 1;
+            }
             let fingerprint = |manifest: &Arc<Manifest>| manifest.fingerprint;
             let new = new.map(|definition| definition.manifest);
             let moved = was_poisoned != is_poisoned || was_ambiguous != is_ambiguous;
@@ -281,6 +300,7 @@ impl Engine {
         for (key, unit) in analyzed {
             let old = self.ingresses.remove(&key);
             self.mark_unprotected(&key, unit.as_ref());
+            index::note(&mut self.faulty.ingresses, &key, unit.as_ref().map_or(&[], |unit| &unit.findings));
             let now = hosts_of(unit.as_ref().and_then(|unit| unit.analyzed.as_deref()));
             for host in hosts_of(old.as_ref().and_then(|unit| unit.analyzed.as_deref())) {
                 if !now.contains(&host) {
@@ -453,6 +473,7 @@ impl Engine {
             let old = self.hosts.remove(&pattern).unwrap_or_default();
             self.count_users(&old, &unit, stale);
             self.move_reads(&pattern, &old, &unit);
+            index::note(&mut self.faulty.hosts, &pattern, &unit.findings);
             spoken_of.append(&mut self.service_policies.replace(&old.claims, &unit.claims));
             for (listener, after) in changed_virtual_hosts(&old, &unit) {
                 let key = (listener, pattern.clone());
@@ -472,7 +493,8 @@ impl Engine {
                 self.by_host.remove(&pattern);
             }
         }
-        put_all(&mut self.ir.hosts, served);
+        served.par_sort_unstable_by(|one, two| one.0.cmp(&two.0));
+        put_sorted(&mut self.ir.hosts, served);
         put_all(&mut self.hosts, units);
         let spoken_of = spoken_of.iter().map(|service| service.host().to_owned()).collect();
         stale.clusters.extend(self.clusters_at(&spoken_of));
@@ -625,6 +647,15 @@ fn put_all<K: Ord, V>(map: &mut BTreeMap<K, V>, entries: Vec<(K, V)>) {
         *map = entries.into_iter().collect();
     } else {
         map.extend(entries);
+    }
+}
+
+/// Puts sorted entries into a persistent map. Every other one goes first, which leaves each node of an empty map half of its
+/// room, and the rest takes it.
+fn put_sorted<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, entries: Vec<(K, V)>) {
+    let (first, second): (Vec<_>, Vec<_>) = entries.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
+    for (_, (key, value)) in first.into_iter().chain(second) {
+        map.insert(key, value);
     }
 }
 

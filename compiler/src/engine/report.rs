@@ -9,16 +9,17 @@ use gatewright_kinds::EntityKey;
 use super::Engine;
 use super::drafts::{self, Drafts, Site, Sites};
 use super::files::Definition;
+use super::index::{Faulty, is_error};
 use crate::finding::{Finding, Place};
+use crate::parse::FileFinding;
 use crate::source::{Paths, ReadError, Unrendered};
 
 impl Engine {
     /// Returns whether an error stands, without looking for spans.
     pub fn has_errors(&self) -> bool {
-        let of_files = self.files.findings().map(|(_, finding)| finding.code);
-        let of_units = self.findings().map(|finding| finding.code);
         self.files.duplicates().next().is_some()
-            || of_files.chain(of_units).any(|code| code.severity == Severity::Error)
+            || self.files.errors().next().is_some()
+            || self.errors().next().is_some()
     }
 
     /// Returns everything that was found, sorted.
@@ -29,12 +30,17 @@ impl Engine {
         self.diagnostics_at_least(Severity::Info)
     }
 
-    /// Returns what was found and is at least as severe, sorted. What is milder costs nothing.
+    /// Returns what was found and is at least as severe, sorted. What is milder costs nothing; of errors alone, neither do
+    /// units without one.
     ///
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics_at_least(&self, severity: Severity) -> Result<Vec<Diagnostic>, ReadError> {
-        self.diagnostics_of(&|code| code.severity <= severity)
+        let wanted = |code: &Code| code.severity <= severity;
+        if severity == Severity::Error {
+            return self.diagnosed(self.files.errors(), self.errors(), &wanted);
+        }
+        self.diagnostics_of(&wanted)
     }
 
     /// Returns what was found of some codes, sorted. Other codes cost nothing.
@@ -42,27 +48,45 @@ impl Engine {
     /// # Errors
     /// A file to which a finding points cannot be read any more.
     pub fn diagnostics_of(&self, wanted: &dyn Fn(&Code) -> bool) -> Result<Vec<Diagnostic>, ReadError> {
+        self.diagnosed(self.files.findings(), self.findings(), wanted)
+    }
+
+    /// Returns what was found in files and by the stages behind parsing, as far as it is wanted, with what is looked for now.
+    fn diagnosed<'e>(
+        &'e self,
+        of_files: impl Iterator<Item = (&'e Arc<str>, &'e FileFinding)>,
+        of_units: impl Iterator<Item = &'e Finding>,
+        wanted: &dyn Fn(&Code) -> bool,
+    ) -> Result<Vec<Diagnostic>, ReadError> {
         let mut drafts = Drafts::default();
-        for (path, finding) in self.files.findings().filter(|(_, finding)| wanted(finding.code)) {
+        for (path, finding) in of_files.filter(|(_, finding)| wanted(finding.code)) {
             drafts.add_of_file(path, finding.clone());
         }
-        let asked = self.asked_findings();
-        let asked = asked.iter().filter(|finding| !self.is_derived(finding));
-        let found = self.findings().chain(asked);
-        for finding in found.filter(|finding| wanted(finding.code)) {
-            drafts.add_of_unit(&self.files, finding.clone());
+        let asked = self
+            .asked_findings(wanted)
+            .into_iter()
+            .filter(|finding| wanted(finding.code) && !self.is_derived(finding));
+        for finding in of_units.filter(|finding| wanted(finding.code)).cloned().chain(asked) {
+            drafts.add_of_unit(&self.files, finding);
         }
         self.told_of_several().draft(&self.files, &mut drafts);
         Ok(finished(drafts.placed(self.files.tree())?, wanted))
     }
 
-    /// Returns what is looked for only when it is asked for.
-    pub(super) fn asked_findings(&self) -> Vec<Finding> {
-        let mut asked = self.unmatched_plugin_rules();
-        asked.extend(self.uncovered_tls());
-        asked.extend(self.offered_by_several());
-        asked.extend(self.service_policies.overruled());
-        asked
+    /// Returns what is looked for only when it is asked for, by the codes that each look may find.
+    pub(super) fn asked_findings(&self, wanted: &dyn Fn(&Code) -> bool) -> Vec<Finding> {
+        let looks: [(&[&Code], fn(&Engine) -> Vec<Finding>); 4] = [
+            (&[&code::GW0433], Engine::unmatched_plugin_rules),
+            (&[&code::GW0214, &code::GW0215], Engine::uncovered_tls),
+            (&[&code::GW0450], Engine::offered_by_several),
+            (&[&code::GW0307], Engine::overruled_policies),
+        ];
+        let asked = looks.iter().filter(|(codes, _)| codes.iter().any(|code| wanted(code)));
+        asked.flat_map(|(_, look)| look(self)).collect()
+    }
+
+    fn overruled_policies(&self) -> Vec<Finding> {
+        self.service_policies.overruled()
     }
 
     /// Returns what is to say about objects that are defined several times, and about what was not read.
@@ -155,9 +179,22 @@ impl Engine {
     pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let ingresses = self.ingresses.values().flat_map(|unit| &unit.findings);
         let hosts = self.hosts.values().flat_map(|unit| &unit.findings);
+        self.found_in(ingresses.chain(hosts))
+    }
+
+    /// Returns the errors among [`findings`](Self::findings), without a look at units that have none.
+    pub(super) fn errors(&self) -> impl Iterator<Item = &Finding> {
+        let Faulty { ingresses, hosts } = &self.faulty;
+        let ingresses = ingresses.iter().filter_map(|key| self.ingresses.get(key));
+        let hosts = hosts.iter().filter_map(|host| self.hosts.get(host));
+        let ingresses = ingresses.flat_map(|unit| &unit.findings);
+        self.found_in(ingresses.chain(hosts.flat_map(|unit| &unit.findings))).filter(|found| is_error(found))
+    }
+
+    fn found_in<'e>(&'e self, units: impl Iterator<Item = &'e Finding>) -> impl Iterator<Item = &'e Finding> {
         let objects = self.class_findings.iter().chain(&self.global_findings).chain(&self.registry_findings);
         let objects = objects.chain(&self.plugin_findings).chain(&self.lost_plugin_findings);
-        ingresses.chain(hosts).chain(objects).filter(|finding| !self.is_derived(finding))
+        units.chain(objects).filter(|finding| !self.is_derived(finding))
     }
 }
 

@@ -110,7 +110,7 @@ pub fn status(live: &Live) -> Status {
     };
     Status {
         version: Some(published.version.clone()),
-        model: Some(published.model.clone()),
+        model: Some(published.model().to_owned()),
         sources: published.source.specs().map(ToString::to_string).collect(),
         revisions: published.source.revisions().map(|(_, revision)| revision.id.clone()).collect(),
         pinned: published.source.pinned().iter().map(ToString::to_string).collect(),
@@ -153,13 +153,13 @@ async fn publish(control: &Control, order: &Apply) -> Result<String, Box<Answer>
     let source =
         loaded.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
     let mut live = control.live.lock().await;
-    let model = live.published().map(|published| published.model.clone());
-    if order.base_model.is_some() && order.base_model != model {
+    let is_live = |model: &String| live.published().is_some_and(|published| published.model() == model);
+    if !order.base_model.as_ref().is_none_or(is_live) {
         let reason = "another configuration is live than the one the plan was made for".into();
         return Err(Box::new(Answer::Stale { reason }));
     }
-    let head = live.consider(&source).map_err(|error| failed(error.to_string()))?;
-    if order.head_model.as_ref().is_some_and(|planned| *planned != head) {
+    live.consider(&source).map_err(|error| failed(error.to_string()))?;
+    if order.head_model.as_ref().is_some_and(|planned| *planned != live.model()) {
         let reason = "the source does not compile to what was planned any more".into();
         return Err(Box::new(Answer::Stale { reason }));
     }

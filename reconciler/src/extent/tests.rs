@@ -2,6 +2,7 @@
 
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
+use gatewright_testkit::certs::Authority;
 
 use super::*;
 
@@ -106,4 +107,39 @@ fn objects_that_hosts_depend_on_are_counted_by_kind() {
     );
     let renamed = measure((5..10).map(service).chain([web()]));
     assert_eq!(refused(&all, &renamed, PruneBudget::Default), None);
+}
+
+/// A host that comes, moves, is written in two cases, gets a certificate, loses its paths, and goes.
+#[test]
+fn a_gauge_that_follows_reads_what_a_new_one_does() {
+    let with_tls =
+        ingress("a.test", &["/x"]).replace("spec:\n", "spec:\n  tls: [{hosts: [a.test], secretName: a}]\n");
+    let states: [&[(&str, String)]; 7] = [
+        &[("a.yaml", ingress("a.test", &["/", "/x"]))],
+        &[("a.yaml", ingress("a.test", &["/x"])), ("b.yaml", ingress("b.test", &["/"]))],
+        &[("a.yaml", with_tls.clone()), ("s.yaml", secret()), ("b.yaml", ingress("b.test", &["/"]))],
+        &[("a.yaml", with_tls), ("b.yaml", ingress("*.test", &["/"]))],
+        &[("c.yaml", ingress("a.test", &[])), ("b.yaml", ingress("*.test", &["/y"]))],
+        &[("c.yaml", "- no manifest\n".to_owned())],
+        &[("a.yaml", ingress("a.test", &["/", "/x"]))],
+    ];
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    let mut gauge = Gauge::default();
+    let mut read = Vec::new();
+    for state in states {
+        let files = state.iter().map(|(path, text)| (*path, text.as_bytes()));
+        engine.update(&SourceTree::in_memory(files)).unwrap();
+        read.push(gauge.read(&engine));
+        assert_eq!(read.last(), Some(&Extent::of(&engine)));
+    }
+    assert_eq!(read[2].certificates.len(), 1, "the certificate counts");
+    assert_eq!((read[3].certificates.len(), &read[0]), (0, &read[6]));
+}
+
+fn secret() -> String {
+    let identity = Authority::new("test").server(&["a.test"]);
+    let [crt, key] = [&identity.certificate, &identity.key].map(|pem| pem.replace('\n', "\\n"));
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: a, namespace: shop}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: \"{crt}\"\n  tls.key: \"{key}\"\n"
+    )
 }

@@ -287,7 +287,7 @@ impl Source {
                 files: found.manifests.clone(),
                 unrendered: found.unrendered.clone(),
                 held: BTreeMap::new(),
-                expected: Arc::default(),
+                expected: gatewright_compiler::source::Paths::default(),
                 reader: part.reader(),
             },
             settings: found.settings.as_ref().map(|(path, _)| path.clone()),
@@ -456,7 +456,7 @@ impl Merge {
             files: files.into(),
             unrendered,
             held: BTreeMap::new(),
-            expected: Arc::default(),
+            expected: gatewright_compiler::source::Paths::default(),
             reader,
         };
         Source {

@@ -224,7 +224,7 @@ impl Sync {
     }
 
     /// Returns the files that held manifests in the last good state, also that of an earlier process.
-    fn expected(&self) -> Arc<Paths> {
+    fn expected(&self) -> Paths {
         let good = self.good.as_ref().map(|good| &good.served);
         let served = good.or_else(|| self.record.as_ref()?.served.as_ref());
         served.map(Extent::files).unwrap_or_default()

@@ -8,8 +8,8 @@ use gatewright_ir::{
     Certificate, ClusterName, Conditions, ConfigDigest, Cors, Discovery, Endpoint, EndpointSet, FailStrategy,
     Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, OriginMatch, PathMatch,
     PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route, RouteAction,
-    RouteMatch, RoutePolicy, SecretRef, Target, TlsContext, TlsVersion, UpstreamCluster, UpstreamProtocol,
-    ValueMatch,
+    RouteMatch, RoutePolicy, SecretRef, Target, TlsContext, TlsTable, TlsVersion, UpstreamCluster,
+    UpstreamProtocol, ValueMatch,
 };
 
 use super::models::{put_host, route_id, tls_of};
@@ -276,7 +276,7 @@ impl Edits {
         each_field!(
             |field, changed: TlsContext| {
                 let mut after = before.clone();
-                *tls_of(&mut after) = BTreeMap::from([(changed.host.clone(), Arc::new(changed))]);
+                *tls_of(&mut after) = TlsTable::unit(changed.host.clone(), Arc::new(changed));
                 self.put(field, before.clone(), after);
             },
             tls_context(),

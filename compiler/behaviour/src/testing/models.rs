@@ -8,7 +8,7 @@ use gatewright_ir::{
     Forward, HeaderEdits, HeaderMatch, HostPattern, Ir, ListenerId, LoadBalancing, LoweredHost, OriginMatch,
     PathKind, PathMatch, PathRewrite, PluginApplication, QueryMatch, Redirect, Refusal, RetryPolicy, Route,
     RouteAction, RouteId, RouteMatch, RoutePart, RoutePolicy, SecretRef, SharedEdits, Target, TlsContext,
-    TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
+    TlsTable, TlsVersion, UpstreamCluster, UpstreamProtocol, ValueMatch, VirtualHost,
 };
 use gatewright_kinds::{EntityKey, Kind};
 
@@ -81,7 +81,7 @@ pub fn route_id(ingress: &str, host: &HostPattern, path: &str) -> RouteId {
 }
 
 /// Returns what the Ingresses' TLS listener does for server names.
-pub(super) fn tls_of(ir: &mut Ir) -> &mut BTreeMap<HostPattern, Arc<TlsContext>> {
+pub(super) fn tls_of(ir: &mut Ir) -> &mut TlsTable {
     &mut ir.listeners.entry(ListenerId::HTTPS).or_default().tls
 }
 
