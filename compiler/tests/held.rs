@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-
 use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{HeldFile, SourceTree};
 use gatewright_compiler::{Engine, compile};

@@ -10,12 +10,14 @@ use gatewright_reconciler::serve::{NodeStatus, Protocol, ServeOptions, SnapshotS
 use gatewright_xds::envoy::config::cluster::v3::Cluster;
 use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use gatewright_xds::envoy::config::listener::v3::Listener;
+use gatewright_xds::envoy::config::listener::v3::listener::FcdsConfig;
+use gatewright_xds::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener};
 use gatewright_xds::envoy::config::route::v3::{RouteConfiguration, Vhds, VirtualHost};
 use gatewright_xds::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use gatewright_xds::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
 };
+use gatewright_xds::features::FILTER_CHAINS;
 use gatewright_xds::{Resource, XdsSnapshot, type_url, unpack};
 use gatewright_xds_client::{AdsClient, Backoff, ClientOptions, Handler, Interest, Rejected, Update};
 use tokio::net::{TcpListener, UnixListener};
@@ -133,10 +135,15 @@ impl Drop for Gateway {
 
 impl Gateway {
     fn start(id: &str, server: String) -> Self {
+        Self::knowing(id, server, &[])
+    }
+
+    fn knowing(id: &str, server: String, features: &[&str]) -> Self {
+        let client_features = features.iter().map(ToString::to_string).collect();
         let (sender, updates) = mpsc::unbounded_channel();
         let options = ClientOptions {
             server,
-            node: Node { id: id.into(), ..Node::default() },
+            node: Node { id: id.into(), client_features, ..Node::default() },
             interests: type_url::ADDITION_ORDER.map(|type_url| (type_url, Interest::all())).into(),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(50), || 0.0),
         };
@@ -189,6 +196,57 @@ async fn a_gateway_follows_from_cold_to_the_last_edit() {
     let (updates, held) = gateway.drain();
     assert_eq!(names(&updates), ["c2", "http.80/h1 -http.80/h2", "-c1"]);
     assert_eq!(held, target.len());
+}
+
+/// A TLS listener whose chains come on their own, and the chains.
+fn secure(server_names: &[&str]) -> Vec<Resource> {
+    let listener =
+        Listener { name: "s".into(), fcds_config: Some(FcdsConfig::default()), ..Listener::default() };
+    let chain = |name: &&str| {
+        let names = FilterChainMatch { server_names: vec![(*name).to_owned()], ..Default::default() };
+        let name = format!("s/{name}");
+        Resource::of(&FilterChain { name, filter_chain_match: Some(names), ..FilterChain::default() })
+    };
+    server_names.iter().map(chain).chain([Resource::of(&listener)]).collect()
+}
+
+/// Returns the server names of the first listener in an update.
+fn server_names(update: &Update) -> Vec<String> {
+    let listener: Listener = unpack(&update.resources[0].body).unwrap();
+    let matches = listener.filter_chains.into_iter().filter_map(|chain| chain.filter_chain_match);
+    matches.flat_map(|names| names.server_names).collect()
+}
+
+#[tokio::test]
+async fn chains_come_one_by_one_to_those_who_know_that_and_inside_the_listener_to_others() {
+    let served = Served::anywhere().await;
+    let server = || format!("http://{}", served.address);
+    let mut own = Gateway::knowing("own", server(), &[FILTER_CHAINS]);
+    let mut other = Gateway::start("other", server());
+    served.nodes(2).await;
+    let with = |names: &[&str]| {
+        snapshot(1).iter().cloned().chain(secure(names).into_iter().map(Into::into)).collect()
+    };
+    let nodes = served.publish(&with(&["a", "b"])).await;
+    assert!(nodes.iter().all(|node| node.acknowledged), "{nodes:?}");
+    own.drain();
+    other.drain();
+
+    let nodes = served.publish(&with(&["a", "c"])).await;
+    assert!(nodes.iter().all(|node| node.acknowledged), "{nodes:?}");
+    assert_eq!(names(&own.drain().0), ["s/c", "-s/b"]);
+    let (updates, _) = other.drain();
+    assert_eq!(
+        (names(&updates), server_names(&updates[0])),
+        (vec!["s".to_owned()], vec!["a".into(), "c".into()])
+    );
+
+    // What changes nothing of them is no news of the listener.
+    let mut target: XdsSnapshot = with(&["a", "c"]);
+    target.insert(host("http.80/h0", "other.example"));
+    served.publish(&target).await;
+    assert_eq!(names(&own.drain().0), ["http.80/h0"]);
+    assert_eq!(names(&other.drain().0), ["http.80/h0"]);
 }
 
 /// A client takes 64 MiB at most.

@@ -17,6 +17,7 @@
 )]
 pub mod generated;
 
+mod chains;
 pub mod features;
 pub mod names;
 pub mod render;
@@ -25,6 +26,7 @@ pub mod snapshot;
 pub mod type_url;
 mod well_known;
 
+pub use chains::inline_chains;
 pub use generated::{envoy, google};
 pub use resource::{Resource, UnpackError, any, unpack};
 pub use snapshot::{SnapshotDiff, XdsSnapshot};

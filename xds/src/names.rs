@@ -32,6 +32,17 @@ pub fn listener(port: u16) -> String {
     format!("0.0.0.0_{port}")
 }
 
+/// Returns the resource and message name of the filter chain for a server name: `<listener>/<server name>`, with `*` for
+/// connections that no other chain takes.
+pub fn filter_chain(listener: &str, server_name: &str) -> String {
+    format!("{listener}/{server_name}")
+}
+
+/// Splits the resource name of a filter chain into listener and server name, which holds no `/`.
+pub fn filter_chain_parts(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('/')
+}
+
 /// Returns the name of the route configuration of the clear-text listener at `port`: `http.80`.
 pub fn http_routes(port: u16) -> String {
     format!("http.{port}")
@@ -73,6 +84,7 @@ mod tests {
         assert_eq!(secret("shop", "tls"), "kubernetes-ingress://Kubernetes/shop/tls");
         assert_eq!(secret_authorities("shop", "tls"), "kubernetes-ingress://Kubernetes/shop/tls-cacert");
         assert_eq!(listener(443), "0.0.0.0_443");
+        assert_eq!(filter_chain_parts(&filter_chain("a/b", "*.test")), Some(("a/b", "*.test")));
         assert_eq!(http_routes(80), "http.80");
         assert_eq!(https_routes(443), "https.443");
     }

@@ -12,7 +12,13 @@ use crate::resource::Resource;
 /// A set of xDS resources with at most one per type and name, iterated in the order of type URL and name.
 #[derive(Clone, Debug, Default)]
 pub struct XdsSnapshot {
-    types: BTreeMap<&'static str, OrdMap<Arc<str>, Arc<Resource>>>,
+    types: BTreeMap<&'static str, OfType>,
+}
+
+/// The resources of one type. There is at least one.
+#[derive(Clone, Debug, Default)]
+struct OfType {
+    resources: OrdMap<Arc<str>, Arc<Resource>>,
     // Sum of a hash of each resource: the same for every order of insertion, and adjusted in constant time.
     digest: u128,
 }
@@ -44,11 +50,11 @@ impl XdsSnapshot {
     /// Puts `resource` in, in the place of one with the same type and name, and returns that one.
     pub fn insert(&mut self, resource: impl Into<Arc<Resource>>) -> Option<Arc<Resource>> {
         let resource = resource.into();
-        self.digest = self.digest.wrapping_add(fingerprint(&resource));
         let of_type = self.types.entry(resource.type_url()).or_default();
-        let old = of_type.insert(resource.shared_name(), resource);
+        of_type.digest = of_type.digest.wrapping_add(fingerprint(&resource));
+        let old = of_type.resources.insert(resource.shared_name(), resource);
         if let Some(old) = &old {
-            self.digest = self.digest.wrapping_sub(fingerprint(old));
+            of_type.digest = of_type.digest.wrapping_sub(fingerprint(old));
         }
         old
     }
@@ -66,22 +72,22 @@ impl XdsSnapshot {
     /// Takes a resource out and returns it.
     pub fn remove(&mut self, type_url: &str, name: &str) -> Option<Arc<Resource>> {
         let of_type = self.types.get_mut(type_url)?;
-        let old = of_type.remove(name)?;
-        if of_type.is_empty() {
+        let old = of_type.resources.remove(name)?;
+        of_type.digest = of_type.digest.wrapping_sub(fingerprint(&old));
+        if of_type.resources.is_empty() {
             self.types.remove(type_url);
         }
-        self.digest = self.digest.wrapping_sub(fingerprint(&old));
         Some(old)
     }
 
     /// Returns one resource.
     pub fn get(&self, type_url: &str, name: &str) -> Option<&Arc<Resource>> {
-        self.types.get(type_url)?.get(name)
+        self.types.get(type_url)?.resources.get(name)
     }
 
     /// Returns the resources of one type in the order of their names.
     pub fn of_type(&self, type_url: &str) -> impl Iterator<Item = &Arc<Resource>> {
-        self.types.get(type_url).into_iter().flat_map(|of_type| of_type.values())
+        self.types.get(type_url).into_iter().flat_map(|of_type| of_type.resources.values())
     }
 
     /// Returns the resources of one type whose names start with `prefix`, in the order of their names.
@@ -93,31 +99,29 @@ impl XdsSnapshot {
         self.types
             .get(type_url)
             .into_iter()
-            .flat_map(move |of_type| of_type.range(Arc::from(prefix)..))
+            .flat_map(move |of_type| of_type.resources.range(Arc::from(prefix)..))
             .map(|(_, resource)| resource)
             .take_while(move |resource| resource.name().starts_with(prefix))
     }
 
     /// Returns all resources in the order of type URL and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.types.values().flat_map(|of_type| of_type.values())
+        self.types.values().flat_map(|of_type| of_type.resources.values())
     }
 
     /// Returns the number of resources.
     pub fn len(&self) -> usize {
-        self.types.values().map(OrdMap::len).sum()
+        self.types.values().map(|of_type| of_type.resources.len()).sum()
     }
 
     /// Returns the number of resources of one type.
     pub fn count(&self, type_url: &str) -> usize {
-        self.types.get(type_url).map_or(0, OrdMap::len)
+        self.types.get(type_url).map_or(0, |of_type| of_type.resources.len())
     }
 
     /// Takes out every resource of one type.
     pub fn remove_type(&mut self, type_url: &str) {
-        for resource in self.types.remove(type_url).iter().flat_map(|of_type| of_type.values()) {
-            self.digest = self.digest.wrapping_sub(fingerprint(resource));
-        }
+        self.types.remove(type_url);
     }
 
     /// Returns whether it holds nothing.
@@ -127,19 +131,32 @@ impl XdsSnapshot {
 
     /// Returns the version: 32 hexadecimal digits that depend on the content alone.
     pub fn version(&self) -> String {
-        format!("{:032x}", self.digest)
+        format!("{:032x}", self.digest())
+    }
+
+    fn digest(&self) -> u128 {
+        self.types.values().fold(0, |sum, of_type| sum.wrapping_add(of_type.digest))
+    }
+
+    /// Returns whether two snapshots hold the very same resources of a type, as copies do that were edited elsewhere.
+    pub(crate) fn shares(&self, other: &Self, type_url: &str) -> bool {
+        match (self.types.get(type_url), other.types.get(type_url)) {
+            (Some(one), Some(other)) => one.resources.ptr_eq(&other.resources),
+            (one, other) => one.is_none() && other.is_none(),
+        }
     }
 
     /// Returns what turns `self` into `newer`.
     pub fn diff(&self, newer: &Self) -> SnapshotDiff {
-        let none = OrdMap::new();
+        let none = OfType::default();
         let mut type_urls: Vec<&str> = self.types.keys().chain(newer.types.keys()).copied().collect();
         type_urls.sort_unstable();
         type_urls.dedup();
         let mut diff = SnapshotDiff::default();
         for type_url in type_urls {
             let old = self.types.get(type_url).unwrap_or(&none);
-            diff.collect(old, newer.types.get(type_url).unwrap_or(&none));
+            let new = newer.types.get(type_url).unwrap_or(&none);
+            diff.collect(&old.resources, &new.resources);
         }
         diff
     }
@@ -164,7 +181,7 @@ impl SnapshotDiff {
 /// Two snapshots are equal when they hold the same resources at the same versions.
 impl PartialEq for XdsSnapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.diff(other).is_empty()
+        self.digest() == other.digest() && self.diff(other).is_empty()
     }
 }
 

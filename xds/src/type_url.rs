@@ -3,7 +3,7 @@
 use crate::envoy::config::cluster::v3::Cluster;
 use crate::envoy::config::core::v3::TypedExtensionConfig;
 use crate::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use crate::envoy::config::listener::v3::Listener;
+use crate::envoy::config::listener::v3::{FilterChain, Listener};
 use crate::envoy::config::route::v3::{RouteConfiguration, ScopedRouteConfiguration, VirtualHost};
 use crate::envoy::extensions::transport_sockets::tls::v3::Secret;
 
@@ -17,6 +17,8 @@ pub const ENDPOINT: &str = "type.googleapis.com/envoy.config.endpoint.v3.Cluster
 pub const EXTENSION_CONFIG: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 /// Listeners (LDS).
 pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+/// Filter chains of a listener (FCDS), for clients that say [`crate::features::FILTER_CHAINS`].
+pub const FILTER_CHAIN: &str = "type.googleapis.com/envoy.config.listener.v3.FilterChain";
 /// Scopes that map a request to a route configuration (SRDS).
 pub const SCOPED_ROUTE: &str = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration";
 /// Route configurations (RDS).
@@ -27,13 +29,13 @@ pub const VIRTUAL_HOST: &str = "type.googleapis.com/envoy.config.route.v3.Virtua
 /// Additions and changes in the order in which they are sent: what is referred to comes before what refers to it.
 ///
 /// Two pairs stand the other way round because a client asks for the second only once it has the first: endpoints
-/// follow their upstream cluster, routes and virtual hosts follow their listener.
-pub const ADDITION_ORDER: [&str; 8] =
-    [SECRET, CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST];
+/// follow their upstream cluster; filter chains, routes and virtual hosts follow their listener.
+pub const ADDITION_ORDER: [&str; 9] =
+    [SECRET, CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, FILTER_CHAIN, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST];
 
 /// Removals in the order in which they are sent, after all additions: what refers goes before what is referred to.
-pub const REMOVAL_ORDER: [&str; 8] =
-    [LISTENER, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST, EXTENSION_CONFIG, CLUSTER, ENDPOINT, SECRET];
+pub const REMOVAL_ORDER: [&str; 9] =
+    [LISTENER, FILTER_CHAIN, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST, EXTENSION_CONFIG, CLUSTER, ENDPOINT, SECRET];
 
 /// Returns the constant for a type URL that came over the wire, or nothing if it is not one of ours.
 pub fn known(type_url: &str) -> Option<&'static str> {
@@ -71,6 +73,7 @@ xds_message!(Cluster, CLUSTER, name);
 xds_message!(ClusterLoadAssignment, ENDPOINT, cluster_name);
 xds_message!(TypedExtensionConfig, EXTENSION_CONFIG, name);
 xds_message!(Listener, LISTENER, name);
+xds_message!(FilterChain, FILTER_CHAIN, name);
 xds_message!(ScopedRouteConfiguration, SCOPED_ROUTE, name);
 xds_message!(RouteConfiguration, ROUTE, name);
 xds_message!(VirtualHost, VIRTUAL_HOST, name);
@@ -93,6 +96,7 @@ mod tests {
         check::<ClusterLoadAssignment>();
         check::<TypedExtensionConfig>();
         check::<Listener>();
+        check::<FilterChain>();
         check::<ScopedRouteConfiguration>();
         check::<RouteConfiguration>();
         check::<VirtualHost>();

@@ -127,17 +127,19 @@ impl Compile {
     fn text(&self, engine: &Engine) -> Result<String, CliError> {
         match self.format {
             Artefact::XdsYaml => {
-                let responses = responses(engine.xds())?;
+                let responses = responses(&engine.xds().with_inline_chains())?;
                 Ok(responses.iter().map(|(_, response)| format!("---\n{}", yaml::text(response))).collect())
             }
             Artefact::XdsJson => {
-                let responses: Vec<Value> =
-                    responses(engine.xds())?.into_iter().map(|(_, response)| response).collect();
+                let responses: Vec<Value> = responses(&engine.xds().with_inline_chains())?
+                    .into_iter()
+                    .map(|(_, response)| response)
+                    .collect();
                 Ok(render::json_text(&Value::Array(responses)))
             }
             Artefact::Ir => ir(engine),
             Artefact::EnvoyBootstrap => self.bootstrap(engine),
-            Artefact::Summary => Ok(summary(engine.xds())),
+            Artefact::Summary => Ok(summary(&engine.xds().with_inline_chains())),
         }
     }
 
@@ -152,10 +154,8 @@ impl Compile {
             }
             Artefact::Summary => return Ok(Vec::new()),
         };
-        let outputs = responses(engine.xds())?.into_iter().map(|(name, response)| Output {
-            name: format!("{name}.{end}"),
-            content: write(&response),
-            private: false,
+        let outputs = responses(&engine.xds().with_inline_chains())?.into_iter().map(|(name, response)| {
+            Output { name: format!("{name}.{end}"), content: write(&response), private: false }
         });
         Ok(outputs.collect())
     }

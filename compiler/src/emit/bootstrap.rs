@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use gatewright_http::re2::MAX_PROGRAM;
-use gatewright_ir::{ClusterName, Ir, ListenerId, SecretRef};
+use gatewright_ir::{ClusterName, Ir, ListenerId, Scheme, SecretRef};
 use gatewright_xds::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, RuntimeLayer, bootstrap, runtime_layer,
 };
@@ -13,6 +13,7 @@ use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::config::route::v3::RouteConfiguration;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
 use gatewright_xds::google::protobuf::Struct;
+use gatewright_xds::inline_chains;
 
 use super::listener::Parts;
 use super::{Delivery, cluster, host, listener, socket_address};
@@ -38,7 +39,12 @@ pub(crate) fn emit(
     let listeners = ir.listeners.iter().map(|(id, model)| {
         let address = id.address(options.http, options.https);
         let routes = routes(ir, *id, address);
-        listener::emit(*id, model, address, &Parts::Static { routes: &routes, certificates })
+        let parts = Parts::Static { routes: &routes, certificates };
+        let chains = model.tls.values().map(|context| listener::chain(address, context, &parts));
+        match id.scheme {
+            Scheme::Http => listener::emit(*id, address, &parts),
+            Scheme::Https => inline_chains(listener::emit(*id, address, &parts), chains),
+        }
     });
     let listeners = listeners.collect();
     let clusters = ir.clusters.values().map(|model| {

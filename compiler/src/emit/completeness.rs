@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gatewright_behaviour::testing::{FieldEdit, field_edits};
-use gatewright_ir::{Ir, ListenerId};
+use gatewright_ir::Ir;
 use gatewright_xds::envoy::config::cluster::v3::Cluster;
-use gatewright_xds::envoy::config::listener::v3::Listener;
+use gatewright_xds::envoy::config::listener::v3::{FilterChain, Listener};
 use gatewright_xds::envoy::config::route::v3::VirtualHost;
 
-use super::listener::{Parts, emit};
+use super::listener::{Parts, chain, emit};
 use super::{Delivery, cluster, host};
 
 /// Fields that Envoy is not told, each with the reason.
@@ -25,16 +25,29 @@ const QUIET: [(&str, &str); 7] = [
 const NOT_EXECUTED: &str =
     "plugins are not executed; where one must not be missed, the route's action is a refusal";
 
-fn emitted(ir: &Ir) -> (Vec<VirtualHost>, Vec<Cluster>, Vec<Listener>) {
+#[derive(PartialEq)]
+struct Emitted {
+    hosts: Vec<VirtualHost>,
+    clusters: Vec<Cluster>,
+    listeners: Vec<Listener>,
+    chains: Vec<FilterChain>,
+}
+
+fn emitted(ir: &Ir) -> Emitted {
     let hosts =
         ir.hosts.keys().map(|(listener, pattern)| host::emit("routes", &ir.chain(*listener, pattern)));
     let clusters = ir.clusters.iter().map(|(name, model)| {
         cluster::emit(model, ir.endpoints.get(name).map(AsRef::as_ref), Delivery::Static)
     });
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 443));
-    let listener =
-        |(id, model): (&ListenerId, &gatewright_ir::Listener)| emit(*id, model, address, &Parts::Ads);
-    (hosts.collect(), clusters.collect(), ir.listeners.iter().map(listener).collect())
+    let listeners = ir.listeners.keys().map(|id| emit(*id, address, &Parts::Ads));
+    let chains = ir.tls_contexts().map(|context| chain(address, context, &Parts::Ads));
+    Emitted {
+        hosts: hosts.collect(),
+        clusters: clusters.collect(),
+        listeners: listeners.collect(),
+        chains: chains.collect(),
+    }
 }
 
 #[test]

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use gatewright_ir::{
-    Certificate, HostPattern, Listener as Model, ListenerId, Scheme, SecretRef, TlsContext, TlsTable,
-    TlsVersion,
-};
+use gatewright_ir::{Certificate, HostPattern, ListenerId, Scheme, SecretRef, TlsContext, TlsVersion};
 use gatewright_xds::any;
 use gatewright_xds::envoy::config::accesslog::v3::{AccessLog, access_log};
 use gatewright_xds::envoy::config::core::v3::{
     Http1ProtocolOptions, SubstitutionFormatString, TransportSocket, substitution_format_string,
     transport_socket,
 };
+use gatewright_xds::envoy::config::listener::v3::listener::FcdsConfig;
 use gatewright_xds::envoy::config::listener::v3::{
     Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter, listener_filter,
 };
@@ -69,46 +67,48 @@ pub(crate) enum Parts<'a> {
     Static { routes: &'a RouteConfiguration, certificates: &'a BTreeMap<SecretRef, TlsCertificate> },
 }
 
-/// Emits a listener.
-pub(crate) fn emit(id: ListenerId, model: &Model, address: SocketAddr, parts: &Parts<'_>) -> Listener {
-    let Model { tls } = model;
+/// Emits a listener. The filter chains of one with TLS come on their own, see [`chain`].
+pub(crate) fn emit(id: ListenerId, address: SocketAddr, parts: &Parts<'_>) -> Listener {
     let manager = http(routes_name(id, address), address, parts);
+    let chain = FilterChain { filters: vec![manager], ..FilterChain::default() };
     match id.scheme {
-        Scheme::Http => {
-            let chain = FilterChain { filters: vec![manager], ..FilterChain::default() };
-            listener(address, vec![chain], Vec::new())
-        }
+        Scheme::Http => listener(address, vec![chain], Vec::new()),
         Scheme::Https => {
             let inspector = ListenerFilter {
                 name: "envoy.filters.listener.tls_inspector".to_owned(),
                 config_type: Some(listener_filter::ConfigType::TypedConfig(any(&TlsInspector::default()))),
                 ..ListenerFilter::default()
             };
-            listener(address, chains(tls, &manager, parts), vec![inspector])
+            Listener {
+                default_filter_chain: Some(chain),
+                fcds_config: Some(FcdsConfig { config_source: Some(ads()), ..FcdsConfig::default() }),
+                ..listener(address, Vec::new(), vec![inspector])
+            }
         }
     }
 }
 
-/// Emits one filter chain for each set of TLS parameters, so that a host with a known certificate adds a name and no
-/// chain.
-fn chains(contexts: &TlsTable, manager: &Filter, parts: &Parts<'_>) -> Vec<FilterChain> {
-    let mut chains: Vec<(TlsContext, Vec<String>)> = Vec::new();
-    let mut known: BTreeMap<TlsContext, usize> = BTreeMap::new();
-    let mut anyone: Vec<TlsContext> = Vec::new();
-    for context in contexts.values() {
-        let key = TlsContext { host: HostPattern::Any, ..(**context).clone() };
-        if context.host == HostPattern::Any {
-            anyone.push(key);
-            continue;
-        }
-        let index = *known.entry(key).or_insert_with_key(|key| {
-            chains.push((key.clone(), Vec::new()));
-            chains.len() - 1
-        });
-        chains[index].1.push(context.host.to_string());
+/// Emits the filter chain of one server name. It has the filters of its listener, unless it has no certificate: then it
+/// refuses.
+pub(crate) fn chain(address: SocketAddr, context: &TlsContext, parts: &Parts<'_>) -> FilterChain {
+    let TlsContext { host, certificate, min_version: _, max_version: _, ciphers: _ } = context;
+    let names = FilterChainMatch { server_names: vec![host.to_string()], ..FilterChainMatch::default() };
+    let transport_socket = match certificate {
+        Certificate::Secret(secret) => transport(context, secret, parts),
+        Certificate::Missing(_) | Certificate::External { .. } => None,
+    };
+    FilterChain {
+        name: chain_name(address, host),
+        filter_chain_match: (*host != HostPattern::Any).then_some(names),
+        filters: if transport_socket.is_some() { Vec::new() } else { refuse_connections() },
+        transport_socket,
+        ..FilterChain::default()
     }
-    let named = chains.into_iter().map(|(context, names)| chain(&context, names, manager, parts));
-    named.chain(anyone.iter().map(|context| chain(context, Vec::new(), manager, parts))).collect()
+}
+
+/// Returns the name of the filter chain for a server name.
+pub(crate) fn chain_name(address: SocketAddr, host: &HostPattern) -> String {
+    names::filter_chain(&names::listener(address.port()), &host.to_string())
 }
 
 fn listener(
@@ -122,24 +122,6 @@ fn listener(
         filter_chains,
         listener_filters,
         ..Listener::default()
-    }
-}
-
-fn chain(context: &TlsContext, names: Vec<String>, manager: &Filter, parts: &Parts<'_>) -> FilterChain {
-    let filter_chain_match =
-        (!names.is_empty()).then(|| FilterChainMatch { server_names: names, ..FilterChainMatch::default() });
-    let transport = match &context.certificate {
-        Certificate::Secret(secret) => transport(context, secret, parts),
-        Certificate::Missing(_) | Certificate::External { .. } => None,
-    };
-    match transport {
-        Some(transport_socket) => FilterChain {
-            filter_chain_match,
-            filters: vec![manager.clone()],
-            transport_socket: Some(transport_socket),
-            ..FilterChain::default()
-        },
-        None => FilterChain { filter_chain_match, filters: refuse_connections(), ..FilterChain::default() },
     }
 }
 

@@ -29,7 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use gatewright_diagnostics::Severity;
-use gatewright_ir::{ClusterName, HostPattern, Ir, Listener, ListenerId, LoweredHost, RouteId, TlsContext};
+use gatewright_ir::{
+    Certificate, ClusterName, HostPattern, Ir, Listener, ListenerId, LoweredHost, RouteId, SecretRef,
+    TlsContext,
+};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::XdsSnapshot;
 use imbl::OrdMap;
@@ -102,6 +105,8 @@ pub struct Engine {
     /// How many hosts name each cluster, or each cluster with its fallbacks.
     cluster_users: BTreeMap<ClusterName, usize>,
     fallback_users: BTreeMap<Vec<ClusterName>, usize>,
+    /// How many server names each Secret serves.
+    secret_users: BTreeMap<SecretRef, usize>,
     ir: Ir,
     xds: XdsSnapshot,
 }
@@ -162,6 +167,7 @@ impl Engine {
             readers: BTreeMap::new(),
             cluster_users: BTreeMap::new(),
             fallback_users: BTreeMap::new(),
+            secret_users: BTreeMap::new(),
             ir: Ir { listeners, ..Ir::default() },
             xds: XdsSnapshot::new(),
         }
@@ -484,8 +490,9 @@ impl Engine {
                 changes.hosts.insert(key);
             }
             if old.tls != unit.tls {
-                changes.listeners.insert(ListenerId::HTTPS);
+                self.count_secret_users(old.tls.as_deref(), unit.tls.as_deref(), stale);
                 self.install_tls(ListenerId::HTTPS, &pattern, unit.tls.clone());
+                changes.chains.insert((ListenerId::HTTPS, pattern.clone()));
             }
             if self.by_host.get(&pattern).is_some_and(|names| !names.is_empty()) {
                 units.push((pattern, unit));
@@ -511,6 +518,21 @@ impl Engine {
         if table.is_empty() {
             self.ir.listeners.remove(&listener);
         }
+    }
+
+    /// Counts who serves which Secret. One that is served from now on, or no more, is stale.
+    fn count_secret_users(&mut self, old: Option<&TlsContext>, new: Option<&TlsContext>, stale: &mut Stale) {
+        let [old, new] = [old, new].map(|context| context.and_then(served_secret));
+        if old == new {
+            return;
+        }
+        if let Some(name) = new {
+            *self.secret_users.entry(name.clone()).or_default() += 1;
+        }
+        if let Some(name) = old {
+            release(&mut self.secret_users, name);
+        }
+        stale.secrets.extend([old, new].into_iter().flatten().map(output::secret_key));
     }
 
     fn count_users(&mut self, old: &HostUnit, new: &HostUnit, stale: &mut Stale) {
@@ -615,6 +637,14 @@ fn hosts_of(ingress: Option<&AnalyzedIngress>) -> SmallSet<HostPattern> {
         hosts.insert(HostPattern::Any);
     }
     hosts
+}
+
+/// Returns the Secret whose certificate is served.
+fn served_secret(context: &TlsContext) -> Option<&SecretRef> {
+    match &context.certificate {
+        Certificate::Secret(name) => Some(name),
+        Certificate::Missing(_) | Certificate::External { .. } => None,
+    }
 }
 
 fn service_of_slice(slice: &Manifest) -> Option<EntityKey> {

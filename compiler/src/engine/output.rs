@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatewright_ir::{Certificate, ClusterName, HostPattern, ListenerId, SecretRef};
+use gatewright_ir::{ClusterName, HostPattern, ListenerId, SecretRef};
 use gatewright_kinds::{EntityKey, Kind};
 use gatewright_xds::envoy::config::bootstrap::v3::Bootstrap;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
@@ -49,8 +49,8 @@ type Emitted = Result<Arc<Resource>, String>;
 #[derive(Default)]
 pub(super) struct HostChanges {
     pub(super) hosts: BTreeSet<(ListenerId, HostPattern)>,
-    /// Listeners that came, went, or do something else before there is a request.
-    pub(super) listeners: BTreeSet<ListenerId>,
+    /// Server names for which a listener does something else before there is a request.
+    pub(super) chains: BTreeSet<(ListenerId, HostPattern)>,
 }
 
 /// Changed clusters and endpoint sets.
@@ -80,8 +80,9 @@ impl Engine {
         if fallbacks {
             self.emit_aggregates(&mut delta);
         }
-        self.emit_secrets(&secrets, !hosts.listeners.is_empty(), &mut delta);
-        self.emit_listeners(hosts.listeners, &mut delta);
+        self.emit_secrets(&secrets, &mut delta);
+        self.emit_listeners(&hosts.chains, &mut delta);
+        self.emit_chains(hosts.chains, &mut delta);
         delta
     }
 
@@ -124,37 +125,17 @@ impl Engine {
         }
     }
 
-    fn emit_secrets(&mut self, stale: &BTreeSet<EntityKey>, listeners_changed: bool, delta: &mut Delta) {
-        if stale.is_empty() && !listeners_changed {
-            return;
-        }
-        let mut names: BTreeSet<SecretRef> = stale.iter().map(secret_ref).collect();
-        let served = self.served_secrets();
-        if listeners_changed {
-            let present = self.xds.of_type(type_url::SECRET);
-            let present = present.filter_map(|resource| secret_of(resource.name())).collect();
-            names.extend(served.symmetric_difference(&present).cloned());
-        }
-        for name in names {
-            let emitted = if served.contains(&name) { self.secret_resource(&name) } else { None };
+    fn emit_secrets(&mut self, stale: &BTreeSet<EntityKey>, delta: &mut Delta) {
+        for name in stale.iter().map(secret_ref) {
+            let served = self.secret_users.contains_key(&name);
+            let emitted = served.then(|| self.secret_resource(&name)).flatten();
             self.put(type_url::SECRET, &names::secret(&name.namespace, &name.name), emitted, delta);
         }
     }
 
-    fn served_secrets(&self) -> BTreeSet<SecretRef> {
-        self.ir
-            .tls_contexts()
-            .filter_map(|context| match &context.certificate {
-                Certificate::Secret(name) => Some(name.clone()),
-                Certificate::Missing(_) | Certificate::External { .. } => None,
-            })
-            .collect()
-    }
-
     /// The version of a secret is keyed, so that it tells nothing about its content.
     fn secret_resource(&self, name: &SecretRef) -> Option<Resource> {
-        let key = EntityKey::new(Kind::Secret, name.namespace.clone(), name.name.clone());
-        let manifest = self.manifests.get(&key)?;
+        let manifest = self.manifests.get(&secret_key(name))?;
         let Body::Secret(body) = &manifest.body else { return None };
         let message = secret::emit(name, &key_pair(body).ok()?);
         Some(Resource::of_secret(&message, manifest.fingerprint.as_bytes()))
@@ -199,25 +180,38 @@ impl Engine {
             .collect()
     }
 
-    /// Emits listeners that changed, and those that nothing was emitted for yet.
-    fn emit_listeners(&mut self, mut stale: BTreeSet<ListenerId>, delta: &mut Delta) {
-        let name = |id: ListenerId| names::listener(self.options.address(id).port());
-        let new =
-            self.ir.listeners.keys().filter(|id| self.xds.get(type_url::LISTENER, &name(**id)).is_none());
-        stale.extend(new.copied().collect::<Vec<_>>());
-        for id in stale {
+    /// Emits listeners that came or went. What else is changed of one are its filter chains.
+    fn emit_listeners(&mut self, chains: &BTreeSet<(ListenerId, HostPattern)>, delta: &mut Delta) {
+        let touched = chains.iter().map(|(listener, _)| listener).chain(self.ir.listeners.keys());
+        let touched: BTreeSet<ListenerId> = touched.copied().collect();
+        for id in touched {
             let address = self.options.address(id);
-            let (routes, message) = match self.ir.listeners.get(&id) {
-                Some(model) => {
-                    let routes = listener::routes(&listener::routes_name(id, address));
-                    let message = listener::emit(id, model, address, &listener::Parts::Ads);
-                    (Some(Resource::of(&routes)), Some(Resource::of(&message)))
-                }
-                None => (None, None),
-            };
+            let name = names::listener(address.port());
+            let serves = self.ir.listeners.contains_key(&id);
+            if serves == self.xds.get(type_url::LISTENER, &name).is_some() {
+                continue;
+            }
+            let routes = serves.then(|| listener::routes(&listener::routes_name(id, address)));
+            let message = serves.then(|| listener::emit(id, address, &listener::Parts::Ads));
+            let (routes, message) = (routes.as_ref().map(Resource::of), message.as_ref().map(Resource::of));
             self.put(type_url::ROUTE, &listener::routes_name(id, address), routes, delta);
-            self.put(type_url::LISTENER, &names::listener(address.port()), message, delta);
+            self.put(type_url::LISTENER, &name, message, delta);
         }
+    }
+
+    fn emit_chains(&mut self, stale: BTreeSet<(ListenerId, HostPattern)>, delta: &mut Delta) {
+        let emit = |(listener, host): &(ListenerId, HostPattern)| -> Emitted {
+            let address = self.options.address(*listener);
+            match self.ir.tls(*listener).get(host) {
+                Some(context) => {
+                    let chain = listener::chain(address, context, &listener::Parts::Ads);
+                    Ok(Arc::new(Resource::of(&chain)))
+                }
+                None => Err(listener::chain_name(address, host)),
+            }
+        };
+        let emitted = stale.iter().map(emit).collect();
+        self.put_each(type_url::FILTER_CHAIN, emitted, delta);
     }
 
     /// Replaces one resource of the snapshot; equal bytes are no change.
@@ -254,13 +248,13 @@ impl Engine {
     /// Emits everything as one static bootstrap, keys included.
     pub fn bootstrap(&self, options: &BootstrapOptions) -> Bootstrap {
         let certificates: BTreeMap<SecretRef, TlsCertificate> = self
-            .served_secrets()
-            .into_iter()
+            .secret_users
+            .keys()
             .filter_map(|name| {
-                let key = EntityKey::new(Kind::Secret, name.namespace.clone(), name.name.clone());
+                let key = secret_key(name);
                 let Body::Secret(body) = &self.manifests.get(&key)?.body else { return None };
                 let certificate = secret::certificate(&key_pair(body).ok()?);
-                Some((name, certificate))
+                Some((name.clone(), certificate))
             })
             .collect();
         bootstrap::emit(&self.ir, self.fallback_users.keys().cloned(), &certificates, options)
@@ -279,9 +273,7 @@ fn secret_ref(key: &EntityKey) -> SecretRef {
     SecretRef { namespace: key.namespace.to_string(), name: key.name.to_string() }
 }
 
-/// Reads a secret's name back from its SDS name.
-fn secret_of(name: &str) -> Option<SecretRef> {
-    let mut parts = name.rsplitn(3, '/');
-    let (name, namespace) = (parts.next()?, parts.next()?);
-    Some(SecretRef { namespace: namespace.to_owned(), name: name.to_owned() })
+/// Returns the object that a secret's name stands for.
+pub(super) fn secret_key(name: &SecretRef) -> EntityKey {
+    EntityKey::new(Kind::Secret, name.namespace.clone(), name.name.clone())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gatewright_ir::{ClusterName, HostPattern, RouteAction};
 use gatewright_kinds::{EntityKey, Kind};
-use gatewright_xds::{names, type_url};
+use gatewright_xds::type_url;
 
 use super::graph::{DependencyGraph, Node, Reference, upstream_node};
 use super::{Engine, service_of_slice};
@@ -52,7 +52,7 @@ impl Engine {
     pub fn origins(&self, type_url: &str, name: &str) -> Vec<Place> {
         let whole = |key: EntityKey| self.manifests.contains_key(&key).then(|| Place::key(&key, "/spec"));
         let mut places = match type_url {
-            type_url::VIRTUAL_HOST => self.origins_of_host(name),
+            type_url::VIRTUAL_HOST | type_url::FILTER_CHAIN => self.origins_of_host(name),
             type_url::CLUSTER | type_url::ENDPOINT => match self.upstream(&ClusterName(name.into())) {
                 Node::Entity(key) => whole(key).into_iter().collect(),
                 Node::RegistryService(host) => {
@@ -91,7 +91,7 @@ impl Engine {
     }
 
     fn origins_of_host(&self, name: &str) -> Vec<Place> {
-        let host = names::virtual_host_parts(name).and_then(|(_, host)| host.parse::<HostPattern>().ok());
+        let host = name.rsplit_once('/').and_then(|(_, host)| host.parse::<HostPattern>().ok());
         let listeners = self.ir.listeners.keys();
         let units = listeners.filter_map(|listener| self.ir.hosts.get(&(*listener, host.clone()?)));
         units.flat_map(|unit| &unit.host.routes).filter_map(|route| self.origin(&route.id)).collect()

@@ -14,6 +14,9 @@ use crate::finding::{Finding, Place};
 use crate::parse::FileFinding;
 use crate::source::{Paths, ReadError, Unrendered};
 
+/// A look at the whole state.
+type Look = fn(&Engine) -> Vec<Finding>;
+
 impl Engine {
     /// Returns whether an error stands, without looking for spans.
     pub fn has_errors(&self) -> bool {
@@ -75,7 +78,7 @@ impl Engine {
 
     /// Returns what is looked for only when it is asked for, by the codes that each look may find.
     pub(super) fn asked_findings(&self, wanted: &dyn Fn(&Code) -> bool) -> Vec<Finding> {
-        let looks: [(&[&Code], fn(&Engine) -> Vec<Finding>); 4] = [
+        let looks: [(&[&Code], Look); 4] = [
             (&[&code::GW0433], Engine::unmatched_plugin_rules),
             (&[&code::GW0214, &code::GW0215], Engine::uncovered_tls),
             (&[&code::GW0450], Engine::offered_by_several),

@@ -83,7 +83,8 @@ impl Manifests {
 
 /// Renders all resources of a type as one YAML mapping by name, keys hidden.
 fn resources(compiled: &Compiled, kind: &str) -> String {
-    let rendered = compiled.engine.xds().of_type(kind).map(|found| {
+    let xds = compiled.engine.xds().with_inline_chains();
+    let rendered = xds.of_type(kind).map(|found| {
         let value = resource(found, Keys::Hidden).unwrap();
         (found.name().to_owned(), value)
     });

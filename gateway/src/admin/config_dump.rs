@@ -40,10 +40,11 @@ const fn section(
     Section { type_url, message, field, resource, nested }
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     section(type_url::CLUSTER, "ClustersConfigDump", "dynamic_active_clusters", "cluster", false),
     section(type_url::ENDPOINT, "EndpointsConfigDump", "dynamic_endpoint_configs", "endpoint_config", false),
     section(type_url::LISTENER, "ListenersConfigDump", "dynamic_listeners", "listener", true),
+    section(type_url::FILTER_CHAIN, "FilterChainsConfigDump", "dynamic_filter_chains", "filter_chain", false),
     section(type_url::ROUTE, "RoutesConfigDump", "dynamic_route_configs", "route_config", false),
     section(type_url::VIRTUAL_HOST, "VirtualHostsConfigDump", "dynamic_virtual_hosts", "virtual_host", false),
     section(type_url::EXTENSION_CONFIG, "EcdsConfigDump", "ecds_filters", "ecds_filter", false),

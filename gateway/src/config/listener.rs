@@ -10,11 +10,12 @@ use gatewright_xds::envoy::config::rbac::v3::rbac::Action;
 use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use gatewright_xds::envoy::extensions::filters::network::rbac::v3::Rbac;
 use gatewright_xds::google::protobuf::Any;
+use gatewright_xds::names::filter_chain_parts;
 
 use super::error::{FieldError, Within};
 use super::filters::FilterUse;
 use super::http::HttpConnections;
-use super::take::{name, nothing_left, unpack};
+use super::take::{ads, name, nothing_left, unpack};
 use super::tls::TlsSettings;
 use crate::stream::Loader;
 
@@ -27,8 +28,10 @@ const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3
 pub(crate) struct Listener {
     pub(crate) name: Arc<str>,
     pub(crate) address: SocketAddr,
-    /// Each server name stands in one chain only.
+    /// Each server name stands in one chain only. There is none where they come on their own.
     pub(crate) chains: Vec<Arc<FilterChain>>,
+    /// How chains serve that come on their own; none where they stand here.
+    pub(crate) of_chains: Option<Arc<HttpConnections>>,
 }
 
 /// What happens to connections with certain server names.
@@ -46,6 +49,8 @@ pub(crate) enum ChainAction {
     Refuse,
     /// Serves HTTP, within TLS where there are settings for it.
     Serve { tls: Option<TlsSettings>, http: Arc<HttpConnections> },
+    /// Serves HTTP within TLS as its listener says.
+    ServeAsListener { tls: TlsSettings },
 }
 
 /// A server name of TLS, in lower case.
@@ -58,6 +63,7 @@ pub(crate) enum ServerName {
 
 impl Listener {
     pub(crate) fn new(mut message: xds::Listener, loader: &Loader) -> Result<Self, FieldError> {
+        let of_chains = of_chains(&mut message, loader)?;
         let chains = std::mem::take(&mut message.filter_chains)
             .into_iter()
             .chain(message.default_filter_chain.take())
@@ -66,10 +72,11 @@ impl Listener {
                 FilterChain::new(chain, loader).map(Arc::new).within(format!("filter_chains[{index}]"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        if chains.is_empty() {
-            return Err(FieldError::missing("filter_chains"));
+        if chains.is_empty() == of_chains.is_none() {
+            return Err(FieldError::new("filter_chains", "stand here, or come on their own: one of both"));
         }
         let listener = Self {
+            of_chains,
             name: name(std::mem::take(&mut message.name), "name")?,
             address: socket_address(message.address.take()).within("address")?,
             chains,
@@ -109,29 +116,68 @@ impl Listener {
 
     /// Returns whether the first bytes of a connection are a TLS hello.
     pub(crate) fn is_tls(&self) -> bool {
-        !self.chains.iter().any(|chain| matches!(&chain.action, ChainAction::Serve { tls: None, .. }))
+        self.chains.iter().all(|chain| !matches!(&chain.action, ChainAction::Serve { tls: None, .. }))
     }
 
     /// Returns the filters of all chains.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &FilterUse> {
-        self.chains.iter().flat_map(|chain| chain.filters())
+        self.https().flat_map(|http| &http.filters)
     }
 
     /// Returns the HTTP settings of all chains.
-    pub(crate) fn https(&self) -> impl Iterator<Item = (&HttpConnections, Option<&TlsSettings>)> {
-        self.chains.iter().filter_map(|chain| match &chain.action {
-            ChainAction::Serve { tls, http } => Some((&**http, tls.as_ref())),
-            ChainAction::Refuse => None,
-        })
+    pub(crate) fn https(&self) -> impl Iterator<Item = &HttpConnections> {
+        let of_chains = self.chains.iter().filter_map(|chain| match &chain.action {
+            ChainAction::Serve { http, .. } => Some(&**http),
+            ChainAction::Refuse | ChainAction::ServeAsListener { .. } => None,
+        });
+        self.of_chains.as_deref().into_iter().chain(of_chains)
+    }
+
+    /// Returns the secrets that the chains in it name.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.chains.iter().filter_map(|chain| chain.tls()).map(|tls| &tls.secret)
     }
 }
 
 impl FilterChain {
-    /// Returns the filters of requests.
-    pub(crate) fn filters(&self) -> &[FilterUse] {
+    /// Reads a chain that comes on its own, for the server name in its resource name. Without filters it has those of its
+    /// listener.
+    pub(crate) fn on_its_own(mut message: xds::FilterChain, loader: &Loader) -> Result<Self, FieldError> {
+        let filters = std::mem::take(&mut message.filters);
+        let socket = message.transport_socket.take();
+        let tls = socket.map(TlsSettings::new).transpose().within("transport_socket")?;
+        let action = match (filters.is_empty(), tls) {
+            (true, Some(tls)) => ChainAction::ServeAsListener { tls },
+            (true, None) => return Err(FieldError::missing("transport_socket")),
+            (false, tls) => action(filters, tls, loader)?,
+        };
+        if matches!(action, ChainAction::Serve { .. }) {
+            return Err(FieldError::new("filters", "that serve are those of the listener"));
+        }
+        let name = std::mem::take(&mut message.name);
+        let server_names = match message.filter_chain_match.take() {
+            None => Box::default(),
+            Some(names) => server_names(names).within("filter_chain_match")?,
+        };
+        let own = match &*server_names {
+            [] => "*".to_owned(),
+            [name] => name.to_string(),
+            _ => return Err(FieldError::new("filter_chain_match.server_names", "are more than one")),
+        };
+        if filter_chain_parts(&name).is_none_or(|(_, server_name)| server_name != own) {
+            let problem = format!("`{own}` is not that of the resource's name");
+            return Err(FieldError::new("filter_chain_match.server_names", problem));
+        }
+        nothing_left(&message)?;
+        Ok(Self { server_names, action })
+    }
+
+    /// Returns the TLS settings, where it serves within TLS.
+    pub(crate) fn tls(&self) -> Option<&TlsSettings> {
         match &self.action {
-            ChainAction::Serve { http, .. } => &http.filters,
-            ChainAction::Refuse => &[],
+            ChainAction::Serve { tls, .. } => tls.as_ref(),
+            ChainAction::ServeAsListener { tls } => Some(tls),
+            ChainAction::Refuse => None,
         }
     }
 
@@ -173,6 +219,22 @@ impl std::fmt::Display for ServerName {
             Self::Exact(name) => f.write_str(name),
             Self::Suffix(suffix) => write!(f, "*{suffix}"),
         }
+    }
+}
+
+/// Takes out how chains serve that come on their own, where the listener says that they do.
+fn of_chains(
+    message: &mut xds::Listener,
+    loader: &Loader,
+) -> Result<Option<Arc<HttpConnections>>, FieldError> {
+    let Some(mut discovery) = message.fcds_config.take() else { return Ok(None) };
+    ads(discovery.config_source.take(), "config_source").within("fcds_config")?;
+    nothing_left(&discovery).within("fcds_config")?;
+    let chain = message.default_filter_chain.take();
+    let chain = chain.ok_or_else(|| FieldError::missing("default_filter_chain"))?;
+    match FilterChain::new(chain, loader).within("default_filter_chain")?.action {
+        ChainAction::Serve { tls: None, http } => Ok(Some(http)),
+        _ => Err(FieldError::new("default_filter_chain", "must be HTTP without TLS")),
     }
 }
 

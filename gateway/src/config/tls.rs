@@ -24,6 +24,12 @@ pub(crate) struct TlsSettings {
 }
 
 impl TlsSettings {
+    /// Returns whether two settings differ by nothing but the certificate.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let Self { secret: _, alpn, versions, suites } = self;
+        *alpn == other.alpn && *versions == other.versions && *suites == other.suites
+    }
+
     pub(super) fn new(message: TransportSocket) -> Result<Self, FieldError> {
         let any = message.config_type.map(|ConfigType::TypedConfig(any)| any);
         let mut context: xds::DownstreamTlsContext = unpack(any, "typed_config")?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gatewright_xds::envoy::config::core::v3::Node;
 use gatewright_xds::envoy::config::core::v3::node::UserAgentVersionType;
+use gatewright_xds::features::FILTER_CHAINS;
 use gatewright_xds::type_url;
 use gatewright_xds_client::{
     Backoff, ClientOptions, Handler, Interest, InterestHandle, Interests, Link, Rejected, Update,
@@ -30,6 +31,7 @@ pub(super) fn options(server: &str, node_id: &str) -> ClientOptions {
         user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion(
             env!("CARGO_PKG_VERSION").to_owned(),
         )),
+        client_features: vec![FILTER_CHAINS.to_owned()],
         ..Node::default()
     };
     ClientOptions { server: server.to_owned(), node, interests, backoff: backoff() }
@@ -47,12 +49,15 @@ fn backoff() -> Backoff {
 
 /// Subscribes to what the state refers to.
 pub(super) fn subscribe(interests: &InterestHandle, wanted: &Wanted) {
-    interests.set(type_url::ENDPOINT, Interest::named(wanted.endpoints.iter().cloned()));
+    interests.set(type_url::ENDPOINT, wanted.endpoints.clone().into());
     interests.set(type_url::ROUTE, Interest::named(wanted.routes.iter().cloned()));
-    interests.set(type_url::SECRET, Interest::named(wanted.secrets.iter().cloned()));
+    interests.set(type_url::SECRET, wanted.secrets.clone().into());
     interests.set(type_url::EXTENSION_CONFIG, Interest::named(wanted.extensions.iter().cloned()));
-    let hosts = if wanted.hosts { Interest::all() } else { Interest::default() };
-    interests.set(type_url::VIRTUAL_HOST, hosts);
+    for (type_url, wanted) in
+        [(type_url::FILTER_CHAIN, wanted.chains), (type_url::VIRTUAL_HOST, wanted.hosts)]
+    {
+        interests.set(type_url, if wanted { Interest::all() } else { Interest::default() });
+    }
 }
 
 /// Takes updates on behalf of the control thread.
@@ -70,7 +75,10 @@ impl Handler for AdsHandler {
             "an xDS update"
         );
         control.last_update = Instant::now();
-        let references = matches!(update.type_url, type_url::CLUSTER | type_url::LISTENER | type_url::ROUTE);
+        let references = matches!(
+            update.type_url,
+            type_url::CLUSTER | type_url::LISTENER | type_url::FILTER_CHAIN | type_url::ROUTE
+        );
         let rejected = control.store.apply(update, &mut control.sockets);
         for Rejected { name, reason } in &rejected {
             tracing::warn!(kind, %name, %reason, "an xDS resource is rejected");

@@ -115,7 +115,7 @@ impl Connection {
             && !Arc::ptr_eq(listener, &current.listener)
         {
             current.listener = listener.clone();
-            if let Some(http) = listener.chain(self.server_name.as_deref()).and_then(|chain| chain.http()) {
+            if let Some(http) = listener.http(self.server_name.as_deref()) {
                 current.http = http.clone();
             }
         }

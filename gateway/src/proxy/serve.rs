@@ -50,7 +50,7 @@ pub(crate) async fn serve(
         let protocol = Protocol::of_alpn(stream.get_ref().1.alpn_protocol());
         let connection = Connection::new(context, ends, listener, http, Some(name));
         serve_http(connection, &connections, stream, protocol).await;
-    } else if let Some(http) = listener.chain(None).and_then(|chain| chain.http()).cloned() {
+    } else if let Some(http) = listener.http(None).cloned() {
         let connection = Connection::new(context, ends, listener, http, None);
         serve_http(connection, &connections, stream, Protocol::Either).await;
     }
@@ -64,8 +64,8 @@ async fn handshake(context: &Context, listener: &Listener, stream: TcpStream) ->
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.ok()?;
     let name: Option<Box<str>> =
         start.client_hello().server_name().map(|name| name.to_ascii_lowercase().trim_end_matches('.').into());
-    let chain = listener.chain(name.as_deref())?;
-    let (http, config) = (chain.http()?, chain.server_config()?);
+    let http = listener.http(name.as_deref())?;
+    let config = listener.chain(name.as_deref())?.server_config()?;
     let stream = match start.into_stream(config.clone()).await {
         Ok(stream) => stream,
         Err(error) => {

@@ -54,12 +54,14 @@ impl Store {
             users.remove(cluster);
             if users.is_empty() {
                 self.services.remove(&old);
+                self.service_names.remove(&old);
                 self.unused.insert((type_url::ENDPOINT, old), Instant::now());
             }
         }
         if let Some(service) = service {
             self.unused.remove(&(type_url::ENDPOINT, service.clone()));
             self.services.entry(service.clone()).or_default().insert(cluster.into());
+            self.service_names.insert(service.clone());
             self.service_of.insert(cluster.into(), service);
         }
     }

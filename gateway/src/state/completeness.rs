@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatewright_xds::type_url;
+use imbl::OrdSet;
 
 use super::store::Store;
 use crate::config::{self, Discovery};
@@ -12,10 +13,12 @@ use crate::config::{self, Discovery};
 /// Names of the resources that others refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub(crate) endpoints: BTreeSet<String>,
+    pub(crate) endpoints: OrdSet<Arc<str>>,
     pub(crate) routes: BTreeSet<String>,
-    pub(crate) secrets: BTreeSet<String>,
+    pub(crate) secrets: OrdSet<Arc<str>>,
     pub(crate) extensions: BTreeSet<String>,
+    /// Whether filter chains are subscribed to.
+    pub(crate) chains: bool,
     /// Whether virtual hosts are subscribed to.
     pub(crate) hosts: bool,
 }
@@ -23,27 +26,27 @@ pub(crate) struct Wanted {
 impl Store {
     /// Returns what the listeners and clusters in effect and warming refer to.
     pub(crate) fn wanted(&self) -> Wanted {
+        let mut secrets = self.secrets_of_chains.clone();
+        secrets.extend(self.secrets_of_listeners.iter().cloned());
         let mut wanted = Wanted {
-            endpoints: self.services.keys().map(|name| name.to_string()).collect(),
+            endpoints: self.service_names.clone(),
+            secrets,
+            chains: self.listener_configs().any(|config| config.of_chains.is_some()),
             hosts: self.routes.values().any(|routes| routes.hosts_on_their_own),
             extensions: self.wanted_extensions(),
             ..Wanted::default()
         };
         for config in self.listener_configs() {
-            for (http, tls) in config.https() {
-                wanted.routes.insert(http.routes.to_string());
-                wanted.secrets.extend(tls.map(|tls| tls.secret.to_string()));
-            }
+            wanted.routes.extend(config.https().map(|http| http.routes.to_string()));
         }
         wanted
     }
 
-    /// Returns the secrets that listeners in effect and warming refer to.
-    pub(super) fn wanted_secrets(&self) -> BTreeSet<String> {
-        let secrets = |config: &config::Listener| -> Vec<String> {
-            config.https().filter_map(|(_, tls)| tls.map(|tls| tls.secret.to_string())).collect()
-        };
-        self.listener_configs().flat_map(|config| secrets(config)).collect()
+    /// Returns the secrets that are named and have not come.
+    pub(super) fn awaited_secrets(&self) -> BTreeSet<Arc<str>> {
+        let of_listeners = self.secrets_of_listeners.iter().filter(|name| !self.secrets.knows(name));
+        let of_chains = self.chains.values().flat_map(|set| set.awaited_secrets());
+        of_listeners.chain(of_chains).cloned().collect()
     }
 
     pub(super) fn listener_configs(&self) -> impl Iterator<Item = &Arc<config::Listener>> {
@@ -87,13 +90,11 @@ impl Store {
                 Some(_) => {}
             }
         }
-        missing.extend(
-            wanted
-                .secrets
-                .iter()
-                .filter(|name| !self.secrets.knows(name))
-                .map(|name| format!("secret {name}")),
-        );
+        let unseen = |name: &&Arc<str>| !self.chains.get(*name).is_some_and(|set| set.seen);
+        let of_chains = self.listener_configs().filter(|config| config.of_chains.is_some());
+        let unseen: BTreeSet<&Arc<str>> = of_chains.map(|config| &config.name).filter(unseen).collect();
+        missing.extend(unseen.iter().map(|name| format!("filter chains of listener {name}")));
+        missing.extend(self.awaited_secrets().iter().map(|name| format!("secret {name}")));
         let discovered = wanted
             .extensions
             .iter()

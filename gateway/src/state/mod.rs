@@ -1,6 +1,7 @@
 //! The gateway's view of the world: one writer ([`store::Store`]) turns accepted xDS resources into immutable
 //! snapshots, which workers read without a lock. Old snapshots are dropped on the control thread.
 
+mod apply_chains;
 mod apply_clusters;
 mod apply_extensions;
 mod apply_listeners;
@@ -13,6 +14,7 @@ mod retired;
 mod secrets;
 mod snapshot;
 pub(crate) mod store;
+mod tls_configs;
 
 pub(crate) use cluster::{Cluster, Endpoint};
 pub(crate) use completeness::Wanted;

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 use gatewright_xds::google::protobuf::Any;
 use gatewright_xds::type_url::{self, XdsMessage};
 use gatewright_xds_client::{Received, Rejected, Update};
+use imbl::OrdSet;
 
+use super::apply_chains::ChainSet;
 use super::cluster::Cluster;
 use super::hosts::HostSet;
 use super::listener::Listener;
 use super::secrets::SecretStore;
 use super::snapshot::Snapshot;
+use super::tls_configs::TlsConfigs;
 use crate::config::{self, Endpoints, FieldError, RouteConfiguration};
 use crate::stream::{Load, Loader, Work};
 
@@ -55,6 +58,8 @@ pub(crate) struct Store {
     pub(super) clusters: BTreeMap<Arc<str>, Slot<config::Cluster, Cluster>>,
     /// The users of each endpoint resource.
     pub(super) services: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// The endpoint resources with users.
+    pub(super) service_names: OrdSet<Arc<str>>,
     pub(super) service_of: BTreeMap<Arc<str>, Arc<str>>,
     pub(super) assignments: BTreeMap<Arc<str>, Endpoints>,
     /// Addresses that DNS gave, by cluster.
@@ -63,6 +68,12 @@ pub(crate) struct Store {
     pub(super) hosts: BTreeMap<Arc<str>, HostSet>,
     /// Route configurations about whose hosts the server has said something.
     pub(super) hosts_seen: BTreeSet<Arc<str>>,
+    /// Filter chains that come on their own, by listener.
+    pub(super) chains: BTreeMap<Arc<str>, ChainSet>,
+    /// Secrets that those name, and secrets that listeners name themselves.
+    pub(super) secrets_of_chains: OrdSet<Arc<str>>,
+    pub(super) secrets_of_listeners: OrdSet<Arc<str>>,
+    pub(super) tls: TlsConfigs,
     /// Types of which the server has announced more, by short name.
     pub(super) unfinished: BTreeSet<&'static str>,
     pub(super) secrets: SecretStore,
@@ -98,12 +109,17 @@ impl Store {
             listeners: BTreeMap::new(),
             clusters: BTreeMap::new(),
             services: BTreeMap::new(),
+            service_names: OrdSet::new(),
             service_of: BTreeMap::new(),
             assignments: BTreeMap::new(),
             resolved: BTreeMap::new(),
             routes: BTreeMap::new(),
             hosts: BTreeMap::new(),
             hosts_seen: BTreeSet::new(),
+            chains: BTreeMap::new(),
+            secrets_of_chains: OrdSet::new(),
+            secrets_of_listeners: OrdSet::new(),
+            tls: TlsConfigs::default(),
             unfinished: BTreeSet::new(),
             secrets: SecretStore::default(),
             unused: BTreeMap::new(),
@@ -136,6 +152,7 @@ impl Store {
             type_url::LISTENER => self.apply_listeners(resources, &removed, ports),
             type_url::ROUTE => self.apply_routes(resources),
             type_url::VIRTUAL_HOST => self.apply_hosts(resources, &removed),
+            type_url::FILTER_CHAIN => self.apply_chains(resources, &removed),
             type_url::SECRET => self.apply_secrets(resources),
             type_url::EXTENSION_CONFIG => self.apply_extensions(resources, &removed),
             _ => Vec::new(),
@@ -144,6 +161,9 @@ impl Store {
         self.settle();
         if matches!(type_url, type_url::LISTENER | type_url::EXTENSION_CONFIG) {
             self.note_filters();
+        }
+        if type_url == type_url::LISTENER {
+            self.note_secrets();
         }
         rejected
     }
@@ -159,6 +179,7 @@ impl Store {
         self.settle_extensions();
         if self.settle_listeners() {
             self.note_filters();
+            self.note_secrets();
         }
     }
 
@@ -194,8 +215,12 @@ impl Store {
         for service in silent {
             self.assign(service, Endpoints::default());
         }
-        for name in self.wanted_secrets() {
+        for name in self.awaited_secrets() {
             self.secrets.fail(&name);
+            self.settle_secret(&name);
+        }
+        for name in self.listeners.keys() {
+            self.chains.entry(name.clone()).or_default().seen = true;
         }
         for name in self.wanted_extensions() {
             self.filters.discovered(&name.into()).settle();

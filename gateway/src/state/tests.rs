@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gatewright_testkit::certs::Authority;
 use gatewright_xds::envoy::config::cluster::v3 as cluster;
 use gatewright_xds::envoy::config::core::v3 as core;
 use gatewright_xds::envoy::config::endpoint::v3 as endpoint;
@@ -12,6 +13,7 @@ use gatewright_xds::envoy::config::listener::v3 as listener;
 use gatewright_xds::envoy::config::route::v3 as route;
 use gatewright_xds::envoy::extensions::filters::http::router::v3::Router;
 use gatewright_xds::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use gatewright_xds::envoy::extensions::transport_sockets::tls::v3 as tls;
 use gatewright_xds::{Resource, any, type_url};
 use gatewright_xds_client::{Received, Update};
 use proptest::prelude::*;
@@ -178,7 +180,7 @@ fn visible(store: &Store) -> BTreeMap<String, String> {
     let snapshot = store.snapshot();
     let mut seen = BTreeMap::new();
     for (name, listener) in &snapshot.listeners {
-        let http = listener.chain(None).and_then(|chain| chain.http()).unwrap();
+        let http = listener.http(None).unwrap();
         seen.insert(format!("listener {name}"), format!("{:?}", http.server_name));
     }
     for (name, table) in &snapshot.routes {
@@ -301,4 +303,159 @@ fn a_resource_that_is_named_otherwise_inside_is_rejected() {
     let rejected = store().apply(wrong, &mut EveryPort);
     assert_eq!(rejected[0].name, "b");
     assert_eq!(rejected[0].reason, "GW0701 name: is `a` inside the resource");
+}
+
+/// A TLS listener whose chains come on their own.
+fn secure_listener() -> Resource {
+    let message: listener::Listener = listener("s", 0).decode().unwrap();
+    let [chain] = <[_; 1]>::try_from(message.filter_chains).unwrap();
+    Resource::of(&listener::Listener {
+        filter_chains: Vec::new(),
+        default_filter_chain: Some(chain),
+        fcds_config: Some(listener::listener::FcdsConfig { config_source: ads(), ..Default::default() }),
+        ..message
+    })
+}
+
+fn chain(server_name: &str, secret: &str) -> listener::FilterChain {
+    let context = tls::DownstreamTlsContext {
+        common_tls_context: Some(tls::CommonTlsContext {
+            tls_certificate_sds_secret_configs: vec![tls::SdsSecretConfig {
+                name: secret.to_owned(),
+                sds_config: ads(),
+            }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let names =
+        listener::FilterChainMatch { server_names: vec![server_name.to_owned()], ..Default::default() };
+    listener::FilterChain {
+        name: format!("s/{server_name}"),
+        filter_chain_match: (server_name != "*").then_some(names),
+        transport_socket: Some(core::TransportSocket {
+            config_type: Some(core::transport_socket::ConfigType::TypedConfig(any(&context))),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn secret(name: &str) -> Resource {
+    let identity = Authority::new("test").server(&["a.test"]);
+    let inline = |pem: String| core::DataSource {
+        specifier: Some(core::data_source::Specifier::InlineString(pem)),
+        ..Default::default()
+    };
+    Resource::of(&tls::Secret {
+        name: name.to_owned(),
+        r#type: Some(tls::secret::Type::TlsCertificate(tls::TlsCertificate {
+            certificate_chain: Some(inline(identity.certificate)),
+            private_key: Some(inline(identity.key)),
+            ..Default::default()
+        })),
+    })
+}
+
+fn apply(store: &mut Store, resource: &Resource) -> Vec<String> {
+    let received = Received {
+        name: resource.name().to_owned(),
+        version: resource.version().to_owned(),
+        body: resource.to_any(),
+    };
+    let rejected = store.apply(of_type(resource.type_url(), vec![received], &[]), &mut EveryPort);
+    rejected.into_iter().map(|rejected| rejected.reason).collect()
+}
+
+fn of_type(type_url: &'static str, resources: Vec<Received>, removed: &[&str]) -> Update {
+    let removed = removed.iter().map(ToString::to_string).collect();
+    Update { type_url, resources, removed, system_version: String::new(), more_follows: false }
+}
+
+/// Returns the TLS configuration for a server name.
+fn handshake(store: &Store, name: &str) -> Option<Arc<rustls::ServerConfig>> {
+    let listener = store.snapshot().listeners.get("s").cloned()?;
+    listener.http(Some(name))?;
+    listener.chain(Some(name))?.server_config().cloned()
+}
+
+/// A store with a secure listener that is live, with one chain.
+fn secure_store() -> Store {
+    let mut store = store();
+    store.apply(of_type(type_url::CLUSTER, Vec::new(), &[]), &mut EveryPort);
+    apply(&mut store, &secure_listener());
+    apply(&mut store, &routes("r", 0));
+    store.apply(of_type(type_url::VIRTUAL_HOST, Vec::new(), &[]), &mut EveryPort);
+    assert_eq!(store.missing(), ["filter chains of listener s", "listener s"].map(str::to_owned));
+    apply(&mut store, &Resource::of(&chain("a.test", "one")));
+    assert_eq!(store.missing(), ["secret one", "listener s"].map(str::to_owned));
+    apply(&mut store, &secret("one"));
+    store
+}
+
+#[test]
+fn a_listener_is_live_with_the_first_chains_and_each_later_one_with_its_certificate() {
+    let mut store = secure_store();
+    assert!(handshake(&store, "a.test").is_some() && handshake(&store, "b.test").is_none());
+
+    apply(&mut store, &Resource::of(&chain("b.test", "two")));
+    apply(&mut store, &Resource::of(&chain("a.test", "three")));
+    let before = handshake(&store, "a.test").unwrap();
+    assert!(handshake(&store, "b.test").is_none(), "its certificate is waited for");
+    assert_eq!(store.wanted().secrets.iter().map(|name| &**name).collect::<Vec<_>>(), ["three", "two"]);
+
+    apply(&mut store, &secret("three"));
+    let after = handshake(&store, "a.test").unwrap();
+    assert!(!Arc::ptr_eq(&before.cert_resolver, &after.cert_resolver), "the old chain served until then");
+    apply(&mut store, &secret("two"));
+    assert!(handshake(&store, "b.test").is_some());
+
+    let gone = of_type(type_url::FILTER_CHAIN, Vec::new(), &["s/b.test"]);
+    store.apply(gone, &mut EveryPort);
+    assert!(handshake(&store, "b.test").is_none() && handshake(&store, "a.test").is_some());
+    assert_eq!(store.wanted().secrets.iter().map(|name| &**name).collect::<Vec<_>>(), ["three"]);
+    // What nobody names is forgotten, and asked for anew when it is named again.
+    store.forget_unused(Instant::now() + Duration::from_secs(61));
+    apply(&mut store, &Resource::of(&chain("b.test", "two")));
+    assert!(handshake(&store, "b.test").is_none());
+}
+
+#[test]
+fn sessions_end_with_their_certificate_and_are_of_one_alone() {
+    let mut store = secure_store();
+    apply(&mut store, &secret("two"));
+    apply(&mut store, &Resource::of(&chain("b.test", "two")));
+    let [a, b] = ["a.test", "b.test"].map(|name| handshake(&store, name).unwrap().session_storage.clone());
+    assert!(a.put(b"session".to_vec(), b"of a".to_vec()));
+    assert_eq!((a.get(b"session"), b.get(b"session")), (Some(b"of a".to_vec()), None));
+    // Another chain of the same certificate, and the same chain once more.
+    apply(&mut store, &Resource::of(&chain("c.test", "one")));
+    apply(&mut store, &Resource::of(&chain("a.test", "one")));
+    for name in ["a.test", "c.test"] {
+        assert!(handshake(&store, name).unwrap().session_storage.get(b"session").is_some(), "{name}");
+    }
+    apply(&mut store, &secret("one"));
+    assert_eq!(handshake(&store, "a.test").unwrap().session_storage.get(b"session"), None);
+}
+
+#[test]
+fn a_chain_that_cannot_be_used_is_rejected_and_its_predecessor_stays() {
+    let mut store = secure_store();
+    let http: listener::Listener = listener("s", 0).decode().unwrap();
+    let edit = |edit: fn(&mut listener::FilterChain)| {
+        let mut chain = chain("a.test", "one");
+        edit(&mut chain);
+        chain
+    };
+    let serving = listener::FilterChain { filters: http.filter_chains[0].filters.clone(), ..edit(|_| {}) };
+    for (chain, field) in [
+        (edit(|chain| chain.transport_socket = None), "transport_socket"),
+        (edit(|chain| chain.filter_chain_match = None), "filter_chain_match.server_names"),
+        (edit(|chain| chain.metadata = Some(core::Metadata::default())), "metadata"),
+        (serving, "filters"),
+    ] {
+        let reasons = apply(&mut store, &Resource::of(&chain));
+        assert!(reasons.len() == 1 && reasons[0].contains(field), "{field}: {reasons:?}");
+        assert!(handshake(&store, "a.test").is_some(), "{field}");
+    }
 }

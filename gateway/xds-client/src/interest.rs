@@ -1,14 +1,19 @@
 //! What a client wants to hear about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdSet;
+use imbl::ordset::DiffItem;
 
 /// The name that stands for every resource of a type.
 pub(crate) const WILDCARD: &str = "*";
 
-/// Which resources of one type a client wants.
+/// Which resources of one type a client wants. A copy costs the same however many there are, and what differs between it and
+/// its successor is found in the time that the difference asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    names: BTreeSet<String>,
+    names: OrdSet<Arc<str>>,
 }
 
 /// The wanted resources by type URL.
@@ -21,7 +26,7 @@ impl Interest {
     }
 
     /// Wants the resources with these names, which may be none.
-    pub fn named<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+    pub fn named<N: Into<Arc<str>>>(names: impl IntoIterator<Item = N>) -> Self {
         Self { names: names.into_iter().map(Into::into).collect() }
     }
 
@@ -42,12 +47,25 @@ impl Interest {
     /// Returns the names of the first request. Every resource is written as the empty list, the form that all servers
     /// know.
     pub(crate) fn first_names(&self) -> Vec<String> {
-        if self.is_all() && self.names.len() == 1 { Vec::new() } else { self.names.iter().cloned().collect() }
+        if self.is_all() && self.names.len() == 1 {
+            return Vec::new();
+        }
+        self.names.iter().map(|name| name.to_string()).collect()
     }
 
     /// Returns the names that are in `self` and not in `other`.
     pub(crate) fn beyond(&self, other: &Self) -> Vec<String> {
-        self.names.difference(&other.names).cloned().collect()
+        let added = other.names.diff(&self.names).filter_map(|item| match item {
+            DiffItem::Add(name) => Some(name.to_string()),
+            DiffItem::Remove(_) => None,
+        });
+        added.collect()
+    }
+}
+
+impl From<OrdSet<Arc<str>>> for Interest {
+    fn from(names: OrdSet<Arc<str>>) -> Self {
+        Self { names }
     }
 }
 

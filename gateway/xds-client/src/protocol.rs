@@ -150,8 +150,13 @@ impl DeltaState {
 impl TypeState {
     fn follow(&mut self, type_url: &'static str, wanted: &Interest) -> Option<DeltaDiscoveryRequest> {
         let request = if self.started { self.change(wanted) } else { self.start(wanted) };
+        if self.interest.is_all() && !wanted.is_all() {
+            self.held.retain(|name, _| wanted.wants(name));
+        } else {
+            let dropped = self.interest.beyond(wanted).into_iter().filter(|name| !wanted.wants(name));
+            dropped.for_each(|name| drop(self.held.remove(&name)));
+        }
         self.interest = wanted.clone();
-        self.held.retain(|name, _| wanted.wants(name));
         request.map(|request| DeltaDiscoveryRequest { type_url: type_url.to_owned(), ..request })
     }
 
@@ -208,7 +213,8 @@ impl TypeState {
             more_follows,
         }));
         let refused: BTreeSet<&str> = rejected.iter().map(|rejected| rejected.name.as_str()).collect();
-        self.held.extend(versions.into_iter().filter(|(name, _)| !refused.contains(name.as_str())));
+        let kept = |name: &str| !refused.contains(name) && self.interest.wants(name);
+        self.held.extend(versions.into_iter().filter(|(name, _)| kept(name)));
         (!rejected.is_empty()).then(|| rejection_text(&rejected))
     }
 }

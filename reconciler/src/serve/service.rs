@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gatewright_xds::envoy::config::core::v3::Node;
@@ -13,7 +13,7 @@ use gatewright_xds::envoy::service::discovery::v3::aggregated_discovery_service_
 use gatewright_xds::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
-use gatewright_xds::features::{PER_RESOURCE_REJECTION, SERIES};
+use gatewright_xds::features::{FILTER_CHAINS, PER_RESOURCE_REJECTION, SERIES};
 use gatewright_xds::{XdsSnapshot, type_url};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -78,6 +78,30 @@ struct Published {
     generation: u64,
     version: String,
     snapshot: XdsSnapshot,
+    /// The same with filter chains inside their listeners, once a client needs that.
+    inlined: OnceLock<XdsSnapshot>,
+    /// An earlier snapshot in both forms.
+    earlier: Option<(XdsSnapshot, XdsSnapshot)>,
+}
+
+impl Published {
+    fn next(snapshot: XdsSnapshot, before: Option<&Self>) -> Self {
+        let forms = |before: &Published| Some((before.snapshot.clone(), before.inlined.get()?.clone()));
+        Published {
+            generation: before.map_or(1, |before| before.generation + 1),
+            version: snapshot.version(),
+            snapshot,
+            inlined: OnceLock::new(),
+            earlier: before.and_then(|before| forms(before).or_else(|| before.earlier.clone())),
+        }
+    }
+
+    fn inlined(&self) -> &XdsSnapshot {
+        self.inlined.get_or_init(|| match &self.earlier {
+            Some((earlier, inlined)) => self.snapshot.with_inline_chains_after(earlier, inlined),
+            None => self.snapshot.with_inline_chains(),
+        })
+    }
 }
 
 impl SnapshotServer {
@@ -97,9 +121,9 @@ impl SnapshotServer {
     pub fn publish(&self, snapshot: XdsSnapshot) -> String {
         let version = snapshot.version();
         self.shared.published.send_modify(|published| {
-            let generation = published.as_ref().map_or(1, |published| published.generation + 1);
-            self.shared.registry.published(generation, &version);
-            *published = Some(Arc::new(Published { generation, version: version.clone(), snapshot }));
+            let next = Published::next(snapshot, published.as_deref());
+            self.shared.registry.published(next.generation, &version);
+            *published = Some(Arc::new(next));
         });
         version
     }
@@ -250,6 +274,9 @@ struct Session<W: Wire> {
     membership: Option<Membership>,
     responses: mpsc::Sender<Result<W::Response, Status>>,
     own_client: bool,
+    /// Whether a request has said what the client knows.
+    begun: bool,
+    takes_chains: bool,
     /// When the next target may be taken up.
     next_target: Instant,
     /// When silence counts as an acknowledgement.
@@ -274,6 +301,8 @@ impl<W: Wire> Session<W> {
             membership: None,
             responses,
             own_client: false,
+            begun: false,
+            takes_chains: false,
             next_target: Instant::now(),
             quiet_at: None,
         };
@@ -315,6 +344,7 @@ impl<W: Wire> Session<W> {
         if let Some(node) = W::node(&mut request) {
             self.join(&node);
         }
+        self.begin();
         match W::read(request) {
             Incoming::Request(request) => self.state.receive(request),
             Incoming::Unserved(Some(answer)) => return self.responses.send(Ok(answer)).await.is_ok(),
@@ -336,8 +366,24 @@ impl<W: Wire> Session<W> {
         if has(SERIES) {
             self.state.set_knows_series();
         }
+        self.takes_chains = has(FILTER_CHAINS) && W::PROTOCOL == Protocol::Delta;
         tracing::info!(node = node.id, protocol = ?W::PROTOCOL, "node connected");
         self.membership = Some(self.shared.registry.join(stream, &node.id, W::PROTOCOL));
+    }
+
+    /// Aims at the target that came before the first request.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(target) = self.target.clone()
+        {
+            self.set_target(&target);
+        }
+    }
+
+    /// Brings the client to a target in the form that it takes.
+    fn set_target(&mut self, target: &Published) {
+        let form = if self.takes_chains { &target.snapshot } else { target.inlined() };
+        self.state.set_target(form.clone());
     }
 
     async fn aim(&mut self, target: Arc<Published>) -> bool {
@@ -345,7 +391,9 @@ impl<W: Wire> Session<W> {
         if !self.own_client {
             self.next_target = Instant::now() + self.shared.options.pause_per_host.saturating_mul(hosts);
         }
-        self.state.set_target(target.snapshot.clone());
+        if self.begun {
+            self.set_target(&target);
+        }
         self.target = Some(target);
         self.advance().await
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use gatewright_xds::envoy::config::route::v3::RouteConfiguration;
 use gatewright_xds::type_url::{
-    ADDITION_ORDER, CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, REMOVAL_ORDER, ROUTE, SCOPED_ROUTE,
-    SECRET, VIRTUAL_HOST,
+    ADDITION_ORDER, CLUSTER, ENDPOINT, EXTENSION_CONFIG, FILTER_CHAIN, LISTENER, REMOVAL_ORDER, ROUTE,
+    SCOPED_ROUTE, SECRET, VIRTUAL_HOST,
 };
 use gatewright_xds::{Resource, XdsSnapshot, names};
 
@@ -21,8 +21,11 @@ use super::{delta, sotw};
 ///
 /// Inside a group nothing waits: Envoy withholds the acknowledgement of a cluster until its endpoints and secrets are
 /// there, and asks for the routes of a listener as it takes the listener.
-const LEVELS: [&[&str]; 3] =
-    [&[SECRET, CLUSTER, ENDPOINT], &[EXTENSION_CONFIG, LISTENER, SCOPED_ROUTE, ROUTE], &[VIRTUAL_HOST]];
+const LEVELS: [&[&str]; 3] = [
+    &[SECRET, CLUSTER, ENDPOINT],
+    &[EXTENSION_CONFIG, LISTENER, FILTER_CHAIN, SCOPED_ROUTE, ROUTE],
+    &[VIRTUAL_HOST],
+];
 
 /// The two forms of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

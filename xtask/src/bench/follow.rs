@@ -16,17 +16,17 @@ use super::push::{Running, address};
 use super::report::Report;
 
 const HTTP_PORT: u16 = 18_088;
-const HTTPS_PORT: u16 = 18_089;
+pub(super) const HTTPS_PORT: u16 = 18_089;
 const ADMIN_PORT: u16 = 18_090;
 const PATHS: usize = 12;
 const EDITS: usize = 50;
 const READY: Duration = Duration::from_secs(300);
-const LIVE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(1);
+pub(super) const LIVE: Duration = Duration::from_secs(30);
+pub(super) const POLL: Duration = Duration::from_millis(1);
 /// Between two edits, so that each is followed by itself.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// Ingresses of one folder.
-const PER_FOLDER: usize = 1_000;
+pub(super) const PER_FOLDER: usize = 1_000;
 /// An annotation that Higress does not read, so that its file has a finding.
 const UNREAD: &str = "  annotations:\n    higress.io/tiemout: \"5\"\n";
 
@@ -40,7 +40,7 @@ pub(super) fn large(gatewright: &Path, folder: &Path, hosts: usize, report: &mut
     let gateway = Gateway::start(gatewright, &source)?;
     let what = format!("{hosts} hosts x {PATHS} paths: gateway ready");
     report.row(what, milliseconds(begin.elapsed()), "it becomes ready");
-    let peak = peak_memory(gateway.0.id()).context("no memory is told")?;
+    let peak = peak_memory(gateway.id()).context("no memory is told")?;
     report.row(format!("{hosts} hosts x {PATHS} paths: peak memory"), format!("{} MiB", peak >> 20), "");
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) fn edits(gatewright: &Path, folder: &Path, files: usize, report: &mut
         let source = write(&folder.join(place), files, 2, annotations)?;
         let gateway = Gateway::start(gatewright, &source)?;
         let mut client = Client::connect()?;
-        let before = Usage::read(gateway.0.id())?.cpu;
+        let before = Usage::read(gateway.id())?.cpu;
         let mut times = Vec::new();
         for edit in 0..EDITS {
             std::thread::sleep(PAUSE);
@@ -64,7 +64,7 @@ pub(super) fn edits(gatewright: &Path, folder: &Path, files: usize, report: &mut
             fs::write(file(&source, 0), ingress(0, std::slice::from_ref(&path), annotations))?;
             times.push(client.time_until_served(&path)?);
         }
-        let spent = Usage::read(gateway.0.id())?.cpu - before;
+        let spent = Usage::read(gateway.id())?.cpu - before;
         times.sort_unstable();
         let what = format!("{files} files{what}: an edit is live");
         report.row(what.clone(), milliseconds(times[EDITS / 2]), "within 20 ms");
@@ -74,10 +74,20 @@ pub(super) fn edits(gatewright: &Path, folder: &Path, files: usize, report: &mut
     Ok(())
 }
 
-struct Gateway(Running);
+/// A gateway that follows a folder.
+pub(super) struct Gateway(Running);
 
 impl Gateway {
-    fn start(gatewright: &Path, source: &Path) -> Result<Self> {
+    /// Returns its process.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Starts one and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time.
+    pub(super) fn start(gatewright: &Path, source: &Path) -> Result<Self> {
         let mut command = Command::new(gatewright);
         command.arg("gateway").arg(source);
         for (flag, port) in [("--http", HTTP_PORT), ("--https", HTTPS_PORT), ("--admin", ADMIN_PORT)] {
@@ -188,5 +198,5 @@ fn ingress(index: usize, paths: &[String], annotations: &str) -> String {
     text
 }
 
-const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  ports:\n  \
+pub(super) const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  ports:\n  \
                        - port: 80\n";

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what compiling, planning, pushing and serving cost, on seeded repositories.
 
+mod certificates;
 mod findings;
 mod follow;
 mod measure;
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     /// Measure programs of another profile, to try the bench itself.
     #[arg(long, default_value = "release", requires = "no_build")]
     profile: String,
-    /// Measure these alone: `cold compile`, `edit`, `plan`, `push`, `large`, `followed`, `findings`, `requests`.
+    /// Measure these alone: `cold compile`, `edit`, `plan`, `push`, `large`, `followed`, `certificates`, `findings`, `requests`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -69,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let largest = arguments.sizes.iter().copied().max().unwrap_or(0);
     report.attempt("large", |report| follow::large(gatewright, &scratch, largest * 3 / 2, report));
     report.attempt("followed", |report| follow::edits(gatewright, &scratch, largest, report));
+    report.attempt("certificates", |report| certificates::run(gatewright, &scratch, largest, report));
     report.attempt("findings", |report| findings::run(gatewright, &scratch, report));
     report.attempt("requests", |report| requests(&programs, &scratch, report));
     let text = report.render();

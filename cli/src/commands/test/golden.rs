@@ -40,12 +40,13 @@ pub(super) struct Goldens<'a> {
 /// Returns the artefacts of a compilation by file name. Types without resources have none; private keys are hidden.
 pub(super) fn artefacts(engine: &Engine, source: &Source) -> Result<BTreeMap<String, String>, CliError> {
     let mut artefacts = BTreeMap::new();
+    let xds = engine.xds().with_inline_chains();
     for (type_url, file) in FILES {
-        if engine.xds().count(type_url) == 0 {
+        if xds.count(type_url) == 0 {
             continue;
         }
         let mut text = format!("{MARK}\n");
-        for resource in engine.xds().of_type(type_url) {
+        for resource in xds.of_type(type_url) {
             text.push_str("---\n");
             text.push_str(&render::yaml_text(&render::resource(resource, Keys::Hidden)?));
         }
