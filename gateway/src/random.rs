@@ -34,15 +34,14 @@ impl Random {
     /// Returns the text of a random UUID (version 4).
     pub(crate) fn uuid(&self) -> [u8; 36] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        /// Where the two digits of each byte stand.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let bits = (u128::from(self.next()) << 64) | u128::from(self.next());
         let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
         let mut text = [b'-'; 36];
-        let mut shift = 128;
-        for (position, byte) in text.iter_mut().enumerate() {
-            if !matches!(position, 8 | 13 | 18 | 23) {
-                shift -= 4;
-                *byte = DIGITS[(bits >> shift) as usize & 0xf];
-            }
+        for (byte, place) in bits.to_be_bytes().into_iter().zip(PLACES) {
+            text[place] = DIGITS[usize::from(byte >> 4)];
+            text[place + 1] = DIGITS[usize::from(byte & 0xf)];
         }
         text
     }

@@ -2,36 +2,63 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::known::Known;
 use crate::shared::Shared;
 
 /// A batch is handed over when it has this size, or at the worker's next tick.
-const BATCH_BYTES: usize = 32 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 /// Batches that may wait for the writer: up to 8 MiB while it is slow.
-const WAITING_BATCHES: usize = 256;
+const WAITING_BATCHES: usize = 128;
+/// Written batches whose memory is kept for the next ones.
+const SPARE_BATCHES: usize = 4;
+
+/// Memory of written batches: to have it from the system again and again costs more than the lines in it.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(BATCH_BYTES + 1024))
+    }
+
+    fn give(&self, mut batch: Vec<u8>) {
+        batch.clear();
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_BATCHES && batch.capacity() <= 2 * BATCH_BYTES {
+            spare.push(batch);
+        }
+    }
+}
 
 /// The thread that writes.
 pub(crate) struct LogWriter {
     sender: Option<SyncSender<Vec<u8>>>,
+    spare: Spare,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LogWriter {
     /// Starts the thread; without a writer nothing is logged.
     pub(crate) fn start(out: Option<Box<dyn Write + Send>>) -> io::Result<Self> {
-        let Some(out) = out else { return Ok(Self { sender: None, thread: None }) };
+        let spare = Spare::default();
+        let Some(out) = out else { return Ok(Self { sender: None, spare, thread: None }) };
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
-        let thread =
-            thread::Builder::new().name("access-log".to_owned()).spawn(move || write_all(&receiver, out))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread) })
+        let written = spare.clone();
+        let thread = thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write_all(&receiver, out, &written))?;
+        Ok(Self { sender: Some(sender), spare, thread: Some(thread) })
     }
 
     /// Returns a worker's end.
     pub(crate) fn worker(&self, shared: Arc<Shared>) -> WorkerLog {
-        WorkerLog { buffer: RefCell::default(), sender: self.sender.clone(), shared }
+        let (sender, spare) = (self.sender.clone(), self.spare.clone());
+        WorkerLog { buffer: RefCell::default(), sender, spare, shared }
     }
 
     /// Waits until everything is written. Workers must be gone by now.
@@ -44,7 +71,7 @@ impl LogWriter {
     }
 }
 
-fn write_all(receiver: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>) {
+fn write_all(receiver: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, spare: &Spare) {
     let mut failed = false;
     while let Ok(batch) = receiver.recv() {
         match out.write_all(&batch).and_then(|()| out.flush()) {
@@ -55,6 +82,7 @@ fn write_all(receiver: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>) {
             }
             Err(_) => {}
         }
+        spare.give(batch);
     }
 }
 
@@ -62,6 +90,7 @@ fn write_all(receiver: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>) {
 pub(crate) struct WorkerLog {
     buffer: RefCell<Lines>,
     sender: Option<SyncSender<Vec<u8>>>,
+    spare: Spare,
     shared: Arc<Shared>,
 }
 
@@ -69,6 +98,7 @@ pub(crate) struct WorkerLog {
 struct Lines {
     bytes: Vec<u8>,
     count: u64,
+    known: Known,
 }
 
 impl WorkerLog {
@@ -77,12 +107,12 @@ impl WorkerLog {
     }
 
     /// Adds one line, written by `write`.
-    pub(crate) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut lines = self.buffer.borrow_mut();
-        write(&mut lines.bytes);
+    pub(crate) fn line(&self, write: impl FnOnce(&mut Vec<u8>, &mut Known)) {
+        let lines = &mut *self.buffer.borrow_mut();
+        write(&mut lines.bytes, &mut lines.known);
         lines.count += 1;
         if lines.bytes.len() >= BATCH_BYTES {
-            self.hand_over(&mut lines);
+            self.hand_over(lines);
         }
     }
 
@@ -95,8 +125,8 @@ impl WorkerLog {
     }
 
     fn hand_over(&self, lines: &mut Lines) {
-        let Lines { bytes, count } = std::mem::take(lines);
-        lines.bytes.reserve(BATCH_BYTES + 1024);
+        let (bytes, count) =
+            (std::mem::replace(&mut lines.bytes, self.spare.take()), std::mem::take(&mut lines.count));
         let Some(sender) = &self.sender else { return };
         if sender.try_send(bytes).is_err() {
             self.shared.stats.log_lines_dropped.add(count);

@@ -10,6 +10,10 @@ const TRAILERS: &[u8] = b"trailers";
 ///
 /// `te: trailers` stays in requests: gRPC servers insist on it.
 pub(crate) fn strip(headers: &mut HeaderMap) {
+    // Most messages have none, and to look once costs less than to look for each.
+    if !headers.keys().any(is_of_connection) {
+        return;
+    }
     if let Some(value) = headers.get(header::CONNECTION)
         && !is_plain(value.as_bytes())
     {
@@ -23,6 +27,12 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     if headers.get(header::TE).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(TRAILERS)) {
         headers.remove(header::TE);
     }
+}
+
+fn is_of_connection(name: &HeaderName) -> bool {
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE].contains(name)
+        || *name == KEEP_ALIVE
+        || *name == PROXY_CONNECTION
 }
 
 /// Returns whether a transfer coding is named that is not chunks alone: nobody here could undo it.

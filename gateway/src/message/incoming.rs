@@ -14,11 +14,13 @@ use super::{RequestHead, Scheme};
 use crate::config::HttpConnections;
 use crate::random::Random;
 
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What the names of [`INTERNAL`] headers begin with.
+const INTERNAL_PREFIX: &str = "x-envoy-";
 /// Headers that only the gateway itself may give an upstream.
 const INTERNAL: [HeaderName; 7] = [
     HeaderName::from_static("x-envoy-internal"),
@@ -236,8 +238,11 @@ fn rewrite_headers(head: &mut RequestHead, ends: &Ends, http: &HttpConnections, 
         }
     }
     if http.use_remote_address {
-        for name in &INTERNAL {
-            headers.remove(name);
+        // Clients send none of them, and to look once costs less than to look for each.
+        if headers.keys().any(|name| name.as_str().starts_with(INTERNAL_PREFIX)) {
+            for name in &INTERNAL {
+                headers.remove(name);
+            }
         }
         append_client(headers, &ends.client);
         headers.insert(&EXTERNAL_ADDRESS, ends.client.clone());

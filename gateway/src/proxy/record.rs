@@ -13,6 +13,7 @@ use super::connection::Connection;
 use crate::access_log::Line;
 use crate::config::Route;
 use crate::message::RequestHead;
+use crate::message::incoming::{FORWARDED_FOR, REQUEST_ID};
 use crate::message::reply;
 use crate::state::Cluster;
 use crate::stats::ResponseFlags;
@@ -58,9 +59,9 @@ impl LoggedRequest {
             target: head.target.clone(),
             authority: head.authority.clone(),
             version: head.version,
-            request_id: head.headers.get("x-request-id").cloned(),
+            request_id: head.headers.get(&REQUEST_ID).cloned(),
             user_agent: head.headers.get(header::USER_AGENT).cloned(),
-            forwarded_for: head.headers.get("x-forwarded-for").cloned(),
+            forwarded_for: head.headers.get(&FORWARDED_FOR).cloned(),
         }
     }
 }
@@ -135,7 +136,7 @@ impl Record {
             local: &self.connection.ends.local,
             remote: &self.connection.ends.remote,
         };
-        self.connection.context.log.line(|out| line.write(out));
+        self.connection.context.log.line(|out, known| line.write(out, known));
     }
 }
 

@@ -4,15 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imbl::HashMap;
+use foldhash::quality::RandomState;
+use imbl::GenericHashMap;
+use imbl::shared_ptr::DefaultSharedPtr;
 
 use crate::config::{Domain, VirtualHost};
+
+/// A table by name that every request looks into. What clients ask for is only looked up and never put in, so the hash need
+/// not withstand them.
+pub(super) type Names<V> = GenericHashMap<Arc<str>, V, RandomState, DefaultSharedPtr>;
 
 /// Virtual hosts by domain.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostTable {
-    exact: HashMap<Arc<str>, Arc<VirtualHost>>,
-    suffix: HashMap<Arc<str>, Arc<VirtualHost>>,
+    exact: Names<Arc<VirtualHost>>,
+    suffix: Names<Arc<VirtualHost>>,
     any: Option<Arc<VirtualHost>>,
 }
 

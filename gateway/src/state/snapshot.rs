@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatewright_http::authority;
-use imbl::HashMap;
 
 use super::cluster::Cluster;
-use super::hosts::HostTable;
+use super::hosts::{HostTable, Names};
 use super::listener::Listener;
 use crate::config::VirtualHost;
 
@@ -16,7 +15,7 @@ use crate::config::VirtualHost;
 pub(crate) struct Snapshot {
     pub(crate) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     pub(crate) routes: BTreeMap<Arc<str>, RouteTable>,
-    pub(crate) clusters: HashMap<Arc<str>, Arc<Cluster>>,
+    pub(crate) clusters: Names<Arc<Cluster>>,
 }
 
 /// The routes of a listener.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::config::UpstreamProtocol;
 use crate::state::{Cluster, Endpoint};
@@ -24,7 +25,7 @@ pub(crate) use lease::{Lease, SendError};
 /// The connections of one worker, by endpoint.
 #[derive(Default)]
 pub(crate) struct Pools {
-    by_endpoint: RefCell<HashMap<u64, Rc<EndpointPool>>>,
+    by_endpoint: RefCell<HashMap<u64, Rc<EndpointPool>, RandomState>>,
 }
 
 /// The connections of one worker to one endpoint.

@@ -1,5 +1,7 @@
 //! The few things of a request's head that the library does not hand on.
 
+use memchr::memchr;
+
 /// A head, as far as it matters where its message ends and whether two readers could disagree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
@@ -17,7 +19,7 @@ pub(super) struct Head {
 pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at += bytes[at..].iter().position(|&byte| byte == b'\n')? + 1;
+        at += memchr(b'\n', &bytes[at..])? + 1;
         match &bytes[at..] {
             [b'\n', ..] => return Some(at + 1),
             [b'\r', b'\n', ..] => return Some(at + 2),
@@ -26,18 +28,27 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
+/// Splits the first line off, without its end.
+fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b'\n', bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &[]),
+    }
+}
+
 impl Head {
     pub(super) fn read(bytes: &[u8]) -> Self {
-        let mut lines = bytes.split(|&byte| byte == b'\n');
-        let request = lines.next().unwrap_or_default();
+        let (request, mut rest) = line(bytes);
         let mut head = Self {
             http2: request.starts_with(b"PRI * HTTP/2.0"),
             // It may stand in no other place of a line that the library takes.
             fragment: request.contains(&b'#'),
             ..Self::default()
         };
-        for line in lines {
-            head.line(line);
+        while !rest.is_empty() {
+            let next;
+            (next, rest) = line(rest);
+            head.line(next);
         }
         head
     }
