@@ -3,6 +3,7 @@
 mod certificates;
 mod findings;
 mod follow;
+mod load;
 mod measure;
 mod nginx;
 mod push;
@@ -172,12 +173,16 @@ fn push(programs: &Programs, repository: &Repository, report: &mut Report) -> Re
 /// Processor time per request on a repository of ordinary size.
 fn requests(programs: &Programs, folder: &Path, report: &mut Report) -> Result<()> {
     let repository = Repository::make(folder, 1_000, SEED)?;
-    let found = serve::compare(&programs.gatewright, &repository, folder)?;
-    report.row("CPU per request: nginx", microseconds(found.nginx), "");
-    report.row("CPU per request: Envoy", microseconds(found.envoy), "");
-    report.row("CPU per request: bundled gateway", microseconds(found.gateway), "");
-    report.row("CPU per request: gateway / nginx", ratio(found.gateway, found.nginx), "at most 1.05x");
-    report.row("CPU per request: gateway / Envoy", ratio(found.gateway, found.envoy), "at most 0.5x");
+    let costs = serve::compare(&programs.gatewright, &repository, folder)?;
+    for (costs, (protocol, goal)) in costs.iter().zip([("HTTP/1.1", "1.05"), ("HTTP/2", "0.9")]) {
+        report.row(format!("CPU per request, {protocol}: nginx"), microseconds(costs.nginx), "");
+        report.row(format!("CPU per request, {protocol}: Envoy"), microseconds(costs.envoy), "");
+        report.row(format!("CPU per request, {protocol}: bundled gateway"), microseconds(costs.gateway), "");
+        let against = |peer: &str| format!("CPU per request, {protocol}: gateway / {peer}");
+        let goal = format!("at most {goal}x");
+        report.row(against("nginx"), ratio(costs.gateway, costs.nginx), &goal);
+        report.row(against("Envoy"), ratio(costs.gateway, costs.envoy), "at most 0.5x");
+    }
     Ok(())
 }
 

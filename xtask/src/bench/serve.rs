@@ -1,88 +1,86 @@
 //! Processor time per request: the bundled gateway against Envoy and nginx with the same hosts, one core each.
 //!
-//! The proxy runs alone on core 0; the load and the upstream share core 1. Requests per second say little there, the
-//! proxy's processor time per request says what serving costs.
+//! The proxy runs alone on core 0; the load and the upstream share core 1. All are offered the same requests per second,
+//! which none of them is too slow for: a proxy that is never idle wakes less often for more, and the faster one would
+//! find the load at its end and be measured idle. Each adds the same headers and writes the same line for each request
+//! into a file.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::load::{self, Protocol};
 use super::measure::Usage;
 use super::nginx;
-use super::repository::{Repository, UPSTREAM_PORT};
-use crate::{machine, process, testbed};
+use super::repository::Repository;
+use crate::{machine, testbed};
 
+const PORTS: nginx::Ports = nginx::Ports { http: HTTP_PORT, http2: 18_084, admin: ADMIN_PORT };
 const HTTP_PORT: u16 = 18_081;
 const HTTPS_PORT: u16 = 18_082;
 const ADMIN_PORT: u16 = 18_083;
 /// Not on every path.
 const NGINX: &str = "/usr/sbin/nginx";
-const CONNECTIONS: &str = "64";
 const READY: Duration = Duration::from_secs(60);
-const LOAD: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 5;
-const BODY: usize = 1024;
 
-/// Median processor time per request of each proxy.
-pub(crate) struct Comparison {
+/// Median processor time per request of each proxy, by one protocol.
+pub(crate) struct Costs {
     pub(crate) nginx: Duration,
     pub(crate) envoy: Duration,
     pub(crate) gateway: Duration,
 }
 
-/// Measures them in turns.
+/// Processor times of each round.
+#[derive(Default)]
+struct Times {
+    nginx: Vec<Duration>,
+    envoy: Vec<Duration>,
+    gateway: Vec<Duration>,
+}
+
+/// Measures them in turns, and returns what a request costs by HTTP/1.1 and by HTTP/2.
 ///
 /// # Errors
-/// When wrk, taskset, nginx or Envoy cannot be had, or a proxy answers anything but 200.
-pub(crate) fn compare(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<Comparison> {
-    for (tool, package) in [("wrk", "wrk"), ("taskset", "util-linux"), (NGINX, "nginx-light")] {
+/// When a tool, nginx or Envoy cannot be had, or a proxy answers anything but 200.
+pub(crate) fn compare(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<[Costs; 2]> {
+    let needed =
+        [("wrk", "wrk"), ("h2load", "nghttp2-client"), ("taskset", "util-linux"), (NGINX, "nginx-light")];
+    for (tool, package) in needed {
         if !machine::has_program(tool) {
             ensure!(machine::may_install(false), "there is no {tool} (Debian: {package})");
             machine::install(&[package])?;
         }
     }
-    pin(std::process::id(), "1")?;
-    std::thread::spawn(upstream);
-    let result = rounds(gatewright, repository, folder);
-    pin(std::process::id(), "0,1")?;
-    result
-}
-
-fn rounds(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<Comparison> {
-    let script = folder.join("hosts.lua");
-    fs::write(&script, HOSTS)?;
+    let script = load::script(folder)?;
     let bootstrap = bootstrap(gatewright, repository, folder)?;
-    let (mut nginx, mut envoy, mut gateway) = (Vec::new(), Vec::new(), Vec::new());
+    let log = folder.join("requests.log");
+    let _upstream = Running::start(&mut nginx::upstream(pinned(Path::new(NGINX), "1"), folder)?)?;
+    let mut times = [Times::default(), Times::default()];
     for _ in 0..ROUNDS {
-        let (program, ports) = (pinned(Path::new(NGINX)), (HTTP_PORT, ADMIN_PORT));
-        let mut command = nginx::command(program, folder, repository.ingresses, ports)?;
-        nginx.push(round(&mut command, &script)?);
-        envoy.push(round(&mut envoy_command(&bootstrap)?, &script)?);
-        gateway.push(round(&mut gateway_command(gatewright, repository), &script)?);
+        let mut command = nginx::peer(pinned(Path::new(NGINX), "0"), folder, repository.ingresses, PORTS)?;
+        let [http1, http2] = round(&mut command, &script, PORTS.http2)?;
+        times[0].nginx.push(http1);
+        times[1].nginx.push(http2);
+        let [http1, http2] = round(logged(&mut envoy_command(&bootstrap)?, &log)?, &script, HTTP_PORT)?;
+        times[0].envoy.push(http1);
+        times[1].envoy.push(http2);
+        let mut command = gateway_command(gatewright, repository);
+        let [http1, http2] = round(logged(&mut command, &log)?, &script, HTTP_PORT)?;
+        times[0].gateway.push(http1);
+        times[1].gateway.push(http2);
     }
-    Ok(Comparison { nginx: median(nginx), envoy: median(envoy), gateway: median(gateway) })
+    Ok(times.map(|Times { nginx, envoy, gateway }| Costs {
+        nginx: median(nginx),
+        envoy: median(envoy),
+        gateway: median(gateway),
+    }))
 }
-
-/// Each connection takes its hosts in turn, so that no proxy lives from one cached decision.
-const HOSTS: &str = r#"
-local requests = {}
-init = function()
-  for i = 1, 200 do
-    local host = string.format("shop-%05d.example.com", i)
-    requests[i] = wrk.format("GET", i % 2 == 0 and "/api/items?id=7" or "/cart", { Host = host })
-  end
-end
-local next = 0
-request = function()
-  next = next % #requests + 1
-  return requests[next]
-end
-"#;
 
 fn bootstrap(gatewright: &Path, repository: &Repository, folder: &Path) -> Result<PathBuf> {
     let mut compile = Command::new(gatewright);
@@ -99,14 +97,14 @@ fn bootstrap(gatewright: &Path, repository: &Repository, folder: &Path) -> Resul
 }
 
 fn envoy_command(bootstrap: &Path) -> Result<Command> {
-    let mut command = pinned(&testbed::envoy()?);
+    let mut command = pinned(&testbed::envoy()?, "0");
     command.args(["--concurrency", "1", "--log-level", "error", "--disable-hot-restart", "--config-path"]);
     command.arg(bootstrap);
     Ok(command)
 }
 
 fn gateway_command(gatewright: &Path, repository: &Repository) -> Command {
-    let mut command = pinned(gatewright);
+    let mut command = pinned(gatewright, "0");
     command.arg("gateway").arg(&repository.folder);
     for (flag, port) in [("--http", HTTP_PORT), ("--https", HTTPS_PORT), ("--admin", ADMIN_PORT)] {
         command.args([flag, &format!("127.0.0.1:{port}")]);
@@ -114,26 +112,42 @@ fn gateway_command(gatewright: &Path, repository: &Repository) -> Command {
     command
 }
 
-fn pinned(program: &Path) -> Command {
+fn pinned(program: &Path, core: &str) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["-c", core]).arg(program).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-/// Starts a proxy, warms it up and returns its processor time per request.
-fn round(command: &mut Command, script: &Path) -> Result<Duration> {
-    // taskset replaces itself by the program, so the id stays.
-    let proxy = Running(command.spawn().context("the proxy cannot be run")?);
-    wait_until_ready()?;
-    load("1s", script)?;
-    let before = Usage::read(proxy.0.id())?.cpu;
-    let requests = load("4s", script)?;
-    let spent = Usage::read(proxy.0.id())?.cpu - before;
-    Ok(spent / requests)
+/// Has a proxy write its log anew.
+fn logged<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
+    Ok(command.stdout(File::create(log)?))
 }
 
-/// A proxy that ends with its value.
+/// Starts a proxy, and returns its processor time per request of HTTP/1.1, and of HTTP/2, which it has on a port of its own.
+fn round(command: &mut Command, script: &Path, http2: u16) -> Result<[Duration; 2]> {
+    let proxy = Running::start(command)?;
+    wait_until_ready()?;
+    let http1 = cost(&proxy, &Protocol::Http1 { port: HTTP_PORT, script })?;
+    Ok([http1, cost(&proxy, &Protocol::Http2 { port: http2 })?])
+}
+
+/// Warms a proxy up and returns its processor time per request.
+fn cost(proxy: &Running, protocol: &Protocol<'_>) -> Result<Duration> {
+    load::run(protocol, 1)?;
+    let before = Usage::read(proxy.0.id())?.cpu;
+    let requests = load::run(protocol, 4)?;
+    Ok((Usage::read(proxy.0.id())?.cpu - before) / requests)
+}
+
+/// A process that ends with its value.
 struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        // taskset replaces itself by the program, so the id stays.
+        Ok(Self(command.spawn().context("a program of the requests cannot be run")?))
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -161,63 +175,6 @@ fn get(port: u16, path: &str) -> Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-/// Sends requests for a while and returns how many were answered with 200.
-fn load(time: &str, script: &Path) -> Result<u32> {
-    let mut wrk = Command::new("taskset");
-    wrk.args(["-c", "1", "wrk", "-t", "1", "-c", CONNECTIONS, "-d", time, "-s"]).arg(script);
-    wrk.arg(format!("http://127.0.0.1:{HTTP_PORT}"));
-    let ended = process::run_quietly(&mut wrk, LOAD)?;
-    ensure!(ended.success(), "wrk: {}: {}", ended.reason(), ended.lines.join(" "));
-    let line = |text: &str| ended.lines.iter().find(|line| line.contains(text));
-    if let Some(errors) = line("Non-2xx").or_else(|| line("Socket errors")) {
-        bail!("wrk: {}", errors.trim());
-    }
-    let requests = line(" requests in ").and_then(|line| line.trim().split(' ').next()?.parse().ok());
-    requests.filter(|&requests| requests > 0).with_context(|| format!("wrk says {}", ended.lines.join(" ")))
-}
-
-/// Moves the first thread of a process, and the ones that it starts from now on. Not those that run already: the
-/// upstream's come and go, and one that ends meanwhile would be an error.
-fn pin(id: u32, cores: &str) -> Result<()> {
-    let mut taskset = Command::new("taskset");
-    taskset.args(["-c", "-p", cores, &id.to_string()]);
-    let ended = process::run_quietly(&mut taskset, LOAD)?;
-    ensure!(ended.success(), "taskset: {}: two cores are needed", ended.lines.join(" "));
-    Ok(())
-}
-
-/// Answers every request of every connection with the same kilobyte, until the bench ends.
-fn upstream() {
-    let listener = match TcpListener::bind(("127.0.0.1", UPSTREAM_PORT)) {
-        Ok(listener) => listener,
-        Err(error) => {
-            println!("upstream on port {UPSTREAM_PORT}: {error}");
-            return;
-        }
-    };
-    for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || answer(stream));
-    }
-}
-
-fn answer(mut stream: TcpStream) {
-    let body = "x".repeat(BODY);
-    let answer =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {BODY}\r\n\r\n{body}");
-    let mut buffer = [0; 16 * 1024];
-    let mut seen = 0;
-    // Requests have no body and one is under way at a time: its end is an empty line.
-    while let Ok(count @ 1..) = stream.read(&mut buffer[seen..]) {
-        seen += count;
-        if buffer[..seen].ends_with(b"\r\n\r\n") {
-            seen = 0;
-            if stream.write_all(answer.as_bytes()).is_err() {
-                return;
-            }
-        }
-    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
