@@ -7,7 +7,7 @@ use http_body::Body as _;
 
 use crate::body::RequestBody;
 use crate::config::UpstreamProtocol;
-use crate::message::RequestHead;
+use crate::message::{self, RequestHead};
 
 /// Says that a request cannot be sent as the route makes it. It is not sent at all then.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,11 @@ fn absolute(head: &RequestHead) -> Result<Uri, Unsendable> {
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = Some(head.target.clone());
     if !head.authority.is_empty() {
-        parts.scheme = Some(Scheme::HTTP);
+        // The client's, as Envoy sends it: the way to the upstream may be another one.
+        parts.scheme = Some(match head.scheme {
+            message::Scheme::Http => Scheme::HTTP,
+            message::Scheme::Https => Scheme::HTTPS,
+        });
         parts.authority = Some(Authority::try_from(head.authority.as_bytes()).map_err(|_| Unsendable)?);
     }
     Uri::from_parts(parts).map_err(|_| Unsendable)
@@ -63,7 +67,6 @@ mod tests {
     use http::{HeaderMap, Method};
 
     use super::*;
-    use crate::message;
 
     #[test]
     fn a_host_that_http2_cannot_name_is_not_left_out() {
@@ -78,5 +81,7 @@ mod tests {
         assert_eq!(absolute(&head), Err(Unsendable));
         head.authority = HeaderValue::from_static("a:80");
         assert_eq!(absolute(&head).unwrap().to_string(), "http://a:80/");
+        head.scheme = message::Scheme::Https;
+        assert_eq!(absolute(&head).unwrap().to_string(), "https://a:80/");
     }
 }
