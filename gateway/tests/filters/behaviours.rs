@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gatewright_gateway::stream::{CallAnswer, CallResponse, Event, Host, LocalReply, Side, Step};
 use http::{HeaderValue, StatusCode};
 
-use super::support::filters::{Behaviours, Memory, check};
+use crate::support::filters::{Behaviours, Memory, check};
 
 /// Returns the filters by the names that configurations have for them.
 pub(super) fn behaviours() -> Behaviours {

@@ -18,6 +18,8 @@ use gatewright_testkit::wait::eventually;
 pub use control_plane::ControlPlane;
 
 pub const SOON: Duration = Duration::from_secs(10);
+/// Workers of a gateway under test.
+pub const WORKERS: usize = 2;
 
 /// A running gateway and its control plane.
 pub struct Rig {
@@ -76,7 +78,7 @@ impl Rig {
         let log = Log::default();
         let mut options = GatewayOptions::new(control.url(), "test");
         options.admin = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-        options.workers = 2;
+        options.workers = WORKERS;
         options.access_log = Some(Box::new(log.clone()));
         adjust(&mut options);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
