@@ -197,6 +197,9 @@ impl Job {
         let server = self.serve(context).await?;
         let ended = self.rounds(&mut synchronizer, server.as_ref(), context, shutdown).await;
         synchronizer.end().await;
+        if let Some(server) = server {
+            server.end().await;
+        }
         ended
     }
 

@@ -47,6 +47,7 @@ const ALLOWED_IN_TESTS: &[(&str, &str)] = &[("reconciler", "xds-client")];
 
 /// Crates of others that bring a runtime, a network, files, a clock or randomness.
 const IMPURE: &[&str] = &[
+    "axum",
     "git2",
     "getrandom",
     "h2",
