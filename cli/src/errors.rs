@@ -10,7 +10,7 @@ use gatewright_diagnostics::outlet::{Form, is_hidden, record, sealed, visible};
 use gatewright_reconciler::control::ControlError;
 use gatewright_reconciler::quarantine::QuarantineError;
 use gatewright_reconciler::source::SourceError;
-use gatewright_reconciler::sync::StateError;
+use gatewright_reconciler::sync::{RunError, StateError};
 use gatewright_xds::render::RenderError;
 
 /// How a command ended. The numbers are a contract with scripts.
@@ -135,6 +135,15 @@ impl From<StateError> for CliError {
             error.with_hint("without the file, the targets are asked what they serve")
         } else {
             error
+        }
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::State(error) => error.into(),
+            RunError::Status { .. } => CliError::environment(error.to_string()),
         }
     }
 }

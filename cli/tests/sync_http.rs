@@ -89,8 +89,8 @@ fn a_signed_webhook_starts_a_round_and_nothing_else_does() {
     let metrics = bench.get("/metrics");
     assert_eq!(metrics.header("content-type").as_deref(), Some("text/plain; version=0.0.4"));
     for line in [
-        "gatewright_sync_rounds_total 2",
-        "gatewright_sync_in_sync 0",
+        "gatewright_sync_rounds_total{app=\"default\"} 2",
+        "gatewright_sync_in_sync{app=\"default\"} 0",
         "gatewright_sync_webhooks_total{result=\"accepted\"} 1",
         "gatewright_sync_webhooks_total{result=\"refused\"} 4",
     ] {

@@ -29,6 +29,7 @@ schemas! {
     "diagnostics" "diagnostics.schema.json" "what `validate --format json` prints",
     "plan" "plan.schema.json" "what `plan --format json` prints and `plan --out` saves",
     "trace" "trace.schema.json" "what `trace --format json` prints",
+    "sync" "sync.schema.json" "what `sync` writes to its status file and answers over HTTP",
     "gwtest" "gwtest.schema.json" "route tests, *.gwtest.yaml",
     "gatewright" "gatewright.schema.json" "the settings file gatewright.yaml",
     "registries" "registries.schema.json" "snapshots of registries, registries.lock.json",

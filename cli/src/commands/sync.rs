@@ -1,30 +1,27 @@
 //! `gatewright sync`: keeps serving processes and kube clusters at the newest sound revision of a source.
 
+mod job;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
-use gatewright_diagnostics::outlet::visible;
-use gatewright_reconciler::cluster::{ClusterReport, ClusterTarget, LeaseOptions};
-use gatewright_reconciler::control::ConnectedNode;
+use gatewright_reconciler::cluster::{ClusterTarget, LeaseOptions};
 use gatewright_reconciler::extent::Consent;
-use gatewright_reconciler::outcome::RoundOutcome;
 use gatewright_reconciler::quarantine::Policy;
-use gatewright_reconciler::source::{Hold, SourceSpec};
-use gatewright_reconciler::sync::{
-    ControlTarget, HeldBack, Pace, Round, Sync as Synchronizer, SyncOptions, SyncServer, TargetReport,
-    TargetSpec, TargetStatus, WebhookSecret, write_status,
-};
-use jiff::Timestamp;
+use gatewright_reconciler::source::SourceSpec;
+use gatewright_reconciler::sync::{App, AppName, ControlTarget, TargetSpec};
 
 use crate::Context;
 use crate::cluster::{self, TargetArgs, budget};
 use crate::errors::{CliError, Exit};
 use crate::inputs::{Configured, state_folder};
-use crate::runtime::{self, Shutdown};
+use crate::runtime;
 use crate::settings::{self, DriftArg, PolicyArg, SettingsArgs};
+
+use job::Job;
 
 /// Keep gateways and kube clusters at the newest sound revision of a git source
 ///
@@ -90,21 +87,8 @@ pub struct Sync {
 /// Seconds between rounds, and for acknowledgements, unless something else is said.
 const SECONDS: u64 = 30;
 
-/// Where the secret of webhooks comes from.
-const SECRET: &str = "GATEWRIGHT_WEBHOOK_SECRET";
-const SECRET_FILE: &str = "GATEWRIGHT_WEBHOOK_SECRET_FILE";
-
 /// Seconds that a Lease is held without a renewal at least.
 const SHORTEST_LEASE: u64 = 3;
-
-/// What arguments and settings come to.
-struct Job {
-    options: SyncOptions,
-    once: bool,
-    interval: Duration,
-    status_file: Option<PathBuf>,
-    listen: Option<SocketAddr>,
-}
 
 impl Sync {
     /// Carries the command out.
@@ -112,8 +96,7 @@ impl Sync {
         let configured = context.settings(&self.settings, None)?;
         configured.refuse_problem(&context.terminal, "nothing is synced")?;
         let job = self.job(context, configured)?;
-        let synchronizer = Synchronizer::new(job.options.clone(), context.loader()?)?;
-        runtime::run(|shutdown| job.run(synchronizer, context, shutdown))
+        runtime::run(|shutdown| job.run(context, shutdown))
     }
 
     /// Puts the arguments above the settings.
@@ -146,14 +129,17 @@ impl Sync {
         let status_file = self.status_file.clone().or_else(|| settings.status_file(&folder));
         let signers = self.signers.clone().or_else(|| settings.signers(&folder));
         Ok(Job {
-            options: SyncOptions {
+            apps: vec![App {
+                name: AppName::only(),
                 source,
                 signers: signers.map(|path| working_folder.join(path)),
                 targets,
+                interval: seconds(self.interval, settings.interval, SECONDS),
                 timeout: seconds(self.timeout, settings.timeout, SECONDS),
                 policy,
                 state_file,
                 state_needed,
+                status_file: status_file.map(|path| working_folder.join(path)),
                 leases: LeaseOptions {
                     identity: cluster::identity(),
                     duration: seconds(self.lease, settings.lease, cluster::LEASE),
@@ -161,10 +147,8 @@ impl Sync {
                     clock: cluster::clock,
                 },
                 compile: options,
-            },
+            }],
             once: self.once,
-            interval: seconds(self.interval, settings.interval, SECONDS),
-            status_file: status_file.map(|path| working_folder.join(path)),
             listen: self.listen.or(settings.listen()).filter(|_| !self.once),
         })
     }
@@ -187,105 +171,6 @@ fn lacking(argument: &str, setting: &str) -> CliError {
     CliError::usage(format!("there is neither {argument} nor `sync.{setting}` in {}", settings::FILE))
 }
 
-impl Job {
-    async fn run(
-        &self,
-        mut synchronizer: Synchronizer,
-        context: &Context,
-        shutdown: Shutdown,
-    ) -> Result<Exit, CliError> {
-        let server = self.serve(context).await?;
-        let ended = self.rounds(&mut synchronizer, server.as_ref(), context, shutdown).await;
-        synchronizer.end().await;
-        if let Some(server) = server {
-            server.end().await;
-        }
-        ended
-    }
-
-    async fn rounds(
-        &self,
-        synchronizer: &mut Synchronizer,
-        server: Option<&SyncServer>,
-        context: &Context,
-        mut shutdown: Shutdown,
-    ) -> Result<Exit, CliError> {
-        let mut last: Option<Round> = None;
-        let mut pace = Pace::new(self.interval);
-        loop {
-            let began = Instant::now();
-            let round = synchronizer.round(&now()).await?;
-            self.write(&round)?;
-            server
-                .iter()
-                .for_each(|server| server.publish(&round, began.elapsed(), Timestamp::now().as_second()));
-            if self.once || last.as_ref() != Some(&round) {
-                context.terminal.tell(&text(&round));
-            }
-            if self.once {
-                return Ok(exit(&round));
-            }
-            let pause = pace.pause(round.has_failed(), fraction());
-            last = Some(round);
-            tokio::select! {
-                () = shutdown.requested() => return Ok(Exit::Fine),
-                () = synchronizer.woken() => {}
-                () = woken(server) => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Starts to answer over HTTP, where that is asked for.
-    async fn serve(&self, context: &Context) -> Result<Option<SyncServer>, CliError> {
-        let Some(address) = self.listen else { return Ok(None) };
-        let server = SyncServer::start(address, webhook_secret()?).await;
-        let server =
-            server.map_err(|error| CliError::environment(format!("cannot listen on {address}: {error}")))?;
-        context.terminal.remark(&format!("status and metrics on http://{}", server.address()));
-        Ok(Some(server))
-    }
-
-    fn write(&self, round: &Round) -> Result<(), CliError> {
-        let Some(path) = &self.status_file else { return Ok(()) };
-        write_status(path, round)
-            .map_err(|error| CliError::environment(format!("cannot write `{}`: {error}", path.display())))
-    }
-}
-
-/// Waits for a webhook, for ever where there is none.
-async fn woken(server: Option<&SyncServer>) {
-    match server {
-        Some(server) => server.woken().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns the secret of webhooks: that of the environment, or of the file that the environment names.
-fn webhook_secret() -> Result<Option<WebhookSecret>, CliError> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let secret = match (variable(SECRET), variable(SECRET_FILE)) {
-        (Some(secret), _) => secret.into_encoded_bytes(),
-        (None, Some(file)) => std::fs::read(&file).map_err(|error| {
-            CliError::environment(format!("cannot read `{}`: {error}", Path::new(&file).display()))
-        })?,
-        (None, None) => return Ok(None),
-    };
-    let end = secret.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
-    let secret = WebhookSecret::new(&secret[..end]);
-    secret.map(Some).ok_or_else(|| CliError::environment("the secret of the webhook is empty"))
-}
-
-/// Returns a number between 0 and 1 that two instances hardly share.
-fn fraction() -> f64 {
-    f64::from(Timestamp::now().subsec_nanosecond()) / 1e9
-}
-
-/// Returns the time after RFC 3339, in whole seconds.
-fn now() -> String {
-    Timestamp::now().strftime("%FT%TZ").to_string()
-}
-
 /// Returns a name that two different jobs do not share.
 fn state_name(source: &SourceSpec, targets: &[TargetSpec]) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -293,113 +178,4 @@ fn state_name(source: &SourceSpec, targets: &[TargetSpec]) -> String {
         hasher.update(part.as_bytes()).update(&[0]);
     }
     format!("sync-{}.json", &hasher.finalize().to_hex()[..24])
-}
-
-fn exit(round: &Round) -> Exit {
-    let failed = |target: &TargetStatus| {
-        matches!(
-            target.outcome,
-            RoundOutcome::Failed(_) | RoundOutcome::Unacknowledged | RoundOutcome::Standby(_)
-        )
-    };
-    if round.is_in_sync() {
-        Exit::Fine
-    } else if round.errors.is_empty() && (round.unreadable.is_some() || round.targets.iter().any(failed)) {
-        Exit::Environment
-    } else {
-        Exit::Findings
-    }
-}
-
-/// Says in lines what a round did. What others wrote stays on the line that it is in.
-fn text(round: &Round) -> String {
-    let revision =
-        round.revision.as_deref().map(|id| format!(" at {}", id.get(..10).unwrap_or(id))).unwrap_or_default();
-    let state = match (&round.unreadable, round.errors.len()) {
-        (Some(reason), _) => format!("cannot be read: {reason}"),
-        (None, 0) => "sound".to_owned(),
-        (None, 1) => format!("1 error, so {}", consequence(round)),
-        (None, count) => format!("{count} errors, so {}", consequence(round)),
-    };
-    let mut lines = vec![format!("{}{revision}: {state}", round.source)];
-    if round.unreadable.is_none() {
-        lines.extend(round.errors.iter().map(|error| format!("  {error}")));
-    }
-    lines.extend(round.held.iter().map(held_text));
-    let refused =
-        |object: &_| format!("  refuses {object}: no good version of it is known, so it answers 503");
-    lines.extend(round.refused.iter().map(refused));
-    lines.extend(round.targets.iter().flat_map(target_text));
-    lines.iter().map(|line| format!("{}\n", visible(line))).collect()
-}
-
-fn consequence(round: &Round) -> String {
-    if round.model.is_none() {
-        return "the last good state keeps serving".to_owned();
-    }
-    format!("{} held back, {} refused, the rest goes on", round.held.len(), round.refused.len())
-}
-
-fn held_text(held: &HeldBack) -> String {
-    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
-    let broken = held.broken_in.as_deref().map(|id| format!("broken in {}, ", short(id))).unwrap_or_default();
-    let Hold { object, revision, path, .. } = &held.hold;
-    format!("  holds back {object}: as {path} has it in {}, {broken}since {}", short(revision), held.since)
-}
-
-fn target_text(target: &TargetStatus) -> Vec<String> {
-    match &target.report {
-        TargetReport::Process { socket, nodes, .. } => {
-            let first = format!("  {socket}: {}", process_text(&target.outcome, nodes));
-            std::iter::once(first).chain(nodes.iter().flat_map(rejections)).collect()
-        }
-        TargetReport::Cluster(report) => {
-            let first = format!("  cluster {}: {}", report.cluster, cluster_text(&target.outcome, report));
-            let messages = report.messages.iter().map(|message| format!("    {message}"));
-            std::iter::once(first).chain(messages).collect()
-        }
-    }
-}
-
-fn process_text(outcome: &RoundOutcome, nodes: &[ConnectedNode]) -> String {
-    match outcome {
-        RoundOutcome::Unchanged => "serves it already".to_owned(),
-        RoundOutcome::Applied => format!("applied, acknowledged by {}", count(nodes.len())),
-        RoundOutcome::Kept => "left as it was".to_owned(),
-        RoundOutcome::Unacknowledged
-        | RoundOutcome::Incomplete
-        | RoundOutcome::Drifted
-        | RoundOutcome::Standby(_) => {
-            let silent = nodes.iter().filter(|node| !node.acknowledged).map(|node| node.node.as_str());
-            format!("applied, not acknowledged by {}", silent.collect::<Vec<_>>().join(", "))
-        }
-        RoundOutcome::Failed(reason) | RoundOutcome::Refused(reason) => reason.clone(),
-    }
-}
-
-fn cluster_text(outcome: &RoundOutcome, report: &ClusterReport) -> String {
-    match outcome {
-        RoundOutcome::Kept => "left as it was".to_owned(),
-        RoundOutcome::Standby(holder) => {
-            format!("left to {holder}, which holds the Lease {}", report.inventory)
-        }
-        RoundOutcome::Failed(reason) | RoundOutcome::Refused(reason) => reason.clone(),
-        _ => report.objects.map(|counts| counts.to_string()).unwrap_or_default(),
-    }
-}
-
-fn rejections(node: &ConnectedNode) -> impl Iterator<Item = String> {
-    node.rejections.iter().map(|rejected| {
-        format!(
-            "    GW0701 node `{}` rejects {} `{}`: {}",
-            node.node, rejected.kind, rejected.resource, rejected.message
-        )
-    })
-}
-
-fn count(nodes: usize) -> String {
-    match nodes {
-        1 => "1 node".to_owned(),
-        many => format!("{many} nodes"),
-    }
 }

@@ -4,85 +4,54 @@
 //! socket, clusters by applying what differs. Under the policy `stop` a revision with errors is never carried out; under
 //! `quarantine` its broken objects keep their last good version. What a target has is asked for each time, so a killed
 //! sync goes on where it was; what is held back, and since when, stands in a state file.
+//!
+//! An [`App`] says what is kept in sync with what, [`Sync`] does its rounds, a [`Runner`] when they are due; what is known
+//! after each is a [`View`], which all that tells of an application reads.
 
+mod app;
+mod document;
 mod http;
 mod metrics;
+mod name;
 mod pace;
 mod process;
 mod round;
+mod run;
 mod state;
+mod text;
+mod view;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use gatewright_compiler::Engine;
-use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::{Paths, ReadError};
 use gatewright_diagnostics::{Diagnostic, Severity};
 
-use crate::cluster::{Aim, Candidate, ClusterTarget, DesiredState, LeaseOptions, bring};
+use crate::cluster::{Aim, Candidate, DesiredState, bring};
 use crate::control;
 use crate::extent::Extent;
 use crate::outcome::RoundOutcome;
 use crate::quarantine::{Policy, QuarantineError, quarantine};
-use crate::source::{Hold, Loader, Signers, Source, SourceError, SourceSpec};
+use crate::source::{Hold, Loader, Signers, Source, SourceError};
 
+pub use app::{App, TargetSpec};
 pub use http::{SyncServer, WebhookSecret};
-pub use pace::Pace;
+pub use name::{AppName, NoName};
 pub use process::ControlTarget;
-pub use round::{HeldBack, Round, TargetReport, TargetStatus, write_status};
+pub use round::{HeldBack, Round, TargetReport, TargetStatus};
+pub use run::{Clock, RunError, Runner};
 pub use state::StateError;
+pub use text::{failure_text, round_text};
+pub use view::{Ended, Moment, Tally, View, Watched};
 
 use state::Record;
 
-/// What is kept in sync with what.
-#[derive(Clone, Debug)]
-pub struct SyncOptions {
-    /// The source.
-    pub source: SourceSpec,
-    /// File that says who must have signed a commit; without one, nobody need have.
-    pub signers: Option<PathBuf>,
-    /// What is brought to it.
-    pub targets: Vec<TargetSpec>,
-    /// How long the nodes of a serving process may take to acknowledge.
-    pub timeout: Duration,
-    /// What becomes of a revision with errors.
-    pub policy: Policy,
-    /// Where the last good revision is remembered, and how much it serves.
-    pub state_file: PathBuf,
-    /// Whether a round ends where that file cannot be written.
-    pub state_needed: bool,
-    /// How instances keep apart.
-    pub leases: LeaseOptions,
-    /// Settings of the compilation.
-    pub compile: CompileOptions,
-}
-
-/// What is brought to the source's state.
-#[derive(Clone, Debug)]
-pub enum TargetSpec {
-    /// A serving process.
-    Control(ControlTarget),
-    /// A kube cluster.
-    Cluster(ClusterTarget),
-}
-
-impl fmt::Display for TargetSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TargetSpec::Control(process) => write!(f, "{}", process.socket.display()),
-            TargetSpec::Cluster(cluster) => write!(f, "{cluster}"),
-        }
-    }
-}
-
-/// A sync between rounds.
+/// An application between rounds.
 pub struct Sync {
-    options: SyncOptions,
+    app: App,
     loader: Loader,
     engine: Engine,
     record: Option<Record>,
@@ -104,14 +73,14 @@ struct Wanted {
 }
 
 impl Sync {
-    /// Returns a sync that has done no round.
+    /// Returns an application that has done no round.
     ///
     /// # Errors
     /// The state file is there and of no use.
-    pub fn new(options: SyncOptions, loader: Loader) -> Result<Self, StateError> {
-        let record = Record::read(&options.state_file, &options.source.to_string())?;
-        let engine = Engine::new(options.compile.clone());
-        Ok(Sync { options, loader, engine, record, good: None, candidates: Vec::new() })
+    pub fn new(app: App, loader: Loader) -> Result<Self, StateError> {
+        let record = Record::read(&app.state_file, &app.source.to_string())?;
+        let engine = Engine::new(app.compile.clone());
+        Ok(Sync { app, loader, engine, record, good: None, candidates: Vec::new() })
     }
 
     /// Does one round. `now` is the time after RFC 3339.
@@ -119,7 +88,7 @@ impl Sync {
     /// # Errors
     /// The state file cannot be written; nothing was ordered then.
     pub async fn round(&mut self, now: &str) -> Result<Round, StateError> {
-        let mut round = Round::of(self.options.source.to_string());
+        let mut round = Round::of(self.app.source.to_string());
         let current = match self.wanted(&mut round, now).await {
             Ok(wanted) => wanted.map(Arc::new),
             Err(Failure::State(error)) => return Err(error),
@@ -134,8 +103,8 @@ impl Sync {
         };
         // No target waits for another one.
         let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.resize_with(self.options.targets.len(), || None);
-        let targets = self.options.targets.iter().zip(&mut candidates);
+        candidates.resize_with(self.app.targets.len(), || None);
+        let targets = self.app.targets.iter().zip(&mut candidates);
         let trouble = round.trouble();
         let targets = targets.map(|(target, candidate)| {
             self.bring(target, candidate, aim.as_deref(), current.is_some(), trouble.as_deref())
@@ -189,8 +158,8 @@ impl Sync {
             (TargetSpec::Cluster(cluster), wanted) => {
                 let desired = wanted.and_then(|wanted| wanted.objects.as_deref());
                 let aim = desired.map(|desired| Aim { desired, current, loader: &self.loader });
-                let candidate = candidate.get_or_insert_with(|| Candidate::of(cluster, &self.options.leases));
-                let (report, outcome) = bring(cluster, candidate, &self.options.leases, aim, trouble).await;
+                let candidate = candidate.get_or_insert_with(|| Candidate::of(cluster, &self.app.leases));
+                let (report, outcome) = bring(cluster, candidate, &self.app.leases, aim, trouble).await;
                 TargetStatus { report: TargetReport::Cluster(report), outcome }
             }
         }
@@ -198,16 +167,16 @@ impl Sync {
 
     /// Returns what is to be served; none where the source has errors and the policy says stop.
     async fn wanted(&mut self, round: &mut Round, now: &str) -> Result<Option<Wanted>, Failure> {
-        let mut source = self.loader.load(std::slice::from_ref(&self.options.source))?;
+        let mut source = self.loader.load(std::slice::from_ref(&self.app.source))?;
         round.revision = source.revisions().next().map(|(_, revision)| revision.id.clone());
-        if let Some(path) = &self.options.signers {
+        if let Some(path) = &self.app.signers {
             source.check_signers(&signers(path)?)?;
         }
         source.tree.expected = self.expected();
         self.engine.update(&source.tree).map_err(QuarantineError::from)?;
         round.errors = errors(&source, &self.engine.diagnostics().map_err(QuarantineError::from)?);
         if !round.errors.is_empty() {
-            if self.options.policy == Policy::Stop {
+            if self.app.policy == Policy::Stop {
                 return Ok(None);
             }
             let last = self.last().await?;
@@ -232,14 +201,14 @@ impl Sync {
 
     /// Returns what the state says that the engine has reached.
     fn reached(&self, source: &Source) -> Result<Wanted, ReadError> {
-        let clusters = self.options.targets.iter().any(|target| matches!(target, TargetSpec::Cluster(_)));
+        let clusters = self.app.targets.iter().any(|target| matches!(target, TargetSpec::Cluster(_)));
         let objects = clusters.then(|| {
             let mut objects = DesiredState::of(source, &self.engine)?;
             objects.state = state_of(source);
             Ok(Arc::new(objects))
         });
         Ok(Wanted {
-            source: self.options.source.to_string(),
+            source: self.app.source.to_string(),
             model: self.engine.ir().digest().hex(),
             holds: source.holds().to_vec(),
             served: Extent::of(&self.engine),
@@ -295,7 +264,7 @@ impl Sync {
 
     /// Asks the serving processes for a revision of one source, and what they hold.
     async fn served(&self) -> Option<(String, Vec<Hold>)> {
-        for target in &self.options.targets {
+        for target in &self.app.targets {
             let TargetSpec::Control(process) = target else { continue };
             if let Ok(control::Status { mut pinned, held, .. }) = process::status(&process.socket).await
                 && pinned.len() == 1
@@ -324,7 +293,7 @@ impl Sync {
         // What is in no revision cannot be read again.
         let Some((_, revision)) = pinned.next() else { return Ok(()) };
         let served = self.record.as_ref().and_then(|record| record.served.clone());
-        let source = self.options.source.to_string();
+        let source = self.app.source.to_string();
         self.write(Record { held: held.to_vec(), served, ..Record::new(source, revision.to_string()) })
     }
 
@@ -344,7 +313,7 @@ impl Sync {
             // What is in no revision has no name, but a size.
             None => Record {
                 served: Some(served.clone()),
-                ..Record::new(self.options.source.to_string(), String::new())
+                ..Record::new(self.app.source.to_string(), String::new())
             },
         };
         self.write(record)
@@ -354,8 +323,8 @@ impl Sync {
         if self.record.as_ref() == Some(&record) {
             return Ok(());
         }
-        match record.write(&self.options.state_file) {
-            Err(error) if !self.options.state_needed => {
+        match record.write(&self.app.state_file) {
+            Err(error) if !self.app.state_needed => {
                 tracing::warn!(%error, "the next start will not know what was served");
             }
             written => written?,
@@ -371,11 +340,11 @@ impl Sync {
             working_folder: self.loader.working_folder.display().to_string(),
             base_model: None,
             head_model: Some(wanted.model.clone()),
-            policy: self.options.policy,
+            policy: self.app.policy,
             held: wanted.holds.clone(),
             prune_budget: process.consent.objects(),
             allow_empty: process.consent.empty,
-            timeout_ms: u64::try_from(self.options.timeout.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from(self.app.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -11,19 +11,19 @@ const JITTER: f64 = 0.2;
 
 /// The pauses between rounds.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     interval: Duration,
     failures: u32,
 }
 
 impl Pace {
     /// Returns pauses around an interval.
-    pub fn new(interval: Duration) -> Self {
+    pub(super) fn new(interval: Duration) -> Self {
         Pace { interval, failures: 0 }
     }
 
     /// Returns the pause after a round. `failed` says that something could not be reached; `random` lies between 0 and 1.
-    pub fn pause(&mut self, failed: bool, random: f64) -> Duration {
+    pub(super) fn pause(&mut self, failed: bool, random: f64) -> Duration {
         self.failures = if failed { (self.failures + 1).min(DOUBLINGS) } else { 0 };
         // The first failure may be over at the next round.
         let doubled = self.interval.saturating_mul(1 << self.failures.saturating_sub(1));

@@ -55,6 +55,16 @@ pub struct TargetStatus {
     pub outcome: RoundOutcome,
 }
 
+impl TargetStatus {
+    /// Returns what the target is called among all others.
+    pub(super) fn name(&self) -> String {
+        match &self.report {
+            TargetReport::Process { socket, .. } => socket.clone(),
+            TargetReport::Cluster(report) => format!("{} {}", report.cluster, report.inventory),
+        }
+    }
+}
+
 /// What is known of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -123,9 +133,9 @@ impl Round {
     }
 }
 
-/// The status file, and what `/status` answers.
+/// The status file, and what `/status` answers for one application.
 #[derive(Serialize)]
-struct Status<'a> {
+pub(super) struct Status<'a> {
     format: &'static str,
     in_sync: bool,
     #[serde(flatten)]
@@ -133,7 +143,7 @@ struct Status<'a> {
 }
 
 impl<'a> Status<'a> {
-    fn of(round: &'a Round) -> Self {
+    pub(super) fn of(round: &'a Round) -> Self {
         Status { format: "gatewright-sync/1", in_sync: round.is_in_sync(), round }
     }
 }
@@ -142,11 +152,12 @@ impl<'a> Status<'a> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_status(path: &Path, round: &Round) -> io::Result<()> {
-    atomic::replace(path, &status_text(round)?)
+pub(super) fn write_status(path: &Path, round: &Round) -> io::Result<()> {
+    atomic::replace(path, &status_text(round))
 }
 
 /// Returns what stands in the status file.
-pub(super) fn status_text(round: &Round) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&Status::of(round)).map(|text| released(Form::Json, text + "\n"))
+pub(super) fn status_text(round: &Round) -> String {
+    let text = serde_json::to_string_pretty(&Status::of(round)).expect("texts, numbers and lists are JSON");
+    released(Form::Json, text + "\n")
 }

@@ -1,6 +1,7 @@
-//! What a sync tells over HTTP, and how it is woken: `/status`, `/metrics`, `/ready`, and `POST /webhook`, which must be
-//! signed.
+//! What a sync tells over HTTP, and how it is woken: `/status`, `/metrics`, `/ready`, `/api/v1/apps`, and `POST /webhook`,
+//! which must be signed. What is told comes from views alone.
 
+mod accept;
 mod connections;
 mod pages;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::round::Round;
+use super::view::Watched;
 use pages::{Shared, pages};
 
 pub use webhook::WebhookSecret;
@@ -29,39 +30,31 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A server that tells of a sync; it ends when it is dropped.
 pub struct SyncServer {
     address: SocketAddr,
-    shared: Shared,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl SyncServer {
-    /// Listens. Without a secret there is no webhook.
+    /// Listens, and tells of these applications. Without a secret there is no webhook.
     ///
     /// # Errors
     /// The address cannot be had.
-    pub async fn start(address: SocketAddr, secret: Option<WebhookSecret>) -> std::io::Result<Self> {
+    pub async fn start(
+        address: SocketAddr,
+        apps: Vec<Watched>,
+        secret: Option<WebhookSecret>,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Shared::new(secret);
         let (stop, stopped) = watch::channel(false);
-        let pages = pages(shared.clone());
+        let pages = pages(Shared::new(apps, secret));
         let task = tokio::spawn(connections::serve(listener, pages, stopped, connections::LIMITS));
-        Ok(SyncServer { address, shared, stop, task })
+        Ok(SyncServer { address, stop, task })
     }
 
     /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Tells of a round that took so long and ended so many seconds after 1970.
-    pub fn publish(&self, round: &Round, took: Duration, now: i64) {
-        self.shared.publish(round, took, now);
-    }
-
-    /// Waits for a webhook. Several that come during one round ask for one more.
-    pub async fn woken(&self) {
-        self.shared.woken().await;
     }
 
     /// Accepts nobody any more, and waits for the answers to requests under way.
