@@ -53,6 +53,20 @@ pub struct TargetArgs {
     pub prune_budget: Option<usize>,
 }
 
+impl TargetArgs {
+    /// Returns an argument that was given and says something of a target.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--cluster", self.cluster.is_some()),
+            ("--inventory", self.inventory.is_some()),
+            ("--prune-budget", self.prune_budget.is_some()),
+            ("--kubeconfig", self.access.kubeconfig.is_some()),
+            ("--allow-exec", self.access.allow_exec),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+    }
+}
+
 impl Context {
     /// Returns how a cluster is reached; an empty text is the current context.
     pub fn access(&self, arguments: &AccessArgs, context: &str) -> Access {

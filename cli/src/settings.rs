@@ -1,5 +1,6 @@
 //! Settings of gatewright: flags, and the file `gatewright.yaml` that `schemas/gatewright.schema.json` describes.
 
+mod app;
 mod sync;
 
 use std::sync::LazyLock;
@@ -10,13 +11,14 @@ use gatewright_compiler::finding::{Part, escape};
 use gatewright_compiler::manifest::DocumentIndex;
 use gatewright_compiler::options::{CompileOptions, HigressVersion, Profile};
 use gatewright_compiler::parse::{Locator, nearest};
-use gatewright_diagnostics::{Diagnostic, Label, Position, Span, code};
+use gatewright_diagnostics::{Code, Diagnostic, Label, Position, Span, code};
 use gatewright_reconciler::quarantine::Policy;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use jsonschema::{JsonType, Validator};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use app::AppSettings;
 pub use sync::SyncSettings;
 
 /// The schema of `gatewright.yaml`.
@@ -145,18 +147,13 @@ impl Settings {
         if errors.is_empty() {
             let settings: Settings =
                 serde_json::from_value(value).expect("what fits the schema fits the type");
-            return match settings.sync.problem() {
-                None => (settings, Vec::new()),
-                Some((pointer, message)) => {
-                    let place = place(path, &locator, &pointer, Part::Value);
-                    (Settings::default(), vec![Diagnostic::new(&code::GW0801, message, place)])
-                }
-            };
+            let problems = settings.sync.problems();
+            if problems.is_empty() {
+                return (settings, Vec::new());
+            }
+            return refused(problems.into_iter().map(|problem| problem.finding(path, &locator)).collect());
         }
-        let mut findings: Vec<Diagnostic> =
-            errors.iter().flat_map(|error| findings(path, &locator, error)).collect();
-        gatewright_diagnostics::sort(&mut findings);
-        (Settings::default(), findings)
+        refused(errors.iter().flat_map(|error| findings(path, &locator, error)).collect())
     }
 
     /// Puts flags above the settings.
@@ -193,6 +190,38 @@ impl Settings {
             ..defaults
         }
     }
+}
+
+/// Something that is wrong with the settings and that the schema cannot see.
+struct Problem {
+    code: &'static Code,
+    /// JSON pointer to the place.
+    pointer: String,
+    message: String,
+    /// Pointer to another place that it is about, and what stands there.
+    other: Option<(String, String)>,
+    help: Option<String>,
+}
+
+impl Problem {
+    fn new(pointer: String, message: String) -> Self {
+        Problem { code: &code::GW0801, pointer, message, other: None, help: None }
+    }
+
+    fn finding(self, path: &str, locator: &Locator) -> Diagnostic {
+        let place = |pointer: &str| place(path, locator, pointer, Part::Value);
+        let mut finding = Diagnostic::new(self.code, self.message, place(&self.pointer));
+        let other = self.other.map(|(pointer, text)| Label { text, ..place(&pointer) });
+        finding.related.extend(other);
+        finding.help = self.help;
+        finding
+    }
+}
+
+/// With findings, the settings are empty.
+fn refused(mut findings: Vec<Diagnostic>) -> (Settings, Vec<Diagnostic>) {
+    gatewright_diagnostics::sort(&mut findings);
+    (Settings::default(), findings)
 }
 
 /// Reads the one document; an empty file has no settings. `higress: 2.2` is a number to YAML and meant as a text.
@@ -248,6 +277,9 @@ fn findings(path: &str, locator: &Locator, error: &ValidationError<'_>) -> Vec<D
             found(format!("`{name}` must be {}", in_words(*wanted)))
         }
         ValidationErrorKind::MinLength { .. } => found(format!("`{name}` is empty")),
+        ValidationErrorKind::Pattern { .. } => {
+            found(format!("`{name}` must be lower-case letters, digits and `-` between them, 63 at most"))
+        }
         ValidationErrorKind::Minimum { limit } => found(format!("`{name}` must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => found(format!("`{name}` must be at most {limit}")),
         _ => found(error.to_string()),
@@ -274,9 +306,13 @@ fn place(path: &str, locator: &Locator, pointer: &str, part: Part) -> Label {
 /// Returns the names that the schema knows in the mapping at `pointer`.
 fn known(pointer: &str) -> Vec<&'static str> {
     let mut steps = pointer.split('/').filter(|step| !step.is_empty());
-    let place = steps.try_fold(&VALIDATOR.0, |schema, step| match schema.get("properties") {
-        Some(properties) => properties.get(step),
-        None => schema.get("items"),
+    let place = steps.try_fold(&VALIDATOR.0, |schema, step| {
+        let next = match schema.get("properties") {
+            Some(properties) => properties.get(step)?,
+            None => schema.get("items")?,
+        };
+        let definition = next.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix('#'));
+        definition.map_or(Some(next), |pointer| VALIDATOR.0.pointer(pointer))
     });
     let properties = place.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
     properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str).collect()
@@ -389,8 +425,12 @@ mod tests {
         names.retain(|name| !["| `sync`", "| `sync.source`"].contains(&name.as_str()));
         let missing: Vec<&String> = names.iter().filter(|name| !page.contains(name.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        assert_eq!(messages(example), <[String; 0]>::default());
+        let examples: Vec<&str> =
+            page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(examples.len() > 1, "{examples:?}");
+        for example in examples {
+            assert_eq!(messages(example), <[String; 0]>::default(), "{example}");
+        }
     }
 
     #[test]
@@ -404,8 +444,10 @@ mod tests {
         assert_eq!(known(""), sorted(fields));
         assert_eq!(
             known("/sync"),
-            sorted("source targets interval timeout lease policy stateFile statusFile listen")
+            sorted("source targets interval timeout lease policy stateFile statusFile listen apps")
         );
+        let of_app = "name source targets interval timeout lease policy stateFile statusFile";
+        assert_eq!(known("/sync/apps/0"), sorted(of_app));
         assert_eq!(known("/sync/source"), sorted("repository revision path signers"));
         assert_eq!(
             known("/sync/targets/0"),

@@ -199,6 +199,7 @@ codes! {
     GW0701 "xds-rejected" Error "0.1.0" "a data plane rejected an xDS resource";
     GW0801 "settings" Error "0.1.0" "gatewright.yaml is invalid";
     GW0802 "test-file" Error "0.1.0" "a route test file is invalid";
+    GW0803 "apps-clash" Error "0.1.0" "two applications of a sync have a name, target or file that one alone may have";
     GW0901 "internal" Error "0.1.0" "gatewright broke one of its own rules";
 }
 

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 /// Longest name.
 const LONGEST: usize = 63;
 
 /// The name of an application: one label of a DNS name, so that it fits into addresses, file names and labels.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AppName(Box<str>);
 
 /// Says that a text is no name of an application.
@@ -44,6 +47,14 @@ impl FromStr for AppName {
             && !text.starts_with('-')
             && !text.ends_with('-');
         if fine { Ok(AppName(text.into())) } else { Err(NoName(text.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for AppName {
+    type Error = NoName;
+
+    fn try_from(text: String) -> Result<Self, NoName> {
+        text.parse()
     }
 }
 
