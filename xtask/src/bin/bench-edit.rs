@@ -1,5 +1,6 @@
-//! Edits one file of a repository again and again and measures how long the compiler takes from the changed content to
-//! new resources. Prints the median in microseconds and the work of one edit.
+//! Changes one thing of a repository again and again and measures how long the compiler takes from the change to new
+//! resources: one file, or with `endpoint` in its place one endpoint that a cluster tells of. Prints the median in microseconds
+//! and the work of one change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use gatewright_compiler::Engine;
-use gatewright_compiler::options::CompileOptions;
-use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree};
+use gatewright_compiler::input::{Input, Object, Objects};
+use gatewright_compiler::options::{CompileOptions, Profile};
+use gatewright_compiler::source::{ContentId, Paths, ReadError, ReadFile, SourceTree};
+use gatewright_compiler::{Delta, Engine};
+use serde_json::json;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,35 +22,73 @@ const EDITS: usize = 51;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (folder, file) = arguments.next().zip(arguments.next()).context("usage: bench-edit FOLDER FILE")?;
+    let (folder, what) =
+        arguments.next().zip(arguments.next()).context("usage: bench-edit FOLDER FILE|endpoint")?;
     let files = read(&folder)?;
-    let edited: Arc<str> = Arc::from(file.strip_prefix(&folder)?.to_string_lossy().as_ref());
+    let (mut times, last) =
+        if what.as_os_str() == "endpoint" { endpoints(files)? } else { edits(files, &folder, &what)? };
+    times.sort();
+    println!("{}", times.get(EDITS / 2).map_or(0, Duration::as_micros));
+    println!("{:?}, {} resources", last.counters, last.changed.len());
+    Ok(())
+}
+
+/// The files of a repository by path.
+type Contents = BTreeMap<Arc<str>, Arc<[u8]>>;
+
+/// Edits a file, and returns how long each edit took, with what the last one changed.
+fn edits(files: Contents, folder: &Path, file: &Path) -> Result<(Vec<Duration>, Delta)> {
+    let edited: Arc<str> = Arc::from(file.strip_prefix(folder)?.to_string_lossy().as_ref());
     let text = String::from_utf8(files.get(&edited).context("the edited file is in the folder")?.to_vec())?;
     let mut state = tree(files);
     let mut engine = Engine::new(CompileOptions::higress_defaults());
     engine.update(&state)?;
-    let mut times = Vec::new();
-    let mut work = None;
+    let (mut times, mut last) = (Vec::new(), Delta::default());
     for edit in 0..EDITS {
         let content = text.replace("/api", &format!("/edited-{edit}"));
         state = with(&state, &edited, content.into_bytes());
         let began = Instant::now();
-        let delta = engine.update(&state)?;
+        last = engine.update(&state)?;
         times.push(began.elapsed());
-        ensure!(!delta.changed.is_empty(), "an edit changes no resource");
-        work = Some((delta.counters, delta.changed.len()));
+        ensure!(!last.changed.is_empty(), "an edit changes no resource");
     }
-    times.sort();
-    println!("{}", times.get(EDITS / 2).map_or(0, Duration::as_micros));
-    if let Some((counters, resources)) = work {
-        println!("{counters:?}, {resources} resources");
-    }
-    Ok(())
+    Ok((times, last))
 }
+
+/// Moves the endpoint of one more host, and returns how long each move took, with what the last one changed.
+fn endpoints(mut files: Contents) -> Result<(Vec<Duration>, Delta)> {
+    files.insert("moving.yaml".into(), MOVING.as_bytes().into());
+    let manifests = tree(files);
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    let mut live = Objects::default();
+    let (mut times, mut last) = (Vec::new(), Delta::default());
+    for edit in 0..=EDITS {
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": "moving-1", "namespace": "bench", "labels": {"kubernetes.io/service-name": "moving"}},
+            "ports": [{"name": "http", "port": 80}],
+            "endpoints": [{"addresses": [format!("127.1.0.{edit}")]}],
+        });
+        live.put(Object::read(&slice, Profile::Native).context("the slice is read")?);
+        let input = Input { manifests: manifests.clone(), live: live.clone(), kept: Objects::default() };
+        let began = Instant::now();
+        last = engine.update(input)?;
+        // The first one compiles everything.
+        if edit > 0 {
+            times.push(began.elapsed());
+        }
+    }
+    Ok((times, last))
+}
+
+const MOVING: &str = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: moving, namespace: bench}\nspec:\n  \
+                      ingressClassName: higress\n  rules:\n  - host: moving.test\n    http: {paths: [{path: /, pathType: \
+                      Prefix, backend: {service: {name: moving, port: {name: http}}}}]}\n---\napiVersion: v1\nkind: \
+                      Service\nmetadata: {name: moving, namespace: bench}\nspec: {ports: [{name: http, port: 80}]}\n";
 
 /// Files in memory: the reading of a disk is not what is measured.
 #[derive(Clone)]
-struct Files(BTreeMap<Arc<str>, Arc<[u8]>>);
+struct Files(Contents);
 
 impl ReadFile for Files {
     fn read(&self, path: &str, _: &ContentId) -> Result<Arc<[u8]>, ReadError> {
@@ -56,12 +97,12 @@ impl ReadFile for Files {
     }
 }
 
-fn tree(files: BTreeMap<Arc<str>, Arc<[u8]>>) -> SourceTree {
+fn tree(files: Contents) -> SourceTree {
     SourceTree {
         files: files.iter().map(|(path, bytes)| (Arc::clone(path), ContentId::of_bytes(bytes))).collect(),
         unrendered: Vec::new(),
         held: BTreeMap::new(),
-        expected: Arc::default(),
+        expected: Paths::default(),
         reader: Arc::new(Files(files)),
     }
 }
@@ -74,7 +115,7 @@ fn with(state: &SourceTree, path: &Arc<str>, content: Vec<u8>) -> SourceTree {
     next
 }
 
-fn read(folder: &Path) -> Result<BTreeMap<Arc<str>, Arc<[u8]>>> {
+fn read(folder: &Path) -> Result<Contents> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
