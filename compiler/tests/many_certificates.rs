@@ -8,6 +8,7 @@ use gatewright_compiler::options::CompileOptions;
 use gatewright_compiler::source::SourceTree;
 use gatewright_compiler::{Engine, WorkCounters};
 use gatewright_testkit::certs::Authority;
+use gatewright_xds::type_url;
 
 fn host(index: usize) -> String {
     format!(
@@ -43,4 +44,26 @@ fn one_more_certificate_is_one_more_secret_and_one_more_chain() {
     assert_eq!(few, work_of_one_more(200));
     // The host at both listeners, its Secret, and the filter chain of its server name.
     assert_eq!((few.files_parsed, few.hosts_lowered, few.resources_emitted), (1, 1, 4));
+}
+
+#[test]
+fn what_nobody_names_any_more_goes_along_with_the_last_host() {
+    let identity = Authority::new("test").server(&["h0.test"]);
+    let secret = secret(0, &identity.certificate, &identity.key);
+    let files = |hosts: &[usize]| {
+        let hosts =
+            hosts.iter().map(|index| (format!("{index}.yaml"), host(*index).replace("cert-1", "cert-0")));
+        SourceTree::in_memory(hosts.chain([("secret.yaml".to_owned(), secret.clone())]))
+    };
+    let count = |engine: &Engine| {
+        let of = |kind| engine.xds().count(kind);
+        [type_url::SECRET, type_url::FILTER_CHAIN, type_url::LISTENER].map(of)
+    };
+    let mut engine = Engine::new(CompileOptions::higress_defaults());
+    for (hosts, expected) in
+        [(&[0, 1][..], [1, 2, 2]), (&[0], [1, 1, 2]), (&[], [0, 0, 1]), (&[1], [1, 1, 2])]
+    {
+        engine.update(&files(hosts)).unwrap();
+        assert_eq!(count(&engine), expected, "{hosts:?}");
+    }
 }
