@@ -1,7 +1,8 @@
 //! A real HTTP backend that answers with what it received, as JSON, and remembers every request.
 //!
 //! It speaks HTTP/1.1 and, with prior knowledge, HTTP/2 on the same port. Request headers steer single answers:
-//! `x-echo-status: 503`, `x-echo-delay-ms: 200`, `x-echo-set-NAME: value` (a response header).
+//! `x-echo-status: 503`, `x-echo-delay-ms: 200`, `x-echo-set-NAME: value` (a response header). Behind TLS it tells what the
+//! client showed as well.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,16 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::certs::{Identity, server_config};
 
 /// What the backend received in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +55,7 @@ pub struct EchoBackend {
     name: String,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Recorded>>>,
+    tls: Option<TlsAcceptor>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -62,10 +70,25 @@ impl EchoBackend {
     /// # Panics
     /// When the port is taken.
     pub fn start_on(name: &str, port: u16) -> Self {
+        Self::launch(name, port, None)
+    }
+
+    /// Starts a backend behind TLS, of TLS 1.2 and 1.3. With `clients`, the PEM of an authority, it wants a certificate that
+    /// this one has signed.
+    ///
+    /// # Panics
+    /// When the certificate or the authority cannot be used.
+    pub fn start_tls(name: &str, identity: &Identity, clients: Option<&str>) -> Self {
+        let acceptor = TlsAcceptor::from(server_config(identity, clients));
+        Self::launch(name, crate::free_port(), Some(acceptor))
+    }
+
+    fn launch(name: &str, port: u16, tls: Option<TlsAcceptor>) -> Self {
         let mut backend = Self {
             name: name.to_owned(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             requests: Arc::default(),
+            tls,
             running: None,
         };
         backend.restart();
@@ -114,8 +137,13 @@ impl EchoBackend {
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .unwrap_or_else(|error| panic!("backend {} on {address}: {error}", self.name));
         let (stop, stopped) = oneshot::channel();
-        let state = State { name: Arc::from(self.name.as_str()), requests: Arc::clone(&self.requests) };
-        let thread = std::thread::spawn(move || run(listener, state, stopped));
+        let state = State {
+            name: Arc::from(self.name.as_str()),
+            requests: Arc::clone(&self.requests),
+            shown: Value::Null,
+        };
+        let tls = self.tls.clone();
+        let thread = std::thread::spawn(move || run(listener, tls, state, stopped));
         self.running = Some((stop, thread));
     }
 }
@@ -130,10 +158,17 @@ impl Drop for EchoBackend {
 struct State {
     name: Arc<str>,
     requests: Arc<Mutex<Vec<Recorded>>>,
+    /// What the client showed in the handshake; nothing in clear text.
+    shown: Value,
 }
 
 /// Serves until told to stop; dropping the runtime drops the connections with it.
-fn run(listener: std::net::TcpListener, state: State, stopped: oneshot::Receiver<()>) {
+fn run(
+    listener: std::net::TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: State,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -141,26 +176,42 @@ fn run(listener: std::net::TcpListener, state: State, stopped: oneshot::Receiver
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener).expect("a listener that does not block");
         tokio::select! {
-            () = accept(listener, state) => {}
+            () = accept(listener, tls, state) => {}
             _ = stopped => {}
         }
     });
 }
 
-async fn accept(listener: TcpListener, state: State) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: State) {
     loop {
         // An error here concerns one connection that is gone again.
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let state = state.clone();
+        let (tls, state) = (tls.clone(), state.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(state.clone(), request));
-            // A client that goes away in the middle is no concern of the backend.
-            auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-                .ok();
+            let Some(tls) = tls else { return serve(stream, state).await };
+            // A client that does not trust the certificate ends the handshake.
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let shown = shown(&stream);
+            serve(stream, State { shown, ..state }).await;
         });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: State) {
+    let service = service_fn(move |request| answer(state.clone(), request));
+    // A client that goes away in the middle is no concern of the backend.
+    auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+}
+
+/// Returns what a client showed: the name that it asked for, the protocol that came of it, and its certificate in base64.
+fn shown<S>(stream: &TlsStream<S>) -> Value {
+    let connection = stream.get_ref().1;
+    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+    json!({
+        "server_name": connection.server_name(),
+        "alpn": connection.alpn_protocol().map(String::from_utf8_lossy),
+        "certificate": certificate.map(|der| BASE64_STANDARD.encode(der)),
+    })
 }
 
 async fn answer(state: State, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -188,10 +239,18 @@ async fn answer(state: State, request: Request<Incoming>) -> Result<Response<Ful
         "protocol": format!("{:?}", head.version),
         "headers": recorded.headers,
         "body": String::from_utf8_lossy(&recorded.body),
+        "tls": state.shown,
     });
-    let mut response = Response::new(Full::from(text.to_string()));
+    let text = text.to_string();
+    let length = text.len();
+    // Left to the library an answer to HEAD has a body on HTTP/2, which clients refuse.
+    let bodiless = head.method == Method::HEAD;
+    let mut response = Response::new(Full::from(if bodiless { String::new() } else { text }));
     *response.status_mut() = wish.status;
     *response.headers_mut() = wish.headers;
+    if bodiless {
+        response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+    }
     Ok(response)
 }
 
