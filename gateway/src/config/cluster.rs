@@ -16,6 +16,7 @@ use gatewright_xds::envoy::extensions::upstreams::http::v3::http_protocol_option
 use super::endpoints::{Endpoints, dns_targets, endpoints};
 use super::error::{FieldError, Within};
 use super::take::{ads, duration, name, nothing_left, unpack};
+use super::upstream_tls::UpstreamTls;
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const AGGREGATE: &str = "envoy.clusters.aggregate";
@@ -35,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) balancing: LoadBalancing,
     pub(crate) limits: CircuitLimits,
     pub(crate) protocol: UpstreamProtocol,
+    /// None in clear text.
+    pub(crate) tls: Option<UpstreamTls>,
     /// An idle connection is closed after this time.
     pub(crate) idle_timeout: Option<Duration>,
 }
@@ -88,6 +91,16 @@ pub(crate) enum UpstreamProtocol {
     Http2,
 }
 
+impl UpstreamProtocol {
+    /// Returns the protocol's name in the negotiation of TLS.
+    pub(crate) fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
 /// Limits over all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CircuitLimits {
@@ -102,6 +115,7 @@ impl Cluster {
         let name = name(std::mem::take(&mut message.name), "name")?;
         let discovery = discovery(&mut message, &name)?;
         let (protocol, idle_timeout) = http_options(&mut message)?;
+        let tls = message.transport_socket.take().map(|socket| UpstreamTls::new(socket, protocol));
         let cluster = Self {
             name,
             balancing: balancing(&mut message, &discovery)?,
@@ -110,6 +124,7 @@ impl Cluster {
                 .unwrap_or(CONNECT_TIMEOUT),
             limits: limits(message.circuit_breakers.take().unwrap_or_default()).within("circuit_breakers")?,
             protocol,
+            tls: tls.transpose().within("transport_socket")?,
             idle_timeout,
         };
         message.metadata = None;

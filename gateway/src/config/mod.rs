@@ -18,6 +18,8 @@ mod secret;
 mod take;
 mod text_test;
 mod tls;
+mod upstream_tls;
+mod validation;
 
 pub(crate) use cluster::{Cluster, Discovery, DnsTarget, Family, LoadBalancing, UpstreamProtocol};
 pub(crate) use cors::CorsPolicy;
@@ -33,8 +35,10 @@ pub use route::Route;
 pub(crate) use route::{HeaderTest, QueryTest, RouteMatch, TestedHeader, ValueTest};
 pub(crate) use route_action::{DirectResponse, Forward, PathRewrite, Redirect, RouteAction};
 pub(crate) use routes::{Domain, RouteConfiguration, VirtualHost};
-pub(crate) use secret::certified_key;
+pub(crate) use secret::SecretContent;
 pub(crate) use tls::TlsSettings;
+pub(crate) use upstream_tls::UpstreamTls;
+pub(crate) use validation::Validation;
 
 #[cfg(test)]
 mod tests;

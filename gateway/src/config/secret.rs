@@ -1,6 +1,6 @@
-//! Certificates with their keys.
+//! Secrets: certificates with their keys, and what others' certificates must fulfil.
 
-use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::{Secret, secret};
+use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::{Secret, TlsCertificate, secret};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -8,16 +8,37 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::{FieldError, Within};
 use super::take::{inline, nothing_left};
+use super::validation::Validation;
 
-/// Reads a secret that must be a certificate chain with the key of its first certificate.
-pub(crate) fn certified_key(message: Secret) -> Result<CertifiedKey, FieldError> {
-    let Some(secret::Type::TlsCertificate(mut message)) = message.r#type else {
-        return Err(FieldError::new("type", "only tls_certificate is supported"));
-    };
-    let chain = inline(message.certificate_chain.take(), "certificate_chain").within("tls_certificate")?;
-    let key = inline(message.private_key.take(), "private_key").within("tls_certificate")?;
-    nothing_left(&message).within("tls_certificate")?;
-    identity(&chain, &key).within("tls_certificate")
+/// What a secret holds.
+#[derive(Debug)]
+pub(crate) enum SecretContent {
+    /// A certificate chain with the key of its first certificate.
+    Identity(CertifiedKey),
+    /// What a peer's certificate must fulfil.
+    Validation(Validation),
+}
+
+impl SecretContent {
+    /// Reads a secret.
+    pub(crate) fn new(message: Secret) -> Result<Self, FieldError> {
+        match message.r#type {
+            Some(secret::Type::TlsCertificate(message)) => {
+                certified_key(message).within("tls_certificate").map(Self::Identity)
+            }
+            Some(secret::Type::ValidationContext(message)) => {
+                Validation::new(message).within("validation_context").map(Self::Validation)
+            }
+            _ => Err(FieldError::new("type", "only tls_certificate and validation_context are supported")),
+        }
+    }
+}
+
+fn certified_key(mut message: TlsCertificate) -> Result<CertifiedKey, FieldError> {
+    let chain = inline(message.certificate_chain.take(), "certificate_chain")?;
+    let key = inline(message.private_key.take(), "private_key")?;
+    nothing_left(&message)?;
+    identity(&chain, &key)
 }
 
 // The texts of the PEM reader and of the key loader never hold key material, but what they say of a key is of no use

@@ -57,7 +57,7 @@ fn clusters_name_what_is_wrong() {
     check(|m| m.lb_policy = 2, "lb_policy");
     check(|m| m.cluster_discovery_type = Some(cluster::cluster::ClusterDiscoveryType::Type(2)), "type");
     check(|m| m.health_checks.push(Default::default()), "health_checks");
-    check(|m| m.transport_socket = Some(Default::default()), "transport_socket");
+    check(|m| m.transport_socket = Some(Default::default()), "transport_socket.typed_config");
     check(
         |m| m.connect_timeout = Some(gatewright_xds::google::protobuf::Duration { seconds: -1, nanos: 0 }),
         "connect_timeout",
@@ -283,4 +283,79 @@ fn ciphers_and_versions_must_leave_something() {
         path_of(settings(|p| p.cipher_suites = vec!["ROT13".to_owned()])),
         format!("{field}.cipher_suites[0]")
     );
+}
+
+/// A cluster of HTTP/1.1 behind TLS.
+fn secured(
+    edit: impl FnOnce(&mut tls::UpstreamTlsContext, &mut tls::CommonTlsContext),
+) -> Result<Cluster, FieldError> {
+    let (mut context, mut common) = Default::default();
+    edit(&mut context, &mut common);
+    let context = tls::UpstreamTlsContext { common_tls_context: Some(common), ..context };
+    let socket = core::TransportSocket {
+        config_type: Some(core::transport_socket::ConfigType::TypedConfig(any(&context))),
+        ..core::TransportSocket::default()
+    };
+    Cluster::from_message(cluster::Cluster { transport_socket: Some(socket), ..eds() })
+}
+
+#[test]
+fn upstream_tls_names_what_is_wrong() {
+    use tls::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
+    let common = |field: &str| format!("transport_socket.common_tls_context.{field}");
+    let sds = || tls::SdsSecretConfig { name: "s".to_owned(), sds_config: ads() };
+    let settings = secured(|_, _| {}).unwrap().tls.unwrap();
+    assert_eq!((settings.alpn, settings.server_name), (vec![b"http/1.1".to_vec()], None));
+    let path = |edit: fn(&mut tls::UpstreamTlsContext)| path_of(secured(|context, _| edit(context)));
+    assert_eq!(path(|c| c.sni = "a b".to_owned()), "transport_socket.sni");
+    assert_eq!(path(|c| c.auto_host_sni = true), "transport_socket.auto_host_sni");
+    assert_eq!(path(|c| c.allow_renegotiation = true), "transport_socket.allow_renegotiation");
+    let path = |edit: &dyn Fn(&mut tls::CommonTlsContext)| path_of(secured(|_, common| edit(common)));
+    assert_eq!(path(&|c| c.alpn_protocols = vec!["h2".to_owned()]), common("alpn_protocols"));
+    let secrets = "tls_certificate_sds_secret_configs";
+    assert_eq!(path(&|c| c.tls_certificate_sds_secret_configs = vec![sds(), sds()]), common(secrets));
+    assert_eq!(path(&|c| c.tls_certificates.push(Default::default())), common("tls_certificates"));
+    let validation = |edit: &dyn Fn(&mut tls::CertificateValidationContext)| {
+        let mut message = tls::CertificateValidationContext::default();
+        edit(&mut message);
+        path(&|c| {
+            c.validation_context_type = Some(ValidationContextType::ValidationContext(message.clone()));
+        })
+    };
+    let within = |field: &str| common(&format!("validation_context.{field}"));
+    let text = |text: &str| core::DataSource {
+        specifier: Some(core::data_source::Specifier::InlineString(text.to_owned())),
+        ..core::DataSource::default()
+    };
+    assert_eq!(validation(&|v| v.trusted_ca = Some(text("no certificate"))), within("trusted_ca"));
+    assert_eq!(validation(&|v| v.allow_expired_certificate = true), within("allow_expired_certificate"));
+    assert_eq!(validation(&|v| v.system_root_certs = Some(Default::default())), within("system_root_certs"));
+    let test = |kind: i32, text: &str| tls::SubjectAltNameMatcher {
+        san_type: kind,
+        matcher: Some(text_matcher(text)),
+        ..tls::SubjectAltNameMatcher::default()
+    };
+    let named =
+        |kind: i32, text: &str| validation(&|v| v.match_typed_subject_alt_names = vec![test(kind, text)]);
+    let field = "match_typed_subject_alt_names[0]";
+    assert_eq!(named(2, "a"), within("trusted_ca"));
+    assert_eq!(named(1, "a@b"), within(&format!("{field}.san_type")));
+    assert_eq!(named(4, "a"), within(&format!("{field}.matcher")));
+    let combined = CombinedCertificateValidationContext::default();
+    let field = "combined_validation_context.validation_context_sds_secret_config";
+    assert_eq!(
+        path(&|c| {
+            let combined = ValidationContextType::CombinedValidationContext(combined.clone());
+            c.validation_context_type = Some(combined);
+        }),
+        common(field)
+    );
+}
+
+fn text_matcher(text: &str) -> gatewright_xds::envoy::r#type::matcher::v3::StringMatcher {
+    use gatewright_xds::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+    gatewright_xds::envoy::r#type::matcher::v3::StringMatcher {
+        match_pattern: Some(MatchPattern::Exact(text.to_owned())),
+        ..Default::default()
+    }
 }

@@ -58,9 +58,9 @@ impl TlsSettings {
     }
 }
 
-type Parameters = (Vec<&'static SupportedProtocolVersion>, Vec<CipherSuite>);
+pub(super) type Parameters = (Vec<&'static SupportedProtocolVersion>, Vec<CipherSuite>);
 
-fn parameters(mut message: xds::TlsParameters) -> Result<Parameters, FieldError> {
+pub(super) fn parameters(mut message: xds::TlsParameters) -> Result<Parameters, FieldError> {
     let minimum =
         protocol(std::mem::take(&mut message.tls_minimum_protocol_version), "tls_minimum_protocol_version")?;
     let maximum =

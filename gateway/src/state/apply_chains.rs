@@ -143,7 +143,9 @@ impl Store {
 
     /// Notes since when a secret is not named by anything.
     pub(super) fn note_secret(&mut self, secret: &Arc<str>) {
-        let wanted = self.secrets_of_chains.contains(secret) || self.secrets_of_listeners.contains(secret);
+        let wanted = self.secrets_of_chains.contains(secret)
+            || self.secrets_of_listeners.contains(secret)
+            || self.secrets_of_clusters.contains(secret);
         let key = (type_url::SECRET, secret.clone());
         if wanted {
             self.unused.remove(&key);

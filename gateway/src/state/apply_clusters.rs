@@ -1,4 +1,4 @@
-//! Upstream clusters and their endpoints: applied, and made live once both are there.
+//! Upstream clusters, their endpoints and secrets: applied, and made live once all are there.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use gatewright_xds_client::{Received, Rejected};
 
 use super::cluster::Cluster;
 use super::store::{Store, read};
-use crate::config::{self, Endpoints};
+use crate::config::{self, Endpoints, UpstreamTls};
 
 impl Store {
     pub(super) fn apply_clusters(&mut self, resources: Vec<Received>, removed: &[String]) -> Vec<Rejected> {
@@ -26,6 +26,7 @@ impl Store {
             }
             self.current.clusters.remove(name.as_str());
             self.resolved.remove(name.as_str());
+            self.secured.remove(name.as_str());
             self.use_service(name, None);
         }
         rejected
@@ -39,6 +40,9 @@ impl Store {
         self.use_service(&name, service);
         if !matches!(config.discovery, config::Discovery::Dns { .. }) {
             self.resolved.remove(&name);
+        }
+        if config.tls.is_some() {
+            self.secured.insert(name.clone());
         }
         self.clusters.entry(name.clone()).or_default().warming = Some(Arc::new(config));
         self.settle_cluster(&name);
@@ -66,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Makes a cluster live as soon as its endpoints are known, and gives a live one its newest endpoints.
+    /// Makes a cluster live as soon as its endpoints and secrets are known, and gives a live one its newest ones.
     pub(super) fn settle_cluster(&mut self, name: &Arc<str>) {
         let Some(slot) = self.clusters.get_mut(name) else { return };
         let Some(config) = slot.warming.clone().or(slot.live.as_ref().map(|live| live.config.clone())) else {
@@ -84,10 +88,37 @@ impl Store {
                 None => return,
             },
         };
-        let live = Arc::new(Cluster::new(config, &entries, slot.live.as_deref()));
+        let Some(live) = Cluster::new(config, &entries, &self.secrets, slot.live.as_deref()) else { return };
+        let live = Arc::new(live);
+        if live.config.tls.is_none() {
+            self.secured.remove(name);
+        }
         slot.warming = None;
         slot.live = Some(live.clone());
         self.current.clusters.insert(name.clone(), live);
+    }
+
+    /// Gives the clusters with TLS their newest secrets.
+    pub(super) fn settle_secured_clusters(&mut self) {
+        for name in self.secured.clone() {
+            self.settle_cluster(&name);
+        }
+    }
+
+    /// Notes which secrets clusters name, after these have changed.
+    pub(super) fn note_secrets_of_clusters(&mut self) {
+        let named = self.cluster_tls().flat_map(|tls| tls.secrets()).cloned().collect();
+        let before = std::mem::replace(&mut self.secrets_of_clusters, named);
+        let moved: Vec<Arc<str>> = before.symmetric_difference(&self.secrets_of_clusters).cloned().collect();
+        moved.iter().for_each(|secret| self.note_secret(secret));
+    }
+
+    /// Returns the TLS settings of the clusters in effect and warming.
+    pub(super) fn cluster_tls(&self) -> impl Iterator<Item = &UpstreamTls> {
+        let slots = self.secured.iter().filter_map(|name| self.clusters.get(name));
+        let configs =
+            slots.flat_map(|slot| slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)));
+        configs.filter_map(|config| config.tls.as_ref())
     }
 
     pub(super) fn apply_endpoints(&mut self, resources: Vec<Received>, removed: &[String]) -> Vec<Rejected> {

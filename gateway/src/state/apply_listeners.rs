@@ -47,23 +47,6 @@ impl Store {
         rejected
     }
 
-    pub(super) fn apply_secrets(&mut self, resources: Vec<Received>) -> Vec<Rejected> {
-        let mut rejected = Vec::new();
-        for resource in resources {
-            let name = resource.name.clone();
-            match read(resource, |message, _| config::certified_key(message), &self.filters) {
-                Ok((name, identity)) => self.secrets.insert(&name, identity),
-                Err(reason) => {
-                    self.secrets.fail(&name);
-                    rejected.push(reason);
-                }
-            }
-            self.settle_secret(&name.into());
-        }
-        self.show_certificates();
-        rejected
-    }
-
     /// Lets live listeners with chains of their own show the certificates of now from the next handshake on.
     pub(super) fn show_certificates(&mut self) {
         for slot in self.listeners.values_mut().filter(|slot| slot.warming.is_none()) {

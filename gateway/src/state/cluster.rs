@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use super::secrets::SecretStore;
+use super::transport::Transport;
 use crate::config::{self, Discovery, EndpointEntry};
 use crate::stats::ClusterStats;
 
@@ -12,6 +14,7 @@ use crate::stats::ClusterStats;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) config: Arc<config::Cluster>,
+    pub(crate) transport: Transport,
     pub(crate) shared: Arc<Shared>,
     pub(crate) endpoints: EndpointSet,
 }
@@ -72,10 +75,17 @@ impl Endpoint {
 }
 
 impl Cluster {
-    /// Builds a cluster with these endpoints. Endpoints of `old` that stay keep their connections and counts; the
-    /// others are retired.
-    pub(crate) fn new(config: Arc<config::Cluster>, entries: &[EndpointEntry], old: Option<&Self>) -> Self {
-        let same_wire = |old: &&Self| old.config.protocol == config.protocol;
+    /// Builds a cluster with these endpoints; none while a secret of it is waited for. Endpoints of `old` that stay keep
+    /// their connections and counts, also where a secret is another one now; the others are retired.
+    pub(crate) fn new(
+        config: Arc<config::Cluster>,
+        entries: &[EndpointEntry],
+        secrets: &SecretStore,
+        old: Option<&Self>,
+    ) -> Option<Self> {
+        let before = old.and_then(|old| Some((old.config.tls.as_ref()?, &old.transport)));
+        let transport = Transport::new(config.tls.as_ref(), secrets, before)?;
+        let same_wire = |old: &&Self| old.config.protocol == config.protocol && old.config.tls == config.tls;
         let mut kept: BTreeMap<SocketAddr, Arc<Endpoint>> = old
             .filter(same_wire)
             .map(|old| {
@@ -95,7 +105,7 @@ impl Cluster {
             }
         }
         let shared = old.map_or_else(Arc::default, |old| old.shared.clone());
-        Self { config, shared, endpoints: EndpointSet::new(all) }
+        Some(Self { config, transport, shared, endpoints: EndpointSet::new(all) })
     }
 
     /// Returns the members of an aggregate cluster.

@@ -27,7 +27,7 @@ impl Store {
     /// Returns what the listeners and clusters in effect and warming refer to.
     pub(crate) fn wanted(&self) -> Wanted {
         let mut secrets = self.secrets_of_chains.clone();
-        secrets.extend(self.secrets_of_listeners.iter().cloned());
+        secrets.extend(self.secrets_of_listeners.iter().chain(&self.secrets_of_clusters).cloned());
         let mut wanted = Wanted {
             endpoints: self.service_names.clone(),
             secrets,
@@ -44,15 +44,29 @@ impl Store {
 
     /// Returns the secrets that are named and have not come.
     pub(super) fn awaited_secrets(&self) -> BTreeSet<Arc<str>> {
-        let of_listeners = self.secrets_of_listeners.iter().filter(|name| !self.secrets.knows(name));
+        let named = self.secrets_of_listeners.iter().chain(&self.secrets_of_clusters);
         let of_chains = self.chains.values().flat_map(|set| set.awaited_secrets());
-        of_listeners.chain(of_chains).cloned().collect()
+        named.filter(|name| !self.secrets.knows(name)).chain(of_chains).cloned().collect()
     }
 
     pub(super) fn listener_configs(&self) -> impl Iterator<Item = &Arc<config::Listener>> {
         self.listeners
             .values()
             .flat_map(|slot| slot.warming.iter().chain(slot.live.as_ref().map(|live| &live.config)))
+    }
+
+    /// Says which endpoints of a cluster have not come; a secret that has not is told by its own name.
+    fn lacks(&self, config: &config::Cluster) -> Option<String> {
+        let name = &config.name;
+        match &config.discovery {
+            Discovery::Dns { .. } if !self.resolved.contains_key(name) => {
+                Some(format!("addresses of upstream cluster {name}"))
+            }
+            Discovery::Endpoints(service) if !self.assignments.contains_key(service) => {
+                Some(format!("endpoints of upstream cluster {name}"))
+            }
+            _ => None,
+        }
     }
 
     /// Returns what is missing for the first complete configuration, in words; empty when it is there.
@@ -65,12 +79,9 @@ impl Store {
             }
         }
         missing.extend(self.unfinished.iter().map(|kind| format!("the rest of {kind}")));
-        for (name, slot) in &self.clusters {
+        for slot in self.clusters.values() {
             if slot.live.is_none() {
-                missing.push(match slot.warming.as_ref().map(|config| &config.discovery) {
-                    Some(Discovery::Dns { .. }) => format!("addresses of upstream cluster {name}"),
-                    _ => format!("endpoints of upstream cluster {name}"),
-                });
+                missing.extend(slot.warming.as_ref().and_then(|config| self.lacks(config)));
             }
         }
         // A rejected host or cluster costs itself; without a listener everything behind it is cut off.

@@ -6,6 +6,7 @@ mod apply_clusters;
 mod apply_extensions;
 mod apply_listeners;
 mod apply_routes;
+mod apply_secrets;
 pub(crate) mod cluster;
 mod completeness;
 mod hosts;
@@ -15,6 +16,7 @@ mod secrets;
 mod snapshot;
 pub(crate) mod store;
 mod tls_configs;
+mod transport;
 
 pub(crate) use cluster::{Cluster, Endpoint};
 pub(crate) use completeness::Wanted;
@@ -22,6 +24,7 @@ pub(crate) use listener::Listener;
 pub(crate) use retired::Retired;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use store::{Accepted, Store};
+pub(crate) use transport::Transport;
 
 #[cfg(test)]
 mod tests;

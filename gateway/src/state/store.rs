@@ -56,6 +56,10 @@ pub(crate) struct Store {
     pub(super) filters: Loader,
     pub(super) listeners: BTreeMap<Arc<str>, Slot<config::Listener, Listener>>,
     pub(super) clusters: BTreeMap<Arc<str>, Slot<config::Cluster, Cluster>>,
+    /// Those of the clusters that have TLS, or had until now.
+    pub(super) secured: BTreeSet<Arc<str>>,
+    /// The secrets that they name.
+    pub(super) secrets_of_clusters: BTreeSet<Arc<str>>,
     /// The users of each endpoint resource.
     pub(super) services: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// The endpoint resources with users.
@@ -108,6 +112,8 @@ impl Store {
             filters,
             listeners: BTreeMap::new(),
             clusters: BTreeMap::new(),
+            secured: BTreeSet::new(),
+            secrets_of_clusters: BTreeSet::new(),
             services: BTreeMap::new(),
             service_names: OrdSet::new(),
             service_of: BTreeMap::new(),
@@ -181,6 +187,9 @@ impl Store {
             self.note_filters();
             self.note_secrets();
         }
+        if !self.secured.is_empty() || !self.secrets_of_clusters.is_empty() {
+            self.note_secrets_of_clusters();
+        }
     }
 
     /// Takes out the loading of filters that is to be done on threads of their own.
@@ -222,6 +231,7 @@ impl Store {
         for name in self.listeners.keys() {
             self.chains.entry(name.clone()).or_default().seen = true;
         }
+        self.settle_secured_clusters();
         for name in self.wanted_extensions() {
             self.filters.discovered(&name.into()).settle();
         }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, ServerConfig};
+use rustls::{CipherSuite, ServerConfig, SignatureScheme};
 
 use super::secrets::Identity;
 use crate::config::TlsSettings;
@@ -65,7 +66,7 @@ impl Common {
 }
 
 /// Returns the cryptography with the allowed TLS 1.2 suites; those of TLS 1.3 are not configurable, as in Envoy.
-fn provider(allowed: &[CipherSuite]) -> Arc<CryptoProvider> {
+pub(super) fn provider(allowed: &[CipherSuite]) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     if !allowed.is_empty() {
         provider.cipher_suites.retain(|suite| suite.tls13().is_some() || allowed.contains(&suite.suite()));
@@ -83,13 +84,23 @@ impl ResolvesServerCert for Nothing {
     }
 }
 
-/// Shows one certificate, whatever the client asks for: the filter chain was chosen by name already.
+/// Shows one certificate, whatever the other side asks for: the filter chain or the cluster was chosen already.
 #[derive(Debug)]
-struct One(Arc<CertifiedKey>);
+pub(super) struct One(pub(super) Arc<CertifiedKey>);
 
 impl ResolvesServerCert for One {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
+    }
+}
+
+impl ResolvesClientCert for One {
+    fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

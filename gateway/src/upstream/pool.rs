@@ -4,6 +4,7 @@
 mod connect;
 mod http1;
 mod http2;
+mod io;
 mod lease;
 mod target_io;
 

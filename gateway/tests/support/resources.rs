@@ -26,7 +26,8 @@ use gatewright_xds::envoy::extensions::filters::network::http_connection_manager
 };
 use gatewright_xds::envoy::extensions::filters::network::rbac::v3::Rbac;
 use gatewright_xds::envoy::extensions::transport_sockets::tls::v3::{
-    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, secret,
+    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret,
+    TlsCertificate, UpstreamTlsContext, secret,
 };
 use gatewright_xds::envoy::extensions::upstreams::http::v3::{HttpProtocolOptions, http_protocol_options};
 use gatewright_xds::google::protobuf::Any;
@@ -179,10 +180,6 @@ pub fn tls_listener(chains: Vec<FilterChain>) -> Resource {
 }
 
 pub fn secret(name: &str, identity: &Identity) -> Resource {
-    let inline = |text: &str| DataSource {
-        specifier: Some(core::data_source::Specifier::InlineBytes(text.as_bytes().to_vec())),
-        ..DataSource::default()
-    };
     Resource::of(&Secret {
         name: name.to_owned(),
         r#type: Some(secret::Type::TlsCertificate(TlsCertificate {
@@ -191,6 +188,42 @@ pub fn secret(name: &str, identity: &Identity) -> Resource {
             ..TlsCertificate::default()
         })),
     })
+}
+
+/// A secret that holds an authority.
+pub fn authority_secret(name: &str, pem: &str) -> Resource {
+    let validation = CertificateValidationContext {
+        trusted_ca: Some(inline(pem)),
+        ..CertificateValidationContext::default()
+    };
+    Resource::of(&Secret { name: name.to_owned(), r#type: Some(secret::Type::ValidationContext(validation)) })
+}
+
+pub fn inline(text: &str) -> DataSource {
+    DataSource {
+        specifier: Some(core::data_source::Specifier::InlineBytes(text.as_bytes().to_vec())),
+        ..DataSource::default()
+    }
+}
+
+/// How a secret is named.
+pub fn sds(name: &str) -> SdsSecretConfig {
+    SdsSecretConfig { name: name.to_owned(), sds_config: Some(ads()) }
+}
+
+/// A cluster behind TLS and its endpoints.
+pub fn upstream_tls(
+    name: &str,
+    addresses: &[SocketAddr],
+    http2: bool,
+    context: &UpstreamTlsContext,
+) -> Vec<Resource> {
+    let socket = TransportSocket {
+        name: "envoy.transport_sockets.tls".to_owned(),
+        config_type: Some(core::transport_socket::ConfigType::TypedConfig(any(context))),
+    };
+    let cluster = Cluster { transport_socket: Some(socket), ..eds_cluster(name, http2) };
+    vec![Resource::of(&cluster), endpoints(name, addresses)]
 }
 
 /// A route configuration whose hosts come on their own.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::net::TcpStream;
-
+use super::io::Io;
 use crate::state::{Cluster, Endpoint, cluster};
 
 /// Why there is no connection.
@@ -44,11 +43,11 @@ impl Drop for Counted {
     }
 }
 
-/// Connects to an endpoint within the cluster's limits. The returned count lives as long as the connection.
+/// Connects to an endpoint, through the handshake where there is one, within the cluster's limits. The returned count lives as long as the connection.
 pub(super) async fn connect(
     cluster: &Arc<Cluster>,
     endpoint: &Endpoint,
-) -> Result<(TcpStream, Counted), ConnectError> {
+) -> Result<(Io, Counted), ConnectError> {
     let (shared, config) = (&cluster.shared, &cluster.config);
     let overflow = || {
         shared.stats.overflows.add(1);
@@ -58,16 +57,14 @@ pub(super) async fn connect(
         .ok_or_else(overflow)?;
     let counted = Counted::new(shared, |shared| &shared.active_connections, config.limits.connections)
         .ok_or_else(overflow)?;
-    match tokio::time::timeout(config.connect_timeout, TcpStream::connect(endpoint.address)).await {
-        Ok(Ok(stream)) => {
+    match tokio::time::timeout(config.connect_timeout, Io::open(cluster, endpoint)).await {
+        Ok(Ok(io)) => {
             shared.stats.connections.add(1);
-            // A request is written as a whole: waiting for more would only delay it.
-            let _ = stream.set_nodelay(true);
-            Ok((stream, counted))
+            Ok((io, counted))
         }
         Ok(Err(error)) => {
             shared.stats.connect_failures.add(1);
-            Err(ConnectError::Failed(error.to_string()))
+            Err(error)
         }
         Err(_) => {
             shared.stats.connect_timeouts.add(1);
