@@ -1,7 +1,7 @@
 //! The command line of gatewright: arguments, terminal, files and exit codes. Everything else lies in the crates below.
 //!
 //! [`args`] reads the command line, [`commands`] holds a file for each command, [`inputs`] reads SOURCEs and settings,
-//! [`cluster`] finds kube clusters, [`consent`] says what may be lost, [`report`] shows findings, and [`errors`] gives every failure its sentence, hint and exit code.
+//! [`cluster`] finds kube clusters, [`consent`] says what may be lost, [`control`] where orders are taken, [`report`] shows findings, and [`errors`] gives every failure its sentence, hint and exit code.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ pub mod args;
 pub mod cluster;
 pub mod commands;
 pub mod consent;
+pub mod control;
 pub mod demo;
 pub mod errors;
 pub mod files;

@@ -1,7 +1,6 @@
 //! What `gateway`, `xds` and `sync` have in common: a source that is compiled, served over ADS, and followed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gatewright_compiler::input::Objects;
@@ -9,7 +8,7 @@ use gatewright_compiler::options::CompileOptions;
 use gatewright_diagnostics::outlet::visible;
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_reconciler::cluster::{Change, Feed};
-use gatewright_reconciler::control::{self, Control, ControlError};
+use gatewright_reconciler::control::{self, Control, ControlAddress};
 use gatewright_reconciler::extent::{Consent, Shrinkage};
 use gatewright_reconciler::live::{Live, Offer, OnErrors};
 use gatewright_reconciler::memory::Memory;
@@ -17,6 +16,8 @@ use gatewright_reconciler::serve::{Rejection, ServeOptions, SnapshotServer};
 use gatewright_reconciler::source::{Loader, Source, Watch};
 use tokio::sync::Mutex;
 
+use crate::Context;
+use crate::control::ControlArgs;
 use crate::errors::CliError;
 use crate::report::{Findings, KeepGoing, refused};
 use crate::runtime::Shutdown;
@@ -121,10 +122,31 @@ impl Serving {
         }
     }
 
-    /// Answers questions on a control socket until the program is to end.
-    pub async fn control(&self, socket: PathBuf, mut shutdown: Shutdown) -> Result<(), ControlError> {
+    /// Answers questions on a control socket and a control address until the program is to end, where there are such.
+    ///
+    /// # Errors
+    /// One of them cannot be had.
+    pub async fn control(
+        &self,
+        arguments: &ControlArgs,
+        context: &Context,
+        shutdown: Shutdown,
+    ) -> Result<(), CliError> {
         let control = Control { live: self.live.clone(), loader: self.loader.clone() };
-        control::serve(&socket, control, async move { shutdown.requested().await }).await
+        let stop = |mut shutdown: Shutdown| async move { shutdown.requested().await };
+        let socket = async {
+            let Some(socket) = arguments.socket() else { return Ok(()) };
+            control::serve(socket, control.clone(), stop(shutdown.clone())).await
+        };
+        let network = async {
+            let Some((address, identity)) = arguments.address(&context.working_folder) else { return Ok(()) };
+            let listening = ControlAddress::listen(address, identity).await?;
+            self.terminal.remark(&format!("taking orders on {}", listening.address()));
+            listening.serve(control.clone(), stop(shutdown.clone())).await;
+            Ok(())
+        };
+        tokio::try_join!(socket, network)?;
+        Ok(())
     }
 
     /// Publishes live objects of a cluster, or tells what hinders it. `errors` are those that were told.

@@ -394,13 +394,22 @@ mod tests {
         let outside = messages("sync:\n  source: {repository: a, path: ../b}\n");
         assert!(outside[0].starts_with("2:33 the folder must be a path from the root"), "{outside:?}");
         let target = |target: &str| messages(&format!("sync:\n  targets:\n  - {target}\n"));
-        let neither = "3:5 `sync.targets.0` needs one of `control` and `cluster`";
+        let neither = "3:5 `sync.targets.0` needs one of `control`, `address` and `cluster`";
         assert_eq!(target("{inventory: a/b}"), [neither]);
         assert_eq!(target("{control: a, cluster: b}"), [neither]);
         let misplaced = "3:25 `sync.targets.0`: `drift` is for clusters";
         assert_eq!(target("{control: a, drift: report}"), [misplaced]);
         let misplaced = "3:30 `sync.targets.0`: `allowEmpty` is for processes";
         assert_eq!(target("{cluster: a, allowEmpty: true}"), [misplaced]);
+        let remote = |rest: &str| target(&format!("{{certificate: c, key: k, authority: a, {rest}}}"));
+        assert_eq!(remote("address: \"gw:15011\", serverName: gw.test"), <[String; 0]>::default());
+        let port = "3:53 `gw` is not an address: write HOST:PORT, or [IP]:PORT for IPv6";
+        assert_eq!(remote("address: gw"), [port]);
+        let named = "3:77 `g w` is no name that a certificate can have: write a DNS name or an IP address";
+        assert_eq!(remote("address: \"gw:15011\", serverName: g w"), [named]);
+        assert_eq!(remote("control: s"), ["3:19 `sync.targets.0`: `certificate` is for addresses"]);
+        let lacking = "3:5 `sync.targets.0`: `address` needs `authority`";
+        assert_eq!(target("{address: \"gw:1\", certificate: c, key: k}"), [lacking]);
         let listen = messages("sync: {listen: localhost:80}\n");
         assert_eq!(listen, ["1:16 `localhost:80` is not an address: write IP:PORT"]);
         assert_eq!(target("{cluster: a, inventory: b}"), ["3:29 `b` is not NAMESPACE/NAME"]);
@@ -451,7 +460,9 @@ mod tests {
         assert_eq!(known("/sync/source"), sorted("repository revision path signers"));
         assert_eq!(
             known("/sync/targets/0"),
-            sorted("control cluster kubeconfig allowExec inventory pruneBudget allowEmpty drift")
+            sorted(
+                "control address serverName certificate key authority cluster kubeconfig allowExec inventory pruneBudget allowEmpty drift"
+            )
         );
     }
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
+use gatewright_testkit::certs::Authority;
 use gatewright_testkit::eventually;
 use gatewright_testkit::git::TempRepo;
 use gatewright_testkit::http::{Answer, Call};
@@ -132,4 +133,51 @@ fn what_does_not_fit_together_is_refused_before_anything_is_done() {
         );
     }
     assert!(!bench.folder.path().join("state").exists());
+}
+
+#[test]
+fn a_process_takes_orders_at_its_control_address() {
+    let bench = Bench::new();
+    let authority = Authority::new("ours");
+    let write = |name: &str, text: &str| std::fs::write(bench.folder.path().join(name), text).unwrap();
+    for (name, pair) in [("gw", authority.server(&["gw.test"])), ("sync", authority.client("sync"))] {
+        write(&format!("{name}.crt"), &pair.certificate);
+        write(&format!("{name}.key"), &pair.key);
+    }
+    write("ca.crt", authority.pem());
+    let source = format!("git+{}@main", bench.repository.path().display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+    command.env("GATEWRIGHT_STATE_DIR", bench.folder.path().join("state"));
+    command.current_dir(bench.folder.path()).args([
+        "xds",
+        &source,
+        "--listen",
+        "127.0.0.1:0",
+        "--allow-empty",
+    ]);
+    command.args(["--control-listen", "127.0.0.1:0", "--control-certificate", "gw.crt"]);
+    command.args(["--control-key", "gw.key", "--control-authority", "ca.crt"]);
+    let process = ChildProcess::spawn("xds", &mut command);
+    process.wait_for_log("taking orders on ", SOON);
+    let log = process.log();
+    let address = log.split("taking orders on ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    let settings = |name: &str| {
+        format!(
+            "sync:\n  source: {{repository: \"{}\", revision: main}}\n  targets:\n  - {{address: \"{address}\", serverName: {name}, certificate: sync.crt, key: sync.key, authority: ca.crt, allowEmpty: true}}\n",
+            bench.repository.path().display()
+        )
+    };
+    write("gatewright.yaml", &settings("gw.test"));
+    let (code, told) = bench.once(&[]);
+    assert!(code == Some(0) && told.contains(&format!("  {address}: serves it already\n")), "{told}");
+    bench.repository.write("web.yaml", &MANIFEST.replace("80", "81")).commit("two");
+    let (code, told) = bench.once(&[]);
+    assert!(code == Some(0) && told.contains(&format!("  {address}: ")), "{told}");
+    write("gatewright.yaml", &settings("other.test"));
+    let (code, told) = bench.once(&[]);
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.contains(&format!("GW0618 no trust between this side and the control address {address}: ")),
+        "{told}"
+    );
 }

@@ -1,7 +1,7 @@
 //! `gatewright apply`: brings a serving process or a kube cluster to a planned state.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use gatewright_cluster::carry_out::{Needs, carry_out};
@@ -10,7 +10,7 @@ use gatewright_diagnostics::Severity;
 use gatewright_plan::Plan;
 use gatewright_plan::cluster::ClusterLevel;
 use gatewright_reconciler::cluster::{self as target, ConnectedTarget, Depth, DesiredState, Looked};
-use gatewright_reconciler::control::{self, Answer, Apply as Order, Question, Status};
+use gatewright_reconciler::control::{self, Answer, Apply as Order, Endpoint, Question, Status};
 use gatewright_reconciler::quarantine::quarantine;
 use gatewright_reconciler::sides;
 use gatewright_reconciler::source::{Hold, Loader, Source, SourceSpec};
@@ -71,13 +71,13 @@ impl Apply {
             })?;
             return self.apply_to_cluster(context, &name, plan.as_ref());
         };
-        let socket = context.working_folder.join(control);
+        let process = Endpoint::Socket(context.working_folder.join(control));
         runtime::run(|_| async move {
             let order = match plan {
                 Some(plan) => self.order(context, sources_of(&plan), Some(plan.base.model), plan.head.model),
-                None => self.order_of_sources(context, &socket).await?,
+                None => self.order_of_sources(context, &process).await?,
             };
-            let answer = control::ask(&socket, &Question::Apply(order)).await?;
+            let answer = control::ask(&process, &Question::Apply(order)).await?;
             report(context, answer)
         })
     }
@@ -182,14 +182,14 @@ impl Apply {
     }
 
     /// Compiles the SOURCEs, so that what is ordered is exactly what was looked at.
-    async fn order_of_sources(&self, context: &Context, socket: &Path) -> Result<Order, CliError> {
+    async fn order_of_sources(&self, context: &Context, process: &Endpoint) -> Result<Order, CliError> {
         let (inputs, mut engine) = self.compiled(context, &self.what)?;
         let mut held = Vec::new();
         if engine.has_errors() {
             if self.policy == PolicyArg::Stop {
                 return Err(refused("nothing is applied", KeepGoing::Impossible));
             }
-            held = quarantined(context, &mut engine, &inputs.source, socket).await?;
+            held = quarantined(context, &mut engine, &inputs.source, process).await?;
         }
         self.confirm(context)?;
         let order = self.order(context, self.what.clone(), None, engine.ir().digest().hex());
@@ -267,10 +267,10 @@ async fn quarantined(
     context: &Context,
     engine: &mut Engine,
     source: &Source,
-    socket: &Path,
+    process: &Endpoint,
 ) -> Result<Vec<Hold>, CliError> {
     let loader = context.loader()?;
-    let last = match control::ask(socket, &Question::Status).await? {
+    let last = match control::ask(process, &Question::Status).await? {
         Answer::Status(status) => last_state(&loader, &status)?,
         other => return Err(CliError::bug(format!("the serving process answered {other:?}"))),
     };

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,6 +14,7 @@ use tokio::net::UnixListener;
 use crate::Context;
 use crate::cluster::FollowArgs;
 use crate::consent::ConsentArgs;
+use crate::control::ControlArgs;
 use crate::errors::{CliError, Exit};
 use crate::runtime::{self, Shutdown};
 use crate::serving::{Guarding, Serving};
@@ -34,7 +34,7 @@ pub struct Gateway {
     #[arg(value_name = "SOURCE", required_unless_present_any = ["xds", "cluster"])]
     sources: Vec<SourceSpec>,
     /// Take the configuration from this xDS server instead: `http://HOST:PORT`, `HOST:PORT` or `unix:PATH`
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "keep_going", "cluster", "prune_budget", "allow_empty", "state_file"])]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["sources", "http", "https", "control", "control_listen", "keep_going", "cluster", "prune_budget", "allow_empty", "state_file"])]
     xds: Option<String>,
     /// Address of the clear-text listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
@@ -45,9 +45,8 @@ pub struct Gateway {
     /// Address of the admin endpoint (/ready, /config_dump, /clusters, /stats/prometheus); repeatable
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:15000")]
     admin: Vec<SocketAddr>,
-    /// Answer `gatewright apply` on this unix socket
-    #[arg(long, value_name = "PATH")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArgs,
     /// Serve what is sound although errors stand; what a broken object covers answers 503
     #[arg(long)]
     keep_going: bool,
@@ -123,12 +122,7 @@ impl Gateway {
         let listener = UnixListener::bind(&socket).map_err(failed)?;
         let gateway = self.start(format!("unix:{}", socket.display()))?;
         let streams = serving.server.serve_unix(listener);
-        let control = async {
-            match &self.control {
-                Some(path) => serving.control(path.clone(), shutdown.clone()).await.map_err(CliError::from),
-                None => std::future::pending().await,
-            }
-        };
+        let control = serving.control(&self.control, context, shutdown.clone());
         tokio::select! {
             exit = self.until_stopped(gateway, &context.terminal, shutdown.clone()) => exit,
             () = async { serving.follow(shutdown.clone()).await; std::future::pending().await } => Ok(Exit::Fine),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::cluster::{ClusterTarget, LeaseOptions};
+use gatewright_reconciler::control::Endpoint;
 use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::quarantine::Policy;
 use gatewright_reconciler::source::SourceSpec;
@@ -192,7 +193,7 @@ impl Sync {
     fn targets(&self, context: &Context, options: &CompileOptions) -> Vec<TargetSpec> {
         let consent = Consent { budget: budget(self.target.prune_budget), empty: self.allow_empty };
         let sockets = self.control.iter().map(|path| context.working_folder.join(path));
-        let processes = sockets.map(|socket| ControlTarget { socket, consent });
+        let processes = sockets.map(|socket| ControlTarget { endpoint: Endpoint::Socket(socket), consent });
         let cluster = self.target.cluster.iter();
         let cluster = cluster.map(|name| ClusterTarget {
             drift: self.drift.into(),

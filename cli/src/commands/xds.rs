@@ -1,7 +1,6 @@
 //! `gatewright xds`: serves the compiled xDS over ADS and follows the source.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use gatewright_reconciler::cluster::Feeding;
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::Context;
 use crate::cluster::FollowArgs;
 use crate::consent::ConsentArgs;
+use crate::control::ControlArgs;
 use crate::errors::{CliError, Exit};
 use crate::runtime::{self, Shutdown};
 use crate::serving::{Guarding, Serving};
@@ -39,9 +39,8 @@ pub struct Xds {
     /// Address of the TLS listener of the data planes
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:443")]
     https: SocketAddr,
-    /// Answer `gatewright apply` on this unix socket
-    #[arg(long, value_name = "PATH")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArgs,
     /// Serve what is sound although errors stand; what a broken object covers answers 503
     #[arg(long)]
     keep_going: bool,
@@ -80,12 +79,7 @@ impl Xds {
             .map_err(|error| CliError::environment(format!("cannot listen on {}: {error}", self.listen)))?;
         let address = listener.local_addr().unwrap_or(self.listen);
         context.terminal.remark(&format!("serving xDS on {address}"));
-        let control = async {
-            match &self.control {
-                Some(path) => serving.control(path.clone(), shutdown.clone()).await.map_err(CliError::from),
-                None => std::future::pending().await,
-            }
-        };
+        let control = serving.control(&self.control, context, shutdown.clone());
         tokio::select! {
             () = serving.follow(shutdown.clone()) => Ok(Exit::Fine),
             Err(error) = control => Err(error),

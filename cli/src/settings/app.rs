@@ -6,6 +6,7 @@ use gatewright_cluster::connect::Access;
 use gatewright_cluster::inventory::InventoryName;
 use gatewright_compiler::options::CompileOptions;
 use gatewright_reconciler::cluster::ClusterTarget;
+use gatewright_reconciler::control::{Endpoint, HostPort, Identity, PeerName, Remote};
 use gatewright_reconciler::extent::Consent;
 use gatewright_reconciler::source::{RemoteUrl, SourceError, SourceSpec};
 use gatewright_reconciler::sync::{AppName, ControlTarget, TargetSpec};
@@ -46,11 +47,17 @@ struct Repository {
     signers: Option<PathBuf>,
 }
 
-/// What is kept in sync: a process that answers on a control socket, or a kube cluster.
+/// What is kept in sync: a process that answers on a control socket or address, or a kube cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TargetSettings {
     control: Option<PathBuf>,
+    /// A control address, and what is for it alone.
+    address: Option<String>,
+    server_name: Option<String>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    authority: Option<PathBuf>,
     /// Context of the kubeconfig; an empty text is the current one.
     cluster: Option<String>,
     kubeconfig: Option<PathBuf>,
@@ -68,6 +75,8 @@ struct TargetSettings {
 pub(super) enum Claim {
     /// The process behind a control socket.
     Process(PathBuf),
+    /// The process behind a control address.
+    Address(String),
     /// An inventory of a cluster: kubeconfig, context and name; none is the one that is used without a name.
     Inventory(Option<PathBuf>, String, Option<String>),
     /// A file that is written.
@@ -171,11 +180,11 @@ impl Repository {
 }
 
 impl TargetSettings {
-    /// Returns what is kept; none where neither a process nor a cluster is named, which is a problem of the file.
+    /// Returns what is kept; none where the settings have a problem.
     fn spec(&self, folder: &Path, options: &CompileOptions) -> Option<TargetSpec> {
-        if let Some(control) = &self.control {
+        if let Some(endpoint) = self.endpoint(folder) {
             let consent = Consent { budget: cluster::budget(self.prune_budget), empty: self.allow_empty };
-            return Some(TargetSpec::Control(ControlTarget { socket: folder.join(control), consent }));
+            return Some(TargetSpec::Control(ControlTarget { endpoint, consent }));
         }
         let kubeconfig = self.kubeconfig.as_ref().map(|path| folder.join(path));
         let inventory = self.inventory.as_ref().and_then(|name| name.parse().ok());
@@ -187,13 +196,34 @@ impl TargetSettings {
         }))
     }
 
-    fn claim(&self, index: usize) -> Option<(String, Claim)> {
+    /// Returns where a process answers, if one is kept.
+    fn endpoint(&self, folder: &Path) -> Option<Endpoint> {
         if let Some(control) = &self.control {
-            return Some((format!("/targets/{index}/control"), Claim::Process(plain(control))));
+            return Some(Endpoint::Socket(folder.join(control)));
+        }
+        let file = |file: &Option<PathBuf>| file.as_ref().map(|path| folder.join(path));
+        Some(Endpoint::Network(Remote {
+            address: self.address.as_ref()?.parse().ok()?,
+            server_name: self.server_name.as_ref().and_then(|name| name.parse().ok()),
+            identity: Identity {
+                certificate: file(&self.certificate)?,
+                key: file(&self.key)?,
+                authority: file(&self.authority)?,
+            },
+        }))
+    }
+
+    fn claim(&self, index: usize) -> Option<(String, Claim)> {
+        let at = |setting: &str| format!("/targets/{index}/{setting}");
+        if let Some(control) = &self.control {
+            return Some((at("control"), Claim::Process(plain(control))));
+        }
+        if let Some(address) = &self.address {
+            return Some((at("address"), Claim::Address(address.to_ascii_lowercase())));
         }
         let kubeconfig = self.kubeconfig.as_deref().map(plain);
         let claim = Claim::Inventory(kubeconfig, self.cluster.clone()?, self.inventory.clone());
-        Some((format!("/targets/{index}/cluster"), claim))
+        Some((at("cluster"), claim))
     }
 
     /// Returns which setting is wrong, and how.
@@ -201,23 +231,54 @@ impl TargetSettings {
         let at = format!("{at}/targets/{index}");
         let name = named(&at);
         let found = |setting: &str, message| Some(Problem::new(format!("{at}{setting}"), message));
-        if self.control.is_some() == self.cluster.is_some() {
-            return found("", format!("{name} needs one of `control` and `cluster`"));
+        let kinds = [self.control.is_some(), self.address.is_some(), self.cluster.is_some()];
+        if kinds.into_iter().filter(|is_it| *is_it).count() != 1 {
+            return found("", format!("{name} needs one of `control`, `address` and `cluster`"));
         }
-        let of_clusters = [
-            ("/kubeconfig", self.kubeconfig.is_some()),
-            ("/allowExec", self.allow_exec),
-            ("/inventory", self.inventory.is_some()),
-            ("/drift", self.drift.is_some()),
-        ];
-        if let Some((setting, _)) = of_clusters.iter().find(|(_, set)| self.control.is_some() && *set) {
-            return found(setting, format!("{name}: `{}` is for clusters", &setting[1..]));
+        if let Some((setting, whose)) = self.misplaced() {
+            return found(&format!("/{setting}"), format!("{name}: `{setting}` is for {whose}"));
         }
-        if self.allow_empty && self.control.is_none() {
-            return found("/allowEmpty", format!("{name}: `allowEmpty` is for processes"));
+        if let Some(lacking) = self.lacking() {
+            return found("", format!("{name}: `address` needs `{lacking}`"));
+        }
+        if let Some(error) = self.address.as_ref().and_then(|text| text.parse::<HostPort>().err()) {
+            return found("/address", error.to_string());
+        }
+        if let Some(error) = self.server_name.as_ref().and_then(|text| text.parse::<PeerName>().err()) {
+            return found("/serverName", error.to_string());
         }
         let inventory = self.inventory.as_ref()?.parse::<InventoryName>().err()?;
         found("/inventory", inventory.to_string())
+    }
+
+    /// Returns a setting that is for another kind of target, and for which.
+    fn misplaced(&self) -> Option<(&'static str, &'static str)> {
+        let (clusters, processes, addresses) = ("clusters", "processes", "addresses");
+        let own = match (&self.control, &self.address) {
+            (Some(_), _) => &[processes][..],
+            (_, Some(_)) => &[processes, addresses],
+            _ => &[clusters],
+        };
+        let settings = [
+            ("kubeconfig", clusters, self.kubeconfig.is_some()),
+            ("allowExec", clusters, self.allow_exec),
+            ("inventory", clusters, self.inventory.is_some()),
+            ("drift", clusters, self.drift.is_some()),
+            ("allowEmpty", processes, self.allow_empty),
+            ("serverName", addresses, self.server_name.is_some()),
+            ("certificate", addresses, self.certificate.is_some()),
+            ("key", addresses, self.key.is_some()),
+            ("authority", addresses, self.authority.is_some()),
+        ];
+        let misplaced = settings.iter().find(|(_, whose, is_there)| *is_there && !own.contains(whose));
+        misplaced.map(|(setting, whose, _)| (*setting, *whose))
+    }
+
+    /// Returns a file that a control address lacks.
+    fn lacking(&self) -> Option<&'static str> {
+        let files = [("certificate", &self.certificate), ("key", &self.key), ("authority", &self.authority)];
+        let lacking = files.into_iter().find(|(_, file)| self.address.is_some() && file.is_none());
+        lacking.map(|(name, _)| name)
     }
 }
 

@@ -104,12 +104,13 @@ fn same_name(name: &str, here: String, first: &str) -> Problem {
     }
 }
 
+const ONE_SOURCE: &str =
+    "a process serves one source: put both into one repository, or start a second process";
+
 fn same_claim(claim: &Claim, here: String, first: &str, owner: &str) -> Problem {
     let (what, help) = match claim {
-        Claim::Process(socket) => (
-            format!("the process at `{}`", socket.display()),
-            "a process serves one source: put both into one repository, or start a second process",
-        ),
+        Claim::Process(socket) => (format!("the process at `{}`", socket.display()), ONE_SOURCE),
+        Claim::Address(address) => (format!("the process at `{address}`"), ONE_SOURCE),
         Claim::Inventory(_, cluster, _) => (
             match cluster.as_str() {
                 "" => "the same inventory of the current cluster".to_owned(),

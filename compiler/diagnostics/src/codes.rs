@@ -196,10 +196,12 @@ codes! {
     GW0615 "not-applied" Error "0.1.0" "the API server did not take an object";
     GW0616 "drift" Warning "0.1.0" "an object was changed or deleted in the cluster and is left so";
     GW0617 "source-shrunk" Error "0.1.0" "the source serves nothing, or much less than the last good state: that one keeps serving";
+    GW0618 "control-untrusted" Error "0.1.0" "one side of a control address does not take the certificate of the other";
     GW0701 "xds-rejected" Error "0.1.0" "a data plane rejected an xDS resource";
     GW0801 "settings" Error "0.1.0" "gatewright.yaml is invalid";
     GW0802 "test-file" Error "0.1.0" "a route test file is invalid";
     GW0803 "apps-clash" Error "0.1.0" "two applications of a sync have a name, target or file that one alone may have";
+    GW0804 "control-identity" Error "0.1.0" "a certificate, key or authority of a control address cannot be used";
     GW0901 "internal" Error "0.1.0" "gatewright broke one of its own rules";
 }
 

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use gatewright_diagnostics::{Diagnostic, Severity};
 use gatewright_xds::type_url;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::{Answer, Apply, ConnectedNode, ControlError, Question, Rejected, Status};
 use crate::live::{Live, Offer};
@@ -20,6 +23,8 @@ use crate::source::{Loader, Source, SourceSpec};
 
 /// A question is a line of SOURCEs and digests.
 const MAX_QUESTION_BYTES: u64 = 1 << 20;
+/// How long one may take to ask, and to hear the answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the socket controls.
 #[derive(Clone)]
@@ -87,10 +92,14 @@ async fn answer(stream: UnixStream, control: Control) {
     }
 }
 
-async fn converse(mut stream: UnixStream, control: Control) -> io::Result<()> {
-    let (reader, mut writer) = stream.split();
+/// Answers one question.
+pub(super) async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    control: Control,
+) -> io::Result<()> {
     let mut line = String::new();
-    BufReader::new(reader.take(MAX_QUESTION_BYTES)).read_line(&mut line).await?;
+    let mut reader = BufReader::new((&mut stream).take(MAX_QUESTION_BYTES));
+    timeout(PATIENCE, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
         Ok(Question::Status) => Answer::Status(status(&*control.live.lock().await)),
         Ok(Question::Apply(order)) => apply(&control, order).await,
@@ -98,8 +107,8 @@ async fn converse(mut stream: UnixStream, control: Control) -> io::Result<()> {
     };
     let mut text = serde_json::to_string(&answer)?;
     text.push('\n');
-    writer.write_all(text.as_bytes()).await?;
-    writer.flush().await
+    timeout(PATIENCE, stream.write_all(text.as_bytes())).await??;
+    stream.flush().await
 }
 
 /// Returns what is served and how far the nodes are.

@@ -53,7 +53,7 @@ pub enum TargetSpec {
 impl fmt::Display for TargetSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TargetSpec::Control(process) => write!(f, "{}", process.socket.display()),
+            TargetSpec::Control(process) => f.write_str(&process.endpoint.place()),
             TargetSpec::Cluster(cluster) => write!(f, "{cluster}"),
         }
     }

@@ -144,14 +144,14 @@ impl Sync {
         trouble: Option<&str>,
     ) -> TargetStatus {
         match (target, wanted) {
-            (TargetSpec::Control(process), None) => process::kept(&process.socket).await,
+            (TargetSpec::Control(process), None) => process::kept(&process.endpoint).await,
             (TargetSpec::Control(process), Some(wanted)) => {
                 let last = self.record.as_ref().and_then(|record| record.served.as_ref());
                 match Extent::shrinkage(last, &wanted.served, process.consent) {
-                    Some(shrinkage) => process::refused(&process.socket, wanted, &shrinkage).await,
+                    Some(shrinkage) => process::refused(&process.endpoint, wanted, &shrinkage).await,
                     None => {
                         let order = self.order(wanted, process);
-                        process::bring(&process.socket, order, wanted, current).await
+                        process::bring(&process.endpoint, order, wanted, current).await
                     }
                 }
             }
@@ -266,7 +266,7 @@ impl Sync {
     async fn served(&self) -> Option<(String, Vec<Hold>)> {
         for target in &self.app.targets {
             let TargetSpec::Control(process) = target else { continue };
-            if let Ok(control::Status { mut pinned, held, .. }) = process::status(&process.socket).await
+            if let Ok(control::Status { mut pinned, held, .. }) = process::status(&process.endpoint).await
                 && pinned.len() == 1
             {
                 return Some((pinned.remove(0), held));

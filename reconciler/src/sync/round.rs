@@ -71,7 +71,7 @@ impl TargetStatus {
 pub enum TargetReport {
     /// A serving process.
     Process {
-        /// The control socket.
+        /// The control socket or address.
         socket: String,
         /// What it serves, where it answered.
         model: Option<String>,
