@@ -24,6 +24,9 @@ use support::{Rig, SOON};
 const HOST: &str = "shop.example.com";
 const NAME: &str = "backend.example.com";
 
+/// Enough requests for each worker to have its share.
+const MANY: usize = 20;
+
 fn name(kind: SanType, pattern: MatchPattern) -> SubjectAltNameMatcher {
     SubjectAltNameMatcher {
         san_type: kind as i32,
@@ -232,13 +235,15 @@ fn an_edit_of_the_settings_opens_new_connections() {
     let authority = Authority::new("test authority");
     let backend = EchoBackend::start_tls("a", &authority.server(&[NAME]), None);
     let rig = Rig::start(resources(&backend, true, trusting(&authority, vec![])));
-    assert!(seen(&rig).is_some());
+    // Every worker has a connection.
+    (0..MANY).for_each(|_| assert!(seen(&rig).is_some()));
     let strict = trusting(&authority, vec![exact(SanType::Dns, "other.example.com")]);
     rig.control.put(upstream_tls("a", &[backend.address()], true, &context(strict)));
     eventually("the connection of before is not used", SOON, || match seen(&rig) {
         None => Ok(()),
         Some(_) => Err("still answered".to_owned()),
     });
+    (0..MANY).for_each(|_| assert!(seen(&rig).is_none(), "a connection of before is used"));
     let clear = upstream("a", &[backend.address()]);
     rig.control.put(clear);
     // In clear text an endpoint of TLS has nothing to say.
