@@ -16,6 +16,8 @@ use crate::sync::view::{Moment, View};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// An application that does rounds when it is told to.
 struct Puppet {
     views: watch::Sender<Arc<View>>,
@@ -110,8 +112,9 @@ async fn several_applications_are_told_side_by_side_and_are_ready_together() {
     let signature = "sha256=dc46983557fea127b43af721467eb9b3fde2338fe3e14f51952aa8478c13d355";
     let hook = Call::new("POST", at, "localhost", "/webhook").body("body");
     assert_eq!(send(hook.header("x-hub-signature-256", signature)).await.status, 202);
-    shop.wake.notified().await;
-    docs.wake.notified().await;
+    for puppet in [shop, docs] {
+        tokio::time::timeout(PATIENCE, puppet.wake.notified()).await.expect("every application is woken");
+    }
 }
 
 #[tokio::test]
