@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use gatewright_compiler::input::is_no_file;
-use gatewright_compiler::source::{ContentId, ReadError, ReadFile, SourceTree, Unrendered};
+use gatewright_compiler::source::{ContentId, Paths, ReadError, ReadFile, SourceTree, Unrendered};
 
 use super::credentials::Credentials;
 use super::edit::ReadingWork;
@@ -287,7 +287,7 @@ impl Source {
                 files: found.manifests.clone(),
                 unrendered: found.unrendered.clone(),
                 held: BTreeMap::new(),
-                expected: gatewright_compiler::source::Paths::default(),
+                expected: Paths::default(),
                 reader: part.reader(),
             },
             settings: found.settings.as_ref().map(|(path, _)| path.clone()),
@@ -456,7 +456,7 @@ impl Merge {
             files: files.into(),
             unrendered,
             held: BTreeMap::new(),
-            expected: gatewright_compiler::source::Paths::default(),
+            expected: Paths::default(),
             reader,
         };
         Source {
